@@ -1,0 +1,50 @@
+# Sekisho: `make` lists the words. Each does its own set-up; they need git, make and python3 with venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-quick check bench lock clean
+
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE ?=
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+env: ## make .venv with everything for building and checking (no system package)
+	@requirements/make-env .venv dev
+
+demo: ## a simulated building, both processes and one page to open; Ctrl-C leaves nothing behind
+	@requirements/make-env .venv demo
+	@exec $(BIN)/sekisho demo
+
+test: ## install what tests need (Mosquitto, libnfc, Chromium, gcc) and run everything
+	@tests/needs
+	@requirements/make-env .venv dev
+	@SEKISHO_TEST_ALL=1 $(BIN)/python -m pytest
+	@requirements/make-env .venv-3.13 dev 3.13
+	@if [ -x .venv-3.13/bin/python ]; then \
+	  echo 'again on Python 3.13: the quick part'; .venv-3.13/bin/python -m pytest -q -m 'not slow and not system'; fi
+
+test-quick: ## the part of the tests without real processes and long waits; installs no system package
+	@requirements/make-env .venv dev
+	@$(BIN)/python -m pytest -q -m 'not slow and not system'
+
+check: ## format, lint, types, imports and the rules of the house
+	@requirements/make-env .venv dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/house
+
+bench: ## figures against floors taken in the same run; also in build/bench.json
+	@requirements/make-env .venv dev
+	@$(BIN)/python -m bench
+
+lock: ## renew requirements/*.lock from pyproject.toml
+	@requirements/make-env .venv dev
+	@requirements/renew $(BIN)/uv
+
+clean: ## remove what these commands made (not the locks)
+	rm -rf .venv .venv-3.13 build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,82 @@
+"""The web process as an application: parts made at start, routes, guards. It starts with the controller away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import problems
+from api.auth import Keeper
+from api.broadcast import Broadcast, frame_of
+from api.feed import Feed
+from api.guard import Guard
+from api.link import Requests
+from api.live import is_current, now_ms
+from api.models import event_public, iso
+from api.once import Once
+from api.page import Pages
+from api.parts import Parts
+from api.routes import events, health, page, places, registers
+from api.settings import Settings, read_token
+from api.store import open_store
+from api.view import View
+
+PREFIX = "/api/v1"
+API_DB = "api.db"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for `settings`. Nothing is opened before it starts. Raises SettingsError for a bad token file."""
+    keeper = Keeper(read_token(settings))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = open_store(settings.state_dir / API_DB)
+        parts = _parts(settings, keeper, View(engine))
+        app.state.parts = parts
+        parts.broadcast.start(asyncio.get_running_loop())
+        parts.feed.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(parts.feed.stop)
+            parts.requests.close()
+            engine.dispose()
+
+    app = FastAPI(
+        title="Sekisho", version="1", description="Doors, registers and events of one site.", lifespan=lifespan,
+        docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
+    )  # fmt: skip
+    for part in (health, places, registers, events):
+        app.include_router(part.router, prefix=PREFIX)
+    app.include_router(page.router)
+    app.state.routes = [
+        (prefix, route)
+        for prefix, part in ((PREFIX, health), (PREFIX, places), (PREFIX, registers), (PREFIX, events), ("", page))
+        for route in part.router.routes
+    ]
+    problems.install(app)
+    app.add_middleware(Once)
+    app.add_middleware(Guard, host_names=settings.host_names)
+    return app
+
+
+def _parts(settings: Settings, keeper: Keeper, view: View) -> Parts:
+    requests = Requests(settings.socket)
+
+    def read_after(seq: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = view.events_after(seq, limit)
+        return [(row.seq, frame_of(row.seq, event_public(row).model_dump_json())) for row in rows]
+
+    def snapshot() -> dict[str, object]:
+        return {"seq": view.seq, "version": view.version, "is_current": is_current(view), "at": iso(now_ms())}
+
+    broadcast = Broadcast(view.seq, read_after, snapshot)
+    return Parts(
+        settings=settings, keeper=keeper, view=view, broadcast=broadcast, requests=requests,
+        feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
+    )  # fmt: skip

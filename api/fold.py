@@ -1,0 +1,140 @@
+"""What one record changes in the view: pure, from the record's texts to rows. No database, no clock.
+
+The controller is the only truth. A record this cannot read still takes its place in the event list, so that numbers
+stay without a gap; it changes nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.link.messages import Record
+
+RELEASING: Final = frozenset({"ACCESS_GRANTED", "EXIT_GRANTED", "RELEASED", "REX"})
+NOT_USED: Final = frozenset({"NO_PASSAGE", "RELEASE_EXPIRED", "OUTPUT_FAILED"})
+LEAF_OPEN: Final = frozenset({"open", "held", "forced"})
+PORTAL_TYPES: Final = RELEASING | NOT_USED | {
+    "ACCESS_DENIED", "PASSAGE", "EXIT", "DOOR_FORCED", "DOOR_HELD", "DOOR_CLOSED", "DOOR_OPEN_AT_START", "RELEASE_REFUSED",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """One record, taken apart. `event` are the columns of its row."""
+
+    event: dict[str, Any]
+    puts: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    drops: list[tuple[str, str]] = field(default_factory=list)
+    revision: str | None = None
+    device: tuple[str, bool] | None = None
+    starts: bool = False
+    stops: bool = False
+
+
+def fold(record: Record) -> Folded:
+    """The changes of `record`. Never raises on what a body holds."""
+    leaf, body = _loads(record.leaf), _loads(record.body)
+    event: dict[str, Any] = {
+        "seq": record.seq,
+        "at_ms": _whole(body.get("at_ms")),
+        "record_class": _text(leaf.get("class")) or "system",
+        "cardholder": _text(_sub(body, "subject").get("cardholder")),
+        "credential": _text(_sub(body, "subject").get("credential")),
+        "body": None,
+    }
+    for name in ("type", "outcome", "reason", "zone", "portal", "access_point", "direction"):
+        event[name] = _text(body.get(name))
+    puts, drops = _edit(body)
+    if body:
+        event["body"] = json.dumps(_without_rows(body, puts, drops), ensure_ascii=False, separators=(",", ":"))
+    detail = _sub(body, "detail")
+    what = event["type"]
+    device = None
+    if what in ("DEVICE_ONLINE", "DEVICE_OFFLINE"):
+        name = _text(detail.get("device")) or _text(detail.get("source"))
+        device = (name, what == "DEVICE_ONLINE") if name else None
+    return Folded(
+        event=event, puts=puts, drops=drops, device=device,
+        revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,
+        starts=what == "CONTROLLER_STARTED", stops=what == "CONTROLLER_STOPPED",
+    )  # fmt: skip
+
+
+def next_state(now: str, what: str, *, has_contact: bool) -> str | None:
+    """State of a portal after a record of type `what`; None where it does not change.
+
+    An open leaf is secured only by DOOR_CLOSED: a second badge must not hide a door that was forced.
+    """
+    if what in ("DOOR_FORCED", "DOOR_HELD"):
+        return "forced" if what == "DOOR_FORCED" else ("forced" if now == "forced" else "held")
+    if what == "DOOR_CLOSED":
+        return "secured"
+    if what == "DOOR_OPEN_AT_START":
+        return "open"
+    if now in LEAF_OPEN:
+        return None
+    if what in RELEASING:
+        return "released"
+    if what in ("PASSAGE", "EXIT"):
+        return "open" if has_contact else "secured"
+    if what in NOT_USED:
+        return "secured"
+    return None
+
+
+def _edit(body: dict[str, Any]) -> tuple[list[tuple[str, str, dict[str, Any]]], list[tuple[str, str]]]:
+    if body.get("type") != "POLICY_EDITED":
+        return [], []
+    edit = _sub(_sub(body, "detail"), "edit")
+    puts = [
+        (put[0], put[1]["id"], put[1])
+        for put in _list(edit.get("puts"))
+        if isinstance(put, list) and len(put) == 2 and isinstance(put[0], str)
+        and isinstance(put[1], dict) and isinstance(put[1].get("id"), str)
+    ]  # fmt: skip
+    drops = [
+        (drop[0], drop[1])
+        for drop in _list(edit.get("drops"))
+        if isinstance(drop, list) and len(drop) == 2 and all(isinstance(part, str) for part in drop)
+    ]
+    return puts, drops
+
+
+def _without_rows(
+    body: dict[str, Any], puts: list[tuple[str, str, dict[str, Any]]], drops: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """The body with rows of policy replaced by their places: a reader of events must not be able to tell a lapsed
+    clearance from one that never was (E-03), and has no use for number hashes."""
+    detail = body.get("detail")
+    if body.get("type") != "POLICY_EDITED" or not isinstance(detail, dict):
+        return body
+    changed = [[table, row] for table, row, _ in puts] + [[table, row] for table, row in drops]
+    kept = {key: value for key, value in detail.items() if key != "edit"}
+    return {**body, "detail": {**kept, "changed": changed}}
+
+
+def _loads(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _sub(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < 2**53 else None

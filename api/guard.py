@@ -1,0 +1,100 @@
+"""Before any route: is this host ours, is the body small, and what every answer must carry. Plain ASGI, no state.
+
+A page on another site can make a browser here send requests, and a name that is re-pointed at 127.0.0.1 can make it
+read the answers: the Host check stops the second, `api.auth` the first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import answer
+
+BODY_BYTES_MAX: Final = 64 * 1024
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types app"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+class Guard:
+    """Refuses other host names and large bodies; adds the security headers to every answer."""
+
+    def __init__(self, app: ASGIApp, *, host_names: frozenset[str]) -> None:
+        self._app = app
+        self._host_names = host_names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                return await send({"type": "websocket.close", "code": 1008})
+            return await self._app(scope, receive, send)
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        headers = Headers(scope=scope)
+        if _name_of(headers.get("host", "")) not in self._host_names:
+            return await self._refuse("other_host", 421, scope, receive, guarded)
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return await self._app(scope, receive, guarded)
+        body = await _body(receive)
+        if body is None:
+            return await self._refuse("too_large", 413, scope, receive, guarded)
+        await self._app({**scope, "sekisho.body": body}, _replay(body, receive), guarded)
+
+    async def _refuse(self, code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+        language = Headers(scope=scope).get("accept-language", "")
+        await answer(code, status, path=scope["path"], accept_language=language)(scope, receive, send)
+
+
+def _name_of(host: str) -> str:
+    """The name in a Host header, without its port."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+async def _body(receive: Receive) -> bytes | None:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > BODY_BYTES_MAX:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,87 @@
+"""Requests to the controller: one connection, one request at a time. Nothing is sent twice by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from api.problems import Problem
+from controller.link.client import LinkClient, LinkDown
+from controller.link.messages import Command, Done, Note, Propose, Refused, Welcome
+
+STATUS_OF = {
+    "protocol": 502,
+    "expired": 409,
+    "other_boot": 409,
+    "repeated": 409,
+    "stale_base": 409,
+    "edit_refused": 422,
+    "unknown_portal": 404,
+    "protected_zone": 409,
+    "zone_secured": 409,
+    "ledger_unavailable": 503,
+    "busy": 503,
+}
+"""HTTP status of each refusal; a code that is not here is the controller's fault: 502."""
+
+
+class Requests:
+    """The way to ask the controller for something. Blocking; call from a worker thread."""
+
+    def __init__(self, socket: Path) -> None:
+        self._client = LinkClient(socket, "api")
+        self._lock = threading.Lock()
+        self._welcome: Welcome | None = None
+        self._is_old = threading.Event()
+
+    def renew(self) -> None:
+        """The stream came or went: the connection here may belong to a controller that is gone. Does not wait."""
+        self._is_old.set()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._drop()
+
+    def welcome(self) -> Welcome:
+        """A fresh greeting: the controller's boot id, size and revision now. Raises Problem 503 when it is away."""
+        with self._lock:
+            self._drop()
+            return self._connected()
+
+    def ask(self, make: Callable[[Welcome], Propose | Command | Note]) -> Done | Refused:
+        """Send what `make` builds for the controller's present start. Raises Problem 503 when no answer comes."""
+        with self._lock:
+            message = make(self._connected())
+            try:
+                return self._client.request(message)
+            except LinkDown as error:
+                self._drop()
+                raise Problem("no_answer", 503, id=message.id) from error
+
+    def _connected(self) -> Welcome:
+        if self._is_old.is_set():
+            self._is_old.clear()
+            self._drop()
+        if self._welcome is None:
+            try:
+                self._welcome = self._client.connect()
+            except LinkDown as error:
+                raise Problem("controller_away", 503) from error
+        return self._welcome
+
+    def _drop(self) -> None:
+        self._client.close()
+        self._welcome = None
+
+
+def done(answer: Done | Refused) -> Done:
+    """The answer where it was carried out; else Problem with the refusal's code, words and record."""
+    if isinstance(answer, Done):
+        return answer
+    members: dict[str, object] = {"why": answer.why}
+    if answer.field is not None:
+        members["field"] = answer.field
+    if answer.seq is not None:
+        members["seq"] = answer.seq
+    raise Problem(answer.code, STATUS_OF.get(answer.code, 502), **members)

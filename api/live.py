@@ -1,0 +1,111 @@
+"""The state of doors and what is wrong right now, from the view: for the API and the page alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api.models import DevicePublic, LastEvent, PortalPublic, ZonePublic, iso
+from api.tables import DeviceRow, PortalRow
+from api.view import View
+from zones.places import ZoneKind
+
+ALARM_STATES: Final = ("forced", "held")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something an officer should see to. `kind` has its words in `api.words.ALARMS`; the first kinds are the worst."""
+
+    kind: str
+    portal: str | None = None
+    since_ms: int | None = None
+    text: str = ""
+    count: int = 1
+
+
+def now_ms() -> int:
+    """Wall clock, milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def is_current(view: View) -> bool:
+    """Whether the controller was heard lately."""
+    return view.live.is_fresh(time.monotonic())
+
+
+def zones(view: View) -> list[ZonePublic]:
+    """Every zone, in order of id."""
+    states = {row["id"]: row["state"] for row in view.rows("zone_status")}
+    return [_zone(doc, states.get(doc["id"], "OPEN_ATTENDED")) for doc in view.rows("zone")]
+
+
+def _zone(doc: dict[str, Any], state: str) -> ZonePublic:
+    kind = ZoneKind(doc["kind"])
+    return ZonePublic(
+        id=doc["id"], name_ja=doc["name_ja"], name_en=doc["name_en"], kind=kind.name, parent=doc.get("parent"),
+        state=state, required_factors=max(int(kind), doc.get("min_factors") or 0), items=doc.get("items", []),
+        accepted_bases=doc.get("accepted_bases", []), uid_accepted=doc.get("uid_accepted", False),
+    )  # fmt: skip
+
+
+def portals(view: View) -> list[PortalPublic]:
+    """Every portal with its live state, in order of id."""
+    live = view.portals_live(now_ms())
+    devices: dict[str | None, list[DeviceRow]] = {}
+    for device in view.devices():
+        devices.setdefault(device.portal, []).append(device)
+    offline = set(view.live.status.devices_offline) if view.live.status else set()
+    current = is_current(view)
+    return [
+        _portal(doc, live.get(doc["id"]), devices.get(doc["id"], []), offline, current) for doc in view.rows("portal")
+    ]
+
+
+def _portal(
+    doc: dict[str, Any], row: PortalRow | None, devices: list[DeviceRow], offline: set[str], current: bool
+) -> PortalPublic:
+    shown = [
+        DevicePublic(
+            id=device.id, portal=device.portal, is_online=device.is_online and device.id not in offline,
+            since=iso(device.since_ms),
+        )
+        for device in devices
+    ]  # fmt: skip
+    state = row.state if row is not None else "secured"
+    if state not in ALARM_STATES and any(not device.is_online for device in shown):
+        state = "offline"
+    last = LastEvent(seq=row.last_seq, type=row.last_type, at=iso(row.last_at_ms)) if row and row.last_type else None
+    return PortalPublic(
+        id=doc["id"], name_ja=doc["name_ja"], name_en=doc["name_en"], outer=doc["outer"], inner=doc["inner"],
+        lock_type=doc.get("lock_type", "FAIL_SECURE"), is_escape=doc.get("is_escape", False),
+        has_contact=doc.get("has_contact", True), state=state, since=iso(row.since_ms) if row else None,
+        is_current=current, last_event=last, devices=shown,
+    )  # fmt: skip
+
+
+def alarms(view: View) -> list[Alarm]:
+    """What is wrong right now, the worst first, the newest of a kind first."""
+    live = view.portals_live(now_ms())
+    status = view.live.status
+    found: list[Alarm] = []
+    for kind in ALARM_STATES:
+        rows = sorted((row for row in live.values() if row.state == kind), key=lambda row: -row.since_ms)
+        found += [Alarm(kind=kind, portal=row.id, since_ms=row.since_ms) for row in rows]
+    if status is not None and not status.is_ledger_writable:
+        found.append(Alarm(kind="ledger"))
+    if view.live.fault is not None and "LEDGER_SHORTER" in view.live.fault:
+        found.append(Alarm(kind="shorter"))
+    known = {row.id: row for row in view.devices()}
+    offline = [row.id for row in known.values() if not row.is_online]
+    offline += [name for name in (status.devices_offline if status else []) if name not in offline]
+    for name in offline:
+        device = known.get(name)
+        since_ms = device.since_ms if device is not None and not device.is_online else None
+        found.append(Alarm(kind="device", text=name, since_ms=since_ms, portal=device.portal if device else None))
+    if status is not None and not status.is_clock_trusted:
+        found.append(Alarm(kind="clock"))
+    if status is not None and status.deviations:
+        found.append(Alarm(kind="deviations", count=len(status.deviations)))
+    return found

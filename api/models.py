@@ -1,0 +1,409 @@
+"""What the API takes and gives: Create, Update and Public models apart; unknown fields and loose types refused.
+
+There is no field for a cause, a refusal, or an attachment: what is not here cannot be stored (E-01, E-02, E-10).
+FastAPI reads annotations at run time; they are kept simple here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import date
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from api.tables import EventRow
+from api.words import moment_of
+from zones.ids import ID_PATTERN
+from zones.people import Basis, CredentialState
+
+Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Pseudonym = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
+CardNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){4,20}$"), Field(description="hex, lower case")]
+BasisWord = Literal["KEIZAI_ANPO", "TOKUTEI_HIMITSU", "BOEI_HOGO", "COMPANY"]
+StateWord = Literal["ISSUED", "ACTIVE", "LOST", "RETURNED", "DESTROYED"]
+ReleaseReason = Literal["visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other"]
+
+assert set(BasisWord.__args__) == {basis.value for basis in Basis}  # type: ignore[attr-defined]
+assert set(StateWord.__args__) == {state.value for state in CredentialState}  # type: ignore[attr-defined]
+
+
+def _iso_date(value: object) -> object:
+    """Dates come as YYYY-MM-DD text only: pydantic alone would read the integer 0 as 1970."""
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("date")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("date") from None
+
+
+def _plain_text(value: object) -> object:
+    """Names: one line, no control characters, no direction overrides, no lone surrogates; NFC."""
+    if not isinstance(value, str):
+        return value
+    for sign in value:
+        if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp", "Co") or sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+            raise ValueError("text")
+    return unicodedata.normalize("NFC", value.strip())
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso_date, json_schema_input_type=date)]
+NameText = Annotated[str, BeforeValidator(_plain_text), StringConstraints(min_length=1, max_length=100)]
+ReadingText = Annotated[str, BeforeValidator(_plain_text), StringConstraints(max_length=100)]
+
+
+class Asked(BaseModel):
+    """Base of what is taken."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Changed(Asked):
+    """Base of changes: at least one field, each optional, none of them null."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("nothing")
+        return self
+
+
+class Given(BaseModel):
+    """Base of what is given."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+Item = TypeVar("Item", bound=Given)
+
+
+class PageOf(Given, Generic[Item]):
+    """One page of a list; `next` is the cursor of the page after it, null on the last."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class ListQuery(Asked):
+    """`cursor`: `next` of the page before."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+    limit: int = Field(default=100, ge=1, le=500)
+    cursor: Id | None = None
+
+
+class OwnedQuery(ListQuery):
+    """Also by cardholder."""
+
+    cardholder: Id | None = None
+
+
+class RosterQuery(OwnedQuery):
+    """Also by zone."""
+
+    zone: Id | None = None
+
+
+class EventQuery(Asked):
+    """Events after number `after`; -1 is before the first."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+    after: int = Field(default=-1, ge=-1, le=2**53)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+# -- cardholders --------------------------------------------------------------------------------------------------
+
+
+class CardholderCreate(Asked):
+    """A new cardholder. The name stays in the web process; the controller is told the id alone."""
+
+    id: Id | None = None
+    name: NameText
+    kana: ReadingText = ""
+    roman: ReadingText = ""
+
+
+class CardholderUpdate(Changed):
+    """A change of name."""
+
+    name: NameText | None = None
+    kana: ReadingText | None = None
+    roman: ReadingText | None = None
+
+
+class CardholderPublic(Given):
+    id: str
+    name: str | None
+    kana: str
+    roman: str
+
+
+# -- credentials --------------------------------------------------------------------------------------------------
+
+
+class CredentialCreate(Asked):
+    """A credential. `number` is passed to the controller and kept nowhere; it answers with its last four signs."""
+
+    id: Id | None = None
+    cardholder: Id
+    number: CardNumber
+    state: StateWord = "ACTIVE"
+
+
+class CredentialUpdate(Changed):
+    state: StateWord | None = None
+
+
+class CredentialPublic(Given):
+    id: str
+    cardholder: str
+    last4: str
+    state: StateWord
+
+
+# -- clearances ---------------------------------------------------------------------------------------------------
+
+
+class ClearanceCreate(Asked):
+    """A confirmed basis. `last_valid_on` is derived from it and the day of notice."""
+
+    id: Id | None = None
+    cardholder: Id
+    basis: BasisWord
+    notified_on: IsoDate
+    recorded_by: Pseudonym
+    confirmed_by: Pseudonym
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        if self.recorded_by == self.confirmed_by:
+            raise ValueError("two_people")
+        return self
+
+
+class ClearanceUpdate(Asked):
+    """A renewal or a correction: the row ends and another takes its place, again by two people (§3.1)."""
+
+    notified_on: IsoDate
+    recorded_by: Pseudonym
+    confirmed_by: Pseudonym
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        if self.recorded_by == self.confirmed_by:
+            raise ValueError("two_people")
+        return self
+
+
+class ClearancePublic(Given):
+    id: str
+    cardholder: str
+    basis: BasisWord
+    notified_on: date
+    last_valid_on: date
+    recorded_by: str
+    confirmed_by: str | None
+
+
+# -- need-to-know and rosters -------------------------------------------------------------------------------------
+
+
+class NeedToKnowCreate(Asked):
+    """The right to one information item, by ledger number."""
+
+    id: Id | None = None
+    cardholder: Id
+    item: Id
+    purpose_code: Code
+    from_on: IsoDate
+    until_on: IsoDate
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until_on < self.from_on:
+            raise ValueError("order")
+        return self
+
+
+class NeedToKnowUpdate(Changed):
+    until_on: IsoDate | None = None
+    is_suspended: bool | None = None
+
+
+class NeedToKnowPublic(Given):
+    id: str
+    cardholder: str
+    item: str
+    purpose_code: str
+    from_on: date
+    until_on: date
+    is_suspended: bool
+
+
+class RosterCreate(Asked):
+    """A place on one zone's roster."""
+
+    id: Id | None = None
+    cardholder: Id
+    zone: Id
+    from_on: IsoDate
+    until_on: IsoDate
+    review_on: IsoDate
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until_on < self.from_on:
+            raise ValueError("order")
+        return self
+
+
+class RosterUpdate(Changed):
+    until_on: IsoDate | None = None
+    review_on: IsoDate | None = None
+    is_suspended: bool | None = None
+
+
+class RosterPublic(Given):
+    id: str
+    cardholder: str
+    zone: str
+    from_on: date
+    until_on: date
+    review_on: date
+    is_suspended: bool
+
+
+# -- places, events, the state of things ---------------------------------------------------------------------------
+
+
+class ZonePublic(Given):
+    id: str
+    name_ja: str
+    name_en: str
+    kind: Literal["UNRESTRICTED", "CONTROLLED", "LIMITED", "EXCLUSION"]
+    parent: str | None
+    state: Literal["SECURED", "OPEN_ATTENDED", "OPEN_UNATTENDED"]
+    required_factors: int
+    items: list[str]
+    accepted_bases: list[BasisWord]
+    uid_accepted: bool
+
+
+class DevicePublic(Given):
+    id: str
+    portal: str | None
+    is_online: bool
+    since: str | None
+
+
+class LastEvent(Given):
+    seq: int
+    type: str
+    at: str | None
+
+
+class PortalPublic(Given):
+    """A portal with its live state. `is_current` is false while the controller is not heard."""
+
+    id: str
+    name_ja: str
+    name_en: str
+    outer: str
+    inner: str
+    lock_type: str
+    is_escape: bool
+    has_contact: bool
+    state: Literal["secured", "released", "open", "held", "forced", "unknown", "offline"]
+    since: str | None
+    is_current: bool
+    last_event: LastEvent | None
+    devices: list[DevicePublic]
+
+
+class ReleaseCreate(Asked):
+    reason: ReleaseReason
+
+
+class Recorded(Given):
+    """It is recorded under `seq` and in force."""
+
+    id: str
+    seq: int
+
+
+class EventPublic(Given):
+    """One record. `body` is what the controller recorded, without rows of policy; null where retention dropped it."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+    seq: int
+    record_class: str = Field(alias="class")
+    at: str | None
+    type: str | None
+    outcome: str | None
+    reason: str | None
+    zone: str | None
+    portal: str | None
+    access_point: str | None
+    direction: str | None
+    cardholder: str | None
+    credential: str | None
+    body: dict[str, Any] | None
+
+
+class EventPage(Given):
+    """Events in order without a gap; ask again with `after` = `next`. `tail`: the newest number there is."""
+
+    items: list[EventPublic]
+    next: int
+    tail: int
+
+
+class HealthPublic(Given):
+    """`status` is about this process. The rest is told to those with the token only."""
+
+    status: Literal["up"] = "up"
+    is_current: bool | None = None
+    fault: str | None = None
+    node_boot: str | None = None
+    seq: int | None = None
+    ledger_size: int | None = None
+    revision: str | None = None
+    is_ledger_writable: bool | None = None
+    is_clock_trusted: bool | None = None
+    deviations: list[str] | None = None
+    devices_offline: list[str] | None = None
+    streams: int | None = None
+
+
+class ProblemPublic(Given):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+
+
+def iso(at_ms: int | None) -> str | None:
+    """A time as people here read it: ISO 8601 with the offset of Japan."""
+    at = moment_of(at_ms)
+    return at.isoformat(timespec="milliseconds") if at is not None else None
+
+
+def event_public(row: EventRow) -> EventPublic:
+    """The public form of an event row."""
+    return EventPublic(
+        seq=row.seq, record_class=row.record_class, at=iso(row.at_ms), type=row.type, outcome=row.outcome,
+        reason=row.reason, zone=row.zone, portal=row.portal, access_point=row.access_point, direction=row.direction,
+        cardholder=row.cardholder, credential=row.credential, body=json.loads(row.body) if row.body else None,
+    )  # fmt: skip

@@ -1,0 +1,87 @@
+"""Idempotency-Key: a POST that is sent again gets the answer of the first, and is not done again.
+
+Answers are kept in memory only, a bounded number of them: they may carry names. After a restart the controller, which
+knows the key as the request's id, answers `repeated`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import answer
+
+KEPT_MAX: Final = 256
+KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{8,60}")
+
+
+@dataclass(slots=True)
+class _Answer:
+    fingerprint: bytes
+    messages: list[Message] | None = None
+
+
+class Once:
+    """Keeps the 2xx answers of POSTs that carry an Idempotency-Key, and gives them again."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._kept: OrderedDict[str, _Answer] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = Headers(scope=scope).get("idempotency-key") if scope["type"] == "http" else None
+        if key is None or scope["method"] != "POST":
+            return await self._app(scope, receive, send)
+        if not KEY.fullmatch(key):
+            return await _refuse("not_valid", 422, scope, receive, send)
+        fingerprint = _fingerprint(scope)
+        kept = self._kept.get(key)
+        if kept is None:
+            return await self._first(key, fingerprint, scope, receive, send)
+        if kept.fingerprint != fingerprint:
+            return await _refuse("key_reused", 422, scope, receive, send)
+        if kept.messages is None:
+            return await _refuse("key_in_use", 409, scope, receive, send)
+        start, *rest = kept.messages
+        await send({**start, "headers": [*start["headers"], (b"idempotency-replayed", b"true")]})
+        for message in rest:
+            await send(message)
+
+    async def _first(self, key: str, fingerprint: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        kept = self._kept[key] = _Answer(fingerprint)
+        messages: list[Message] = []
+
+        async def keeping(message: Message) -> None:
+            messages.append(dict(message))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, keeping)
+        finally:
+            if messages and 200 <= messages[0].get("status", 500) < 300:
+                kept.messages = messages
+                while len(self._kept) > KEPT_MAX:
+                    self._kept.popitem(last=False)
+            else:
+                self._kept.pop(key, None)
+
+
+def _fingerprint(scope: Scope) -> bytes:
+    """Who asked for what: the same key from another signed-in browser or token must not show this answer."""
+    digest = hashlib.sha256()
+    headers = Headers(scope=scope)
+    for part in (scope["path"], headers.get("authorization", ""), headers.get("cookie", "")):
+        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+    digest.update(scope.get("sekisho.body", b""))
+    return digest.digest()
+
+
+async def _refuse(code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+    language = Headers(scope=scope).get("accept-language", "")
+    await answer(code, status, path=scope["path"], accept_language=language)(scope, receive, send)

@@ -1,0 +1,169 @@
+"""What the page shows, as values for its templates: doors by nested zones, what is wrong, the newest events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.live import Alarm, alarms, is_current, now_ms, portals, zones
+from api.models import PortalPublic, ZonePublic, iso
+from api.tables import EventRow, NameRow
+from api.view import View
+from api.words import (
+    ALARMS,
+    KINDS,
+    PAGE,
+    REASONS,
+    RELEASE_REASONS,
+    STATES,
+    TYPES,
+    ZONE_STATES,
+    Language,
+    deviation,
+    long_date,
+    moment_of,
+)
+from zones.places import ZoneKind
+
+EVENTS_SHOWN: Final = 50
+ALARMS_SHOWN: Final = 3
+KEPT_S: Final = 1.0
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class ZoneBox:
+    """A zone with the doors that lead into it and the zones inside it."""
+
+    id: str
+    name: str
+    kind: str
+    level: int
+    note: str
+    doors: list[dict[str, Any]] = field(default_factory=list)
+    inside: list[ZoneBox] = field(default_factory=list)
+
+
+class Pages:
+    """Renders the page and its live part. The live part is rendered once per language and state, for all who look."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._lock = threading.Lock()
+        self._kept: dict[Language, tuple[int, float, str]] = {}
+
+    def page(self, language: Language) -> str:
+        """The whole page."""
+        day = moment_of(now_ms())
+        assert day is not None
+        return _templates.get_template("page.html").render(
+            words=_words(language), language=language, live=self.live(language), seq=self._view.seq,
+            date=long_date(day.date(), language), is_current=is_current(self._view),
+            reasons=[(code, words[language]) for code, words in RELEASE_REASONS.items()],
+        )  # fmt: skip
+
+    def live(self, language: Language) -> str:
+        """Alarms, doors and events, as one fragment."""
+        with self._lock:
+            version, tick = self._view.version, time.monotonic()
+            kept = self._kept.get(language)
+            if kept is not None and kept[0] == version and tick - kept[1] < KEPT_S:
+                return kept[2]
+            text = self._render(language)
+            self._kept[language] = (version, tick, text)
+            return text
+
+    def _render(self, language: Language) -> str:
+        view = self._view
+        doors = portals(view)
+        door_names = {door.id: door.name_ja if language == "ja" else door.name_en for door in doors}
+        found = [_alarm(view, alarm, door_names, language) for alarm in alarms(view)]
+        names = view.names()
+        return _templates.get_template("live.html").render(
+            words=_words(language), zones=_tree(zones(view), doors, language),
+            alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
+            events=[_event(row, names, door_names, language) for row in view.newest_events(EVENTS_SHOWN)],
+        )  # fmt: skip
+
+
+def away(language: Language, why: str) -> str:
+    """The page for somebody who is not signed in, or cannot be."""
+    return _templates.get_template("away.html").render(words=_words(language), language=language, why=why)
+
+
+def _words(language: Language) -> dict[str, str]:
+    return {name: words[language] for name, words in PAGE.items()}
+
+
+def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Language) -> list[ZoneBox]:
+    boxes = {
+        zone.id: ZoneBox(
+            id=zone.id, name=zone.name_ja if language == "ja" else zone.name_en,
+            kind=KINDS[ZoneKind[zone.kind].value][language], level=ZoneKind[zone.kind].value,
+            note="" if zone.state == "OPEN_ATTENDED" else ZONE_STATES[zone.state][language],
+        )
+        for zone in all_zones
+    }  # fmt: skip
+    top: list[ZoneBox] = []
+    for zone in all_zones:
+        parent = boxes.get(zone.parent or "")
+        (parent.inside if parent is not None else top).append(boxes[zone.id])
+    for door in doors:
+        box = boxes.get(door.inner)
+        if box is not None:
+            outer = boxes[door.outer].name if door.outer in boxes else door.outer
+            box.doors.append(_door(door, outer, language))
+    return top
+
+
+def _door(door: PortalPublic, outer: str, language: Language) -> dict[str, Any]:
+    words, icon = STATES[door.state]
+    since = door.since if door.state not in ("secured", "unknown") or door.last_event else None
+    return {
+        "id": door.id, "name": door.name_ja if language == "ja" else door.name_en, "outer": outer,
+        "state": door.state, "word": words[language], "icon": icon,
+        "since": since[11:19] if since else "", "is_escape": door.is_escape,
+    }  # fmt: skip
+
+
+def _alarm(view: View, alarm: Alarm, doors: dict[str, str], language: Language) -> dict[str, Any]:
+    title = ALARMS[alarm.kind][language]
+    where = doors.get(alarm.portal or "", "") or alarm.text
+    at = iso(alarm.since_ms)
+    notes: list[str] = []
+    if alarm.kind == "deviations" and view.live.status is not None:
+        notes = [deviation(text, language) for text in view.live.status.deviations]
+    return {
+        "title": f"{title}: {where}" if where else title, "since": at[11:19] if at else "", "notes": notes,
+        "is_notice": alarm.kind in ("deviations", "clock"),
+    }  # fmt: skip
+
+
+def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], language: Language) -> dict[str, Any]:
+    words, tone, icon = TYPES.get(row.type or "", ({"ja": row.type or "―", "en": row.type or "–"}, "plain", "dash"))
+    reason = row.reason if row.type == "ACCESS_DENIED" else None
+    at = moment_of(row.at_ms)
+    today = moment_of(now_ms())
+    is_today = at is not None and today is not None and at.date() == today.date()
+    return {
+        "seq": row.seq, "word": words[language], "tone": tone, "icon": icon,
+        "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "", "day": f"{at:%m/%d}" if at and not is_today else "",
+        "who": _who(row.cardholder, names, language), "door": doors.get(row.portal or "", row.portal or ""),
+        "reason": REASONS.get(reason, {language: reason})[language] if reason else "",
+    }  # fmt: skip
+
+
+def _who(cardholder: str | None, names: dict[str, NameRow], language: Language) -> str:
+    name = names.get(cardholder or "")
+    if name is None:
+        return cardholder or ""
+    return (name.roman if language == "en" else "") or name.name

@@ -1,0 +1,37 @@
+"""The living parts of the web process, made at start and closed at the end; routes get them from `app.state.parts`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from api.auth import Keeper
+from api.broadcast import Broadcast
+from api.feed import Feed
+from api.link import Requests
+from api.settings import Settings
+from api.view import View
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """One of each. `keeper` is there from the beginning; the rest from start to end."""
+
+    settings: Settings
+    keeper: Keeper
+    view: View
+    broadcast: Broadcast
+    feed: Feed
+    requests: Requests
+    rendered: dict[str, Any]
+
+
+def parts_of(request: Request) -> Parts:
+    """Dependency: the parts."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Here = Annotated[Parts, Depends(parts_of)]

@@ -1,0 +1,120 @@
+"""Every error as application/problem+json (RFC 9457), in Japanese or English, never echoing what was sent.
+
+A request may carry a card number or a name: neither may come back in an error, nor reach a log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.words import FIELD_FAULTS, PROBLEMS, language_of
+
+log = logging.getLogger(__name__)
+
+_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 400: "bad_request", 422: "not_valid"}
+
+
+class Problem(Exception):
+    """A request that cannot be carried out. `code` is stable and has its words in `api.words.PROBLEMS`."""
+
+    def __init__(
+        self, code: str, status: int, *, headers: Mapping[str, str] | None = None, **members: object
+    ) -> None:
+        super().__init__(code)
+        self.code, self.status, self.headers, self.members = code, status, dict(headers or {}), members
+
+
+def answer(
+    code: str, status: int, *, path: str, accept_language: str, headers: Mapping[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
+) -> JSONResponse:  # fmt: skip
+    """The response for a problem. `why` in `members` (the controller's own words) is added to the detail."""
+    language = language_of(accept_language)
+    title, detail = PROBLEMS.get(code, PROBLEMS["internal"])[language]
+    rest = dict(members or {})
+    if why := rest.pop("why", None):
+        detail = f"{detail} ({why})"
+    content = {
+        "type": f"urn:sekisho:problem:{code}", "title": title, "status": status, "detail": detail,
+        "instance": path, "code": code, **rest,
+    }  # fmt: skip
+    return JSONResponse(
+        _printable(content), status, media_type="application/problem+json",
+        headers={**(headers or {}), "Content-Language": language, "Cache-Control": "no-store"},
+    )  # fmt: skip
+
+
+def _printable(value: Any) -> Any:
+    """Lone surrogates from hostile JSON cannot be written as UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return value
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+
+    def respond(
+        request: Request, code: str, status: int, headers: Mapping[str, str] | None = None, **members: object
+    ) -> JSONResponse:
+        return answer(
+            code, status, path=request.url.path, accept_language=request.headers.get("accept-language", ""),
+            headers=headers, members=members,
+        )  # fmt: skip
+
+    async def of_problem(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)
+        return respond(request, error.code, error.status, error.headers, **error.members)
+
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_of(request))
+        return respond(request, _OF_STATUS.get(error.status_code, "bad_request"), error.status_code, headers)
+
+    async def of_fields(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        language = language_of(request.headers.get("accept-language", ""))
+        faults = [_fault(item, language) for item in error.errors()[:20]]
+        return respond(request, "not_valid", 422, errors=faults)
+
+    async def of_fault(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+        return respond(request, "internal", 500)
+
+    app.add_exception_handler(Problem, of_problem)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_fields)
+    app.add_exception_handler(Exception, of_fault)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods of the path: Starlette itself names those of the first route only."""
+    found: set[str] = set()
+    path = request.url.path
+    for prefix, route in request.app.state.routes:
+        if path.startswith(prefix) and route.path_regex.match(path.removeprefix(prefix)):
+            found |= route.methods or set()
+    return sorted(found)
+
+
+def _fault(item: Mapping[str, Any], language: str) -> dict[str, str]:
+    place = [str(part)[:64] for part in item.get("loc", ())]
+    kind = str(item.get("type", ""))
+    words = FIELD_FAULTS.get(kind) or FIELD_FAULTS.get(kind.split("_")[0]) or FIELD_FAULTS["other"]
+    detail = str(item["ctx"]["error"]) if kind == "value_error" and "ctx" in item else words[language]
+    if kind == "value_error" and language in (translated := FIELD_FAULTS.get(detail, {})):
+        detail = translated[language]
+    return {"pointer": "/" + "/".join(place[1:]), "in": place[0] if place else "body", "detail": detail}

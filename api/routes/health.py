@@ -1,0 +1,35 @@
+"""Is it alive (anybody may ask), and how is it (with the token)."""
+
+from fastapi import APIRouter, Request
+
+from api.live import is_current
+from api.models import HealthPublic
+from api.parts import Here
+from api.problems import Problem
+
+router = APIRouter()
+
+
+@router.get("/health", response_model_exclude_none=True)
+def get_health(request: Request, here: Here) -> HealthPublic:
+    """200 while this process lives, whether the controller is heard or not: doors do not need it."""
+    try:
+        here.keeper.judge(request)
+    except Problem:
+        return HealthPublic()
+    live, view = here.view.live, here.view
+    status = live.status
+    current = is_current(view)
+    return HealthPublic(
+        is_current=current,
+        fault=None if current else (live.fault or "controller_away"),
+        seq=view.seq,
+        revision=view.revision,
+        streams=here.broadcast.followers,
+        node_boot=status.boot if status else None,
+        ledger_size=status.size if status else None,
+        is_ledger_writable=status.is_ledger_writable if status else None,
+        is_clock_trusted=status.is_clock_trusted if status else None,
+        deviations=status.deviations if status else None,
+        devices_offline=status.devices_offline if status else None,
+    )

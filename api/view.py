@@ -1,0 +1,268 @@
+"""The view: api.db as the fold of the controller's records, applied in batches, once each, in order.
+
+A record out of order is never guessed around: one already seen is passed over, one after a gap raises `Gap` so that
+the feed fetches again. Writes stand under one lock; reads take a session of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine, delete, func, insert
+from sqlmodel import Session, col, select
+
+from api.fold import PORTAL_TYPES, RELEASING, Folded, fold, next_state
+from api.tables import PROJECTED, CursorRow, DeviceRow, EventRow, NameRow, PolicyRow, PortalRow
+from controller.link.messages import Record, Status
+
+RELOCK_GRACE_MS: Final = 500
+SILENT_S_MAX: Final = 5.0
+"""A controller not heard for so long is called away (it sends a status every 2 s)."""
+
+
+class Gap(Exception):
+    """A record is missing before this one."""
+
+    def __init__(self, expected: int, got: int) -> None:
+        super().__init__(f"record {expected} is missing before {got}")
+        self.expected, self.got = expected, got
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Rows and revision of one moment: what a change is made against."""
+
+    revision: str
+    rows: dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """What is known of the controller right now; not kept over a restart."""
+
+    is_connected: bool = False
+    heard_tick: float = float("-inf")
+    status: Status | None = None
+    fault: str | None = None
+
+    def is_fresh(self, tick: float) -> bool:
+        """Whether what the page shows may be believed to be so now."""
+        return self.is_connected and tick - self.heard_tick <= SILENT_S_MAX
+
+
+class View:
+    """All reads and writes of api.db."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._moved = threading.Condition()
+        self.live = Live()
+        self.version = 0
+        with Session(engine) as session:
+            cursor = session.get(CursorRow, 1) or CursorRow()
+            self.seq, self.revision, self.vkey = cursor.seq, cursor.revision, cursor.vkey
+
+    # -- from the stream ----------------------------------------------------------------------------------------
+
+    def follow_ledger(self, vkey: str, revision: str) -> None:
+        """Before streaming: of which ledger the records are. Another key means another ledger: start over."""
+        with self._lock, Session(self._engine) as session:
+            if self.vkey and self.vkey != vkey:
+                for table in PROJECTED:
+                    session.execute(delete(table))
+                self.seq, self.revision = -1, ""
+            self.vkey = vkey
+            if self.seq < 0:
+                self.revision = revision  # of a policy nobody has edited yet
+            self._save(session)
+        self._announce()
+
+    def apply(self, records: Sequence[Record]) -> list[EventRow]:
+        """Fold `records` in one transaction; the event rows that were new. Raises Gap after applying those before it."""
+        gap: Gap | None = None
+        with self._lock, Session(self._engine) as session:
+            at, folded = self.seq, []
+            for record in records:
+                if record.seq <= at:
+                    continue
+                if record.seq != at + 1:
+                    gap = Gap(at + 1, record.seq)
+                    break
+                folded.append(fold(record))
+                at = record.seq
+            if folded:
+                session.execute(insert(EventRow), [item.event for item in folded])
+                revision = self.revision
+                for item in folded:
+                    _apply_one(session, item)
+                    revision = item.revision or revision
+                self.seq, self.revision = at, revision
+                self._save(session)
+        if folded:
+            self._announce()
+        if gap is not None:
+            raise gap
+        return [EventRow(**item.event) for item in folded]
+
+    def _save(self, session: Session) -> None:
+        session.merge(CursorRow(id=1, seq=self.seq, revision=self.revision, vkey=self.vkey))
+        session.commit()
+
+    def _announce(self) -> None:
+        with self._moved:
+            self.version += 1
+            self._moved.notify_all()
+
+    def heard(self, status: Status | None = None, *, is_connected: bool = True, fault: str | None = None) -> None:
+        """Note that the controller spoke, or went away."""
+        was = (self.live.is_connected, self.live.fault, self.live.status and _standing(self.live.status))
+        self.live = Live(
+            is_connected=is_connected,
+            heard_tick=time.monotonic() if is_connected else self.live.heard_tick,
+            status=status or self.live.status,
+            fault=fault,
+        )
+        if was != (is_connected, fault, self.live.status and _standing(self.live.status)):
+            self._announce()
+
+    def wait_for(self, seq: int, timeout_s: float) -> bool:
+        """Wait until record `seq` is in the view; whether it came in time."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self.seq >= seq, timeout_s)
+
+    # -- policy -------------------------------------------------------------------------------------------------
+
+    def snapshot(self, *places: tuple[str, str]) -> Snapshot:
+        """The named rows and the revision they belong to."""
+        with self._lock, Session(self._engine) as session:
+            rows = {}
+            for place in places:
+                row = session.get(PolicyRow, place)
+                if row is not None:
+                    rows[place] = json.loads(row.doc)
+            return Snapshot(revision=self.revision, rows=rows)
+
+    def row(self, table: str, name: str) -> dict[str, Any] | None:
+        """One row of the policy in force."""
+        return self.snapshot((table, name)).rows.get((table, name))
+
+    def rows(self, table: str, *, cardholder: str | None = None, zone: str | None = None) -> list[dict[str, Any]]:
+        """Rows of `table` in order of id."""
+        query = select(PolicyRow.doc).where(PolicyRow.kind == table).order_by(col(PolicyRow.id))
+        if cardholder is not None:
+            query = query.where(PolicyRow.cardholder == cardholder)
+        if zone is not None:
+            query = query.where(PolicyRow.zone == zone)
+        with Session(self._engine) as session:
+            return [json.loads(doc) for doc in session.exec(query)]
+
+    # -- events and live states ---------------------------------------------------------------------------------
+
+    def events_after(self, seq: int, limit: int) -> list[EventRow]:
+        """Up to `limit` events after `seq`, oldest first, without a gap."""
+        query = select(EventRow).where(EventRow.seq > seq).order_by(col(EventRow.seq)).limit(limit)
+        with Session(self._engine) as session:
+            return list(session.exec(query))
+
+    def newest_events(self, limit: int) -> list[EventRow]:
+        """The newest events but those of views, newest first."""
+        query = (
+            select(EventRow).where(EventRow.record_class != "view").order_by(col(EventRow.seq).desc()).limit(limit)
+        )
+        with Session(self._engine) as session:
+            return list(session.exec(query))
+
+    def portals_live(self, now_ms: int) -> dict[str, PortalRow]:
+        """Live state of each portal; a release whose time is over reads as secured."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            rows = list(session.exec(select(PortalRow)))
+        for row in rows:
+            if row.state == "released" and row.until_ms is not None and now_ms > row.until_ms:
+                row.state, row.since_ms = "secured", row.until_ms
+        return {row.id: row for row in rows}
+
+    def devices(self) -> list[DeviceRow]:
+        """Every device that was ever heard of."""
+        with Session(self._engine) as session:
+            return list(session.exec(select(DeviceRow).order_by(col(DeviceRow.id))))
+
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def name(self, cardholder: str) -> NameRow | None:
+        """The name behind a pseudonym."""
+        with Session(self._engine) as session:
+            return session.get(NameRow, cardholder)
+
+    def names(self) -> dict[str, NameRow]:
+        """All names."""
+        with Session(self._engine) as session:
+            return {row.cardholder: row for row in session.exec(select(NameRow))}
+
+    def set_name(self, row: NameRow) -> None:
+        """Keep a name."""
+        with self._lock, Session(self._engine) as session:
+            session.merge(row)
+            session.commit()
+        self._announce()
+
+    def count(self) -> int:
+        """Events held."""
+        with Session(self._engine) as session:
+            return session.exec(select(func.count()).select_from(EventRow)).one()
+
+
+def _standing(status: Status) -> tuple[object, ...]:
+    """What of a status is worth showing again when it changes."""
+    return (
+        status.boot, status.is_ledger_writable, status.is_clock_trusted,
+        tuple(status.deviations), tuple(status.devices_offline),
+    )  # fmt: skip
+
+
+def _apply_one(session: Session, item: Folded) -> None:
+    event = item.event
+    at_ms = event["at_ms"] or 0
+    if item.starts:
+        session.execute(delete(DeviceRow))
+    if item.starts or item.stops:
+        for row in session.exec(select(PortalRow)):
+            row.state, row.since_ms, row.until_ms = ("secured" if item.starts else "unknown"), at_ms, None
+    for table, name, doc in item.puts:
+        cardholder = name if table == "cardholder" else doc.get("cardholder")
+        session.merge(
+            PolicyRow(kind=table, id=name, cardholder=cardholder, zone=doc.get("zone"), doc=json.dumps(doc))
+        )
+    for table, name in item.drops:
+        if (gone := session.get(PolicyRow, (table, name))) is not None:
+            session.delete(gone)
+        if table == "portal" and (live := session.get(PortalRow, name)) is not None:
+            session.delete(live)
+    if item.device is not None:
+        name, is_online = item.device
+        session.merge(DeviceRow(id=name, portal=event["portal"], is_online=is_online, since_ms=at_ms))
+    if event["portal"] is not None and event["type"] in PORTAL_TYPES:
+        _move_portal(session, event, at_ms)
+
+
+def _move_portal(session: Session, event: dict[str, Any], at_ms: int) -> None:
+    name, what = event["portal"], event["type"]
+    policy = session.get(PolicyRow, ("portal", name))
+    doc: dict[str, Any] = json.loads(policy.doc) if policy is not None else {}
+    row = session.get(PortalRow, name)
+    if row is None:
+        row = PortalRow(id=name, state="secured", since_ms=at_ms, last_seq=0, last_type="", last_at_ms=0)
+    state = next_state(row.state, what, has_contact=doc.get("has_contact", True))
+    if state is not None and (state != row.state or what in RELEASING):
+        release_ms = doc.get("release_ms", 3000)
+        row.since_ms = at_ms
+        row.until_ms = at_ms + int(release_ms) + RELOCK_GRACE_MS if state == "released" else None
+        row.state = state
+    row.last_seq, row.last_type, row.last_at_ms = event["seq"], what, at_ms
+    session.add(row)
+    session.flush()

@@ -1,0 +1,267 @@
+"""Words for people, Japanese and English, each in one place. Codes stay in records; words stay here.
+
+Words about a person are neutral: they say which registration was not found, never anything about the person (P5).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final, Literal
+
+from zones.moment import JST
+
+Language = Literal["ja", "en"]
+Words = dict[str, str]
+
+
+def _w(ja: str, en: str) -> Words:
+    return {"ja": ja, "en": en}
+
+
+def language_of(accept: str) -> Language:
+    """The better of ja and en for an Accept-Language header; Japanese where it names neither."""
+    best: tuple[float, Language] = (0.0, "ja")
+    for part in accept.split(",")[:20]:
+        tag, _, quality = part.strip().partition(";")
+        name = tag.split("-")[0].lower()
+        try:
+            weight = float(quality.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if name in ("ja", "en") and weight > best[0]:
+            best = (weight, "ja" if name == "ja" else "en")
+    return best[1]
+
+
+# (words, tone, icon) of each record type; tone: ok, no, warn, alarm, plain
+TYPES: Final[dict[str, tuple[Words, str, str]]] = {
+    "ACCESS_GRANTED": (_w("入室可", "Entry granted"), "ok", "check"),
+    "ACCESS_DENIED": (_w("入室不可", "Entry not granted"), "no", "cross"),
+    "EXIT_GRANTED": (_w("退室", "Exit"), "ok", "out"),
+    "REX": (_w("退室釦", "Exit button"), "plain", "out"),
+    "RELEASED": (_w("一時解錠", "Released"), "warn", "key"),
+    "RELEASE_REFUSED": (_w("一時解錠せず", "Not released"), "no", "cross"),
+    "RELEASE_EXPIRED": (_w("解錠せず(時間切れ)", "Not released (too late)"), "warn", "cross"),
+    "PASSAGE": (_w("通過", "Passed"), "ok", "walk"),
+    "EXIT": (_w("退出", "Left"), "plain", "out"),
+    "NO_PASSAGE": (_w("通過なし", "Nobody passed"), "plain", "dash"),
+    "DOOR_FORCED": (_w("扉のこじ開け", "Door forced"), "alarm", "alarm"),
+    "DOOR_HELD": (_w("扉の長時間開放", "Door held open"), "alarm", "alarm"),
+    "DOOR_CLOSED": (_w("閉扉", "Door closed"), "plain", "dash"),
+    "DOOR_OPEN_AT_START": (_w("起動時に開いていた扉", "Door open at start"), "warn", "alarm"),
+    "POLICY_EDITED": (_w("登録の変更", "Registers changed"), "plain", "pen"),
+    "EDIT_REFUSED": (_w("変更を受け付けず", "Change not accepted"), "no", "cross"),
+    "COMMAND_REFUSED": (_w("操作を受け付けず", "Command not accepted"), "no", "cross"),
+    "NOTE": (_w("操作の記録", "Noted"), "plain", "pen"),
+    "DEVICE_ONLINE": (_w("機器の応答あり", "Device answers"), "plain", "plug"),
+    "DEVICE_OFFLINE": (_w("機器の応答なし", "Device does not answer"), "alarm", "plug"),
+    "LINE_NOISE": (_w("回線の雑音", "Noise on a line"), "warn", "plug"),
+    "MESSAGE_REFUSED": (_w("機器の通信を受け付けず", "Device message not accepted"), "warn", "plug"),
+    "STORAGE_FAILED": (_w("記録できません", "Records cannot be written"), "alarm", "alarm"),
+    "STORAGE_RESTORED": (_w("記録を再開", "Records are written again"), "plain", "check"),
+    "CLOCK_UNTRUSTED": (_w("時計が不確か", "Clock not trusted"), "warn", "alarm"),
+    "RULE_ERROR": (_w("判定の異常", "Fault in a rule"), "alarm", "alarm"),
+    "OUTPUT_FAILED": (_w("出力の異常", "Output failed"), "alarm", "alarm"),
+    "CONTROLLER_STARTED": (_w("制御装置の起動", "Controller started"), "plain", "plug"),
+    "CONTROLLER_STOPPED": (_w("制御装置の停止", "Controller stopped"), "warn", "plug"),
+    "DEVIATION": (_w("基準からの逸脱", "Deviation"), "warn", "alarm"),
+}
+
+REASONS: Final[dict[str, Words]] = {
+    "OK": _w("", ""),
+    "EXIT_FREE": _w("", ""),
+    "RULE_ERROR": _w("判定中に異常が起きた", "A fault during the decision"),
+    "ACCESS_POINT_UNKNOWN": _w("登録のない読取装置", "This reader is not registered"),
+    "AUDIT_UNAVAILABLE": _w("記録できないため", "Records cannot be written"),
+    "READER_UNTRUSTED": _w("読取装置を確認できない", "This reader could not be verified"),
+    "CLOCK_UNTRUSTED": _w("時計が不確か", "The clock is not trusted"),
+    "READ_STALE": _w("読取りが古い", "The read came too late"),
+    "REPEATED_READ": _w("続けての読取り", "Read twice in a row"),
+    "CARD_UNKNOWN": _w("登録のないカード番号", "This card number is not registered"),
+    "CARD_INACTIVE": _w("使用中でないカード", "This card is not in use"),
+    "FACTOR_MISSING": _w("認証要素が足りない", "Another factor is needed"),
+    "CARDHOLDER_INACTIVE": _w("登録が見当たらない", "No registration found"),
+    "ZONE_SECURED": _w("区域は施錠中", "The zone is secured"),
+    "CLEARANCE_NONE": _w("この区域に要る登録がない", "No registration for this zone"),
+    "NO_NEED_TO_KNOW": _w("業務の登録がない", "No work registered here"),
+    "NOT_ON_ROSTER": _w("この区域の名簿にない", "Not on this zone's roster"),
+    "OUT_OF_SCHEDULE": _w("時間帯の外", "Outside the hours"),
+    "OUT_OF_SEQUENCE": _w("手前の区域に入室していない", "Not inside the outer zone"),
+    "APB": _w("すでに入室中", "Already inside"),
+    "FULL": _w("定員に達している", "The zone is full"),
+}
+
+STATES: Final[dict[str, tuple[Words, str]]] = {
+    "secured": (_w("閉・施錠", "Closed, locked"), "lock"),
+    "released": (_w("解錠中", "Released"), "key"),
+    "open": (_w("開いている", "Open"), "ajar"),
+    "held": (_w("長時間開放", "Held open"), "alarm"),
+    "forced": (_w("こじ開け", "Forced open"), "alarm"),
+    "unknown": (_w("不明", "Unknown"), "dash"),
+    "offline": (_w("応答なし", "No answer"), "plug"),
+}
+
+KINDS: Final[dict[int, Words]] = {
+    0: _w("一般区域", "Unrestricted"),
+    1: _w("管理区域", "Controlled"),
+    2: _w("制限区域", "Limited"),
+    3: _w("取扱区画", "Exclusion"),
+}
+
+ZONE_STATES: Final[dict[str, Words]] = {
+    "SECURED": _w("閉鎖中", "Secured"),
+    "OPEN_ATTENDED": _w("使用中", "In use"),
+    "OPEN_UNATTENDED": _w("無人", "Unattended"),
+}
+
+RELEASE_REASONS: Final[dict[str, Words]] = {
+    "visitor": _w("来訪者の案内", "Showing a visitor in"),
+    "delivery": _w("搬入・搬出", "Delivery"),
+    "forgotten_card": _w("カードを忘れた", "Card left behind"),
+    "reader_fault": _w("読取装置の不調", "Reader not working"),
+    "emergency": _w("緊急の対応", "Emergency"),
+    "other": _w("その他", "Other"),
+}
+
+DEVIATIONS: Final[dict[str, Words]] = {
+    "UNSIGNED": _w("署名のない登録の変更", "Changes of registers without a signature"),
+    "UID_ACCEPTED": _w("複製できるカード番号を受け付ける区域", "Zone takes card numbers that can be copied"),
+    "RELAY_NO_AUTO_OFF": _w("自ら施錠に戻らない継電器", "Relay without its own auto-off"),
+}
+
+
+def deviation(text: str, language: Language) -> str:
+    """Words for a deviation the controller reports: by its first word where that is known, else its own text."""
+    for code, words in DEVIATIONS.items():
+        if code in text.upper().replace(" ", "_").replace("-", "_"):
+            rest = text.partition(":")[2].strip()
+            return f"{words[language]}{': ' + rest if rest else ''}"
+    return text
+
+
+ALARMS: Final[dict[str, Words]] = {
+    "forced": _w("扉のこじ開け", "Door forced"),
+    "held": _w("扉の長時間開放", "Door held open"),
+    "ledger": _w("記録できません。入室は止まり、退室は自由です", "Records cannot be written: entry has stopped, exits are free"),
+    "shorter": _w("制御装置の記録が、前に見たものより短くなっています", "The controller's records end before what was seen of them"),
+    "device": _w("機器の応答なし", "Device does not answer"),
+    "clock": _w("時計が不確かです", "The clock is not trusted"),
+    "deviations": _w("基準からの逸脱", "Deviations"),
+}
+
+PAGE: Final[dict[str, Words]] = {
+    "product": _w("関所", "Sekisho"),
+    "title": _w("入退室の状況", "Entry and exit now"),
+    "connected": _w("接続中", "Connected"),
+    "cut": _w("接続が切れています。下の内容は古いかもしれません。扉は動いています。", "Not connected. What is shown may be old. The doors go on by themselves."),
+    "alarms": _w("警報", "Alarms"),
+    "calm": _w("警報はありません", "No alarms"),
+    "more_before": _w("他", "and "),
+    "more_after": _w("件", " more"),
+    "since": _w("から", "since"),
+    "doors": _w("区域と扉", "Zones and doors"),
+    "no_zones": _w("区域はまだ登録されていません。制御装置の設定ファイルに書くと、ここに出ます。", "No zones yet. They appear here once the controller's site file names them."),
+    "no_doors": _w("この区域に入る扉はありません", "No door leads in here"),
+    "from": _w("から入る", "from"),
+    "escape": _w("避難口", "Escape"),
+    "release": _w("一時解錠", "Release"),
+    "events": _w("記録", "Events"),
+    "no_events": _w("記録はまだありません。カードがかざされると、ここに出ます。", "Nothing yet. The first card that is presented shows here."),
+    "time": _w("時刻", "Time"),
+    "what": _w("結果", "Result"),
+    "who": _w("人", "Who"),
+    "door": _w("扉", "Door"),
+    "why": _w("理由", "Why"),
+    "number": _w("番号", "No."),
+    "release_what": _w("鍵が数秒開きます。誰が入るかは確かめられません。記録に残り、取り消せません。", "The lock opens for some seconds. Nobody checks who enters. It is recorded and cannot be undone."),
+    "release_why": _w("理由", "Reason"),
+    "choose": _w("選んでください", "Choose"),
+    "cancel": _w("やめる", "Cancel"),
+    "released": _w("解錠しました。記録番号", "Released. Record no."),
+    "sent": _w("送っています…", "Sending…"),
+    "failed": _w("解錠されたか分かりません。記録を見てください。", "It may or may not have been released: look at the events."),
+    "print": _w("印刷", "Print"),
+    "sign_in": _w("サインインしてください", "Please sign in"),
+    "no_script": _w("自動更新にはスクリプトが要ります。表示は読み込んだ時のものです。", "Live updates need scripts; this is how it was when loaded."),
+    "sign_in_how": _w("起動したときに表示されたアドレス (?token=… の付いたもの) を開いてください。トークンはこの機械の token ファイルにあります。", "Open the address printed at start (the one with ?token=…). The token is in the token file on this machine."),
+    "sign_in_wrong": _w("トークンが違います。", "This is not the token."),
+    "sign_in_unrecorded": _w("制御装置と話せないため、サインインを記録できません。記録できるまで画面は開きません。扉は動いています。", "The controller does not answer, so the sign-in cannot be recorded, and the page stays closed until it can. The doors go on."),
+    "again": _w("もう一度", "Try again"),
+}  # fmt: skip
+
+
+def _p(ja: tuple[str, str], en: tuple[str, str]) -> dict[str, tuple[str, str]]:
+    return {"ja": ja, "en": en}
+
+
+PROBLEMS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "internal": _p(("内部の異常", "この画面側で異常が起きました。扉は動いています。"), ("Internal fault", "Something went wrong here. Doors go on.")),
+    "bad_request": _p(("要求の誤り", "この要求は受け付けられません。"), ("Bad request", "This request cannot be taken.")),
+    "not_found": _p(("ありません", "該当するものはありません。"), ("Not found", "There is no such thing here.")),
+    "method_not_allowed": _p(("操作の誤り", "このアドレスではその操作はできません。"), ("Method not allowed", "This address does not take that method.")),
+    "not_valid": _p(("入力の誤り", "入力に誤りがあります。errors を見てください。"), ("Not valid", "Some fields are not valid; see errors.")),
+    "no_token": _p(("認証が要ります", "Authorization: Bearer にトークンを付けてください。"), ("Token needed", "Send the token as Authorization: Bearer.")),
+    "other_site": _p(("別サイトからの要求", "この画面以外からの操作は受け付けません。"), ("From another site", "Only this site's own pages may do that.")),
+    "other_host": _p(("宛先名の誤り", "この名前では応答しません。allowed_hosts に加えてください。"), ("Unknown host name", "Not served under this name; add it to allowed_hosts.")),
+    "too_large": _p(("大きすぎます", "要求は 64 KiB までです。"), ("Too large", "A request may be at most 64 KiB.")),
+    "too_many": _p(("混み合っています", "同時に見られる画面の数を超えました。"), ("Too many streams", "Too many live streams are open.")),
+    "controller_away": _p(("接続が切れています", "制御装置と話せません。扉は動いています。何も変更されていません。"), ("Controller away", "The controller does not answer. Doors go on. Nothing was changed.")),
+    "no_answer": _p(("返事がありません", "行われたかどうか分かりません。一覧の記録を見てください。同じ id は二度行われません。"), ("No answer", "It may or may not have been done: look at the events. The same id is never done twice.")),
+    "protocol": _p(("通信の異常", "制御装置に通じませんでした。両方を同じ版にしてください。"), ("Not understood", "The controller did not understand; upgrade both together.")),
+    "expired": _p(("時間切れ", "制御装置に届くのが遅れたため、行いませんでした。"), ("Too late", "It reached the controller too late and was not done.")),
+    "other_boot": _p(("再起動をはさみました", "制御装置が再起動したため、行いませんでした。"), ("Controller restarted", "The controller restarted in between; it was not done.")),
+    "repeated": _p(("同じ id", "この Idempotency-Key は使用済みです。新しいものにしてください。"), ("Used before", "This Idempotency-Key was used before; take a new one.")),
+    "stale_base": _p(("先に変更されました", "別の変更が先に行われました。見直してもう一度送ってください。"), ("Changed meanwhile", "Something else was changed first. Look again, then send again.")),
+    "edit_refused": _p(("変更できません", "登録の規則に反するため、変更しませんでした。"), ("Change not accepted", "It breaks a rule of the registers; nothing was changed.")),
+    "unknown_portal": _p(("扉がありません", "その扉は登録されていません。"), ("No such door", "This door is not registered.")),
+    "protected_zone": _p(("開けられません", "保護対象の情報がある区域は、三つの鍵がない人のために開けることはできません。"), ("Not opened", "A zone with protected information is not opened for somebody without the three keys.")),
+    "zone_secured": _p(("区域は閉鎖中", "先に区域を使用中にしてください。"), ("Zone secured", "Open the zone first.")),
+    "ledger_unavailable": _p(("記録できません", "記録できないため、行いませんでした。"), ("Records cannot be written", "It could not be recorded, so it was not done.")),
+    "busy": _p(("混み合っています", "少し待ってもう一度送ってください。"), ("Busy", "Wait a moment and send again.")),
+    "key_reused": _p(("別の内容に同じ id", "この Idempotency-Key は別の要求に使われました。"), ("Key used for another request", "This Idempotency-Key was used for another request.")),
+    "key_in_use": _p(("処理中", "同じ Idempotency-Key の要求を処理しています。"), ("In progress", "A request with this Idempotency-Key is in progress.")),
+    "not_done": _p(("行いませんでした", "制御装置が受け付けませんでした。"), ("Not done", "The controller did not accept it.")),
+}  # fmt: skip
+
+FIELD_FAULTS: Final[dict[str, Words]] = {
+    "other": _w("受け付けられない値です", "is not an acceptable value"),
+    "missing": _w("必要です", "is missing"),
+    "extra_forbidden": _w("この項目はありません", "is not a field here"),
+    "json_invalid": _w("JSON として読めません", "is not JSON"),
+    "string": _w("文字列が要ります (長さと形を確かめてください)", "must be text of the right length and form"),
+    "int": _w("整数が要ります", "must be a whole number"),
+    "bool": _w("true か false が要ります", "must be true or false"),
+    "literal_error": _w("決められた語ではありません", "is not one of the known words"),
+    "date": _w("YYYY-MM-DD の日付が要ります", "must be a date written YYYY-MM-DD"),
+    "greater": _w("小さすぎます", "is too small"),
+    "less": _w("大きすぎます", "is too large"),
+    "two_people": _w("記録者と確認者は別の人でなければなりません", "recorded_by and confirmed_by must be two people"),
+    "order": _w("終わりが始まりより前です", "ends before it begins"),
+    "text": _w("使えない文字があります", "holds characters that cannot be used"),
+    "nothing": _w("変える項目がありません", "changes nothing"),
+}  # fmt: skip
+
+_ERAS: Final = ((date(2019, 5, 1), "令和"), (date(1989, 1, 8), "平成"), (date(1926, 12, 25), "昭和"))
+_DAYS: Final = ("月", "火", "水", "木", "金", "土", "日")
+
+
+def long_date(day: date, language: Language) -> str:
+    """A date as people here write it, with the era beside the year (D-30)."""
+    if language == "en":
+        return f"{day:%A} {day.day} {day:%B %Y}"
+    era = next((f"({name}{_year(day.year - first.year + 1)}年)" for first, name in _ERAS if day >= first), "")
+    return f"{day.year}年{era}{day.month}月{day.day}日({_DAYS[day.weekday()]})"
+
+
+def _year(number: int) -> str:
+    return "元" if number == 1 else str(number)
+
+
+def moment_of(at_ms: int | None) -> datetime | None:
+    """Epoch milliseconds as an aware time in Japan; None where there is none or it cannot be one."""
+    if at_ms is None:
+        return None
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, JST)
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,64 @@
+"""The one place that asks what time it is, and whether the answer may be believed (requirements B-02, design §3).
+
+Most Pis have no battery clock: they start in 1970 or where they last stopped. The wall clock is trusted only from
+`FLOOR` on and only while it has not gone back behind the latest time that the ledger holds.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+from zones.moment import Moment
+
+FLOOR: Final = datetime(2026, 11, 1, tzinfo=UTC)
+"""This program did not exist before: a wall clock earlier than this is wrong."""
+
+ROLLBACK_TOLERANCE: Final = timedelta(seconds=2)
+"""A time server may step the clock back by this much without the site losing its dated rights."""
+
+
+class Clock(Protocol):
+    """Something that can be asked for the time: the system's, or a simulated one."""
+
+    def now(self) -> Moment: ...
+
+
+def wall_ms(at: datetime) -> int:
+    """UTC milliseconds since 1970 of an aware time."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def from_wall_ms(ms: int) -> datetime:
+    """The aware UTC time of milliseconds since 1970."""
+    return _EPOCH + ms * _MILLISECOND
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class ClockTrust:
+    """Remembers the highest wall time seen. `latest`: the latest time in the ledger, or None in an empty one."""
+
+    def __init__(self, latest: datetime | None) -> None:
+        self._highest = FLOOR if latest is None else max(FLOOR, latest)
+
+    def judge(self, at: datetime) -> bool:
+        """Whether `at` may be believed; raises the mark where it may."""
+        if at >= self._highest:
+            self._highest = at
+            return True
+        return at >= FLOOR and at >= self._highest - ROLLBACK_TOLERANCE
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def __init__(self, latest: datetime | None) -> None:
+        self._trust = ClockTrust(latest)
+
+    def now(self) -> Moment:
+        at = datetime.now(UTC)
+        return Moment(at=at, tick_ms=time.monotonic_ns() // 1_000_000, is_trusted=self._trust.judge(at))

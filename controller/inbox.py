@@ -1,0 +1,67 @@
+"""The one way into the deciding loop from other threads: bounded, and never a wait.
+
+When it is full the event is not taken; how many and from where is counted, and the loop records it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from typing import Any, Final
+
+EVENTS_MAX: Final = 16_384
+
+
+class Inbox:
+    """A bounded queue whose `fileno` becomes readable when something waits."""
+
+    def __init__(self, events_max: int = EVENTS_MAX) -> None:
+        self._events: deque[Any] = deque()
+        self._max = events_max
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def fileno(self) -> int:
+        return self._wake
+
+    def put(self, event: Any) -> bool:
+        """Enqueue an event from outside; False, and counted, where the queue is full."""
+        with self._lock:
+            if len(self._events) >= self._max:
+                self._refused += 1
+                return False
+            self._events.append(event)
+            is_first = len(self._events) == 1
+        if is_first:
+            self.wake()
+        return True
+
+    def put_report(self, report: Any) -> None:
+        """Enqueue an outcome of our own (a commit, a page read): always taken; there are only so many under way."""
+        with self._lock:
+            self._events.append(report)
+            is_first = len(self._events) == 1
+        if is_first:
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the loop look, from any thread."""
+        os.eventfd_write(self._wake, 1)
+
+    def drain(self, limit: int = 1024) -> tuple[list[Any], int]:
+        """Up to `limit` events, and how many were refused since the last drain."""
+        with self._lock:
+            try:
+                os.eventfd_read(self._wake)
+            except BlockingIOError:
+                pass  # the loop woke for something else
+            events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+            refused, self._refused = self._refused, 0
+            if self._events:
+                self.wake()
+        return events, refused
+
+    def close(self) -> None:
+        os.close(self._wake)

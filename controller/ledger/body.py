@@ -1,0 +1,238 @@
+"""What a record says: its body (docs/ledger.md §5), the table of record types, and the Scribe that drafts them.
+
+A draft is valid by construction: its canonical text exists, decodes as a Body, and every detail key is one that its
+type allows. So nothing the committer thread does can fail for what a record says, only for the disk. Bodies hold
+pseudonyms and stable codes: no names, no card numbers beyond the last four, no free text about people.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+
+from controller.ledger.canonical import INTEGER_MAX, check_domain, encode_sorted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zones.moment import Moment
+
+SCHEMA: Final = 1
+CLASSES: Final = frozenset({"access", "alarm", "policy", "command", "system", "view"})
+"""Leaf classes: how long a body is kept goes by its class."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of the body and its parts: an absent field does not apply, an unknown one is refused."""
+
+
+class Subject(Part, frozen=True, kw_only=True):
+    """Whom it is about: pseudonyms."""
+
+    cardholder: str | None = None
+    credential: str | None = None
+
+
+class Actor(Part, frozen=True, kw_only=True):
+    """Who did it in the officers' pages. No role before officers sign in."""
+
+    officer: str
+    role: str | None = None
+
+
+class Evidence(Part, frozen=True, kw_only=True):
+    """What the reader proved. `last4`: the last four hex digits of the number, all of it that is ever kept."""
+
+    method: str
+    factors: Integer
+    last4: str | None = None
+
+
+class Trace(Part, frozen=True, kw_only=True):
+    """Every rule's finding by rule number; `failed` pairs the rule with its reason."""
+
+    passed: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    exempt: tuple[str, ...] = ()
+
+
+class Body(Part, frozen=True, kw_only=True):
+    """The body of a record. Field by field: docs/ledger.md §5."""
+
+    v: Annotated[int, msgspec.Meta(ge=SCHEMA, le=SCHEMA)]
+    node: str
+    boot: str
+    at_ms: Integer
+    tz: str
+    clock: str
+    type: str
+    outcome: str | None = None
+    reason: str | None = None
+    zone: str | None = None
+    portal: str | None = None
+    access_point: str | None = None
+    direction: str | None = None
+    subject: Subject | None = None
+    actor: Actor | None = None
+    evidence: Evidence | None = None
+    revision: str | None = None
+    corr: str | None = None
+    trace: Trace | None = None
+    detail: dict[str, Any] | None = None
+
+
+_decode: Final = msgspec.json.Decoder(Body).decode
+
+
+def decode_body(text: bytes) -> Body:
+    """The body of a stored record. ValueError (msgspec.ValidationError) where it is not of this schema."""
+    return _decode(text)
+
+
+RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    type_: (class_, frozenset(keys.split()))
+    for type_, class_, keys in (
+        # type, class (how long it is kept), keys its detail may have
+        ("CONTROLLER_STARTED", "system", "version is_simulated"),
+        ("CONTROLLER_STOPPED", "system", ""),
+        ("DEVIATION", "system", "code place"),
+        ("ACCESS_GRANTED", "access", "device read_id"),
+        ("ACCESS_DENIED", "access", "device read_id"),
+        ("EXIT_GRANTED", "access", "device read_id"),
+        ("REX", "access", ""),
+        ("RELEASED", "command", "id reason"),
+        ("RELEASE_EXPIRED", "access", ""),
+        ("PASSAGE", "access", ""),
+        ("EXIT", "access", "cause"),
+        ("NO_PASSAGE", "access", ""),
+        ("DOOR_FORCED", "alarm", ""),
+        ("DOOR_HELD", "alarm", ""),
+        ("DOOR_CLOSED", "access", "was"),
+        ("DOOR_OPEN_AT_START", "alarm", ""),
+        ("POLICY_EDITED", "policy", "id edit revision base signatures signed"),
+        ("EDIT_REFUSED", "policy", "id code"),
+        ("COMMAND_REFUSED", "command", "id code"),
+        ("NOTE", "view", "id kind"),
+        ("DEVICE_ONLINE", "system", "device"),
+        ("DEVICE_OFFLINE", "system", "device why"),
+        ("LINE_NOISE", "system", "device count"),
+        ("MESSAGE_REFUSED", "system", "device why count"),
+        ("STORAGE_FAILED", "alarm", "why"),
+        ("STORAGE_RESTORED", "alarm", "why for_ms records_lost"),
+        ("INBOX_FULL", "alarm", "count"),
+        ("SITE_REBUILT", "alarm", "why"),
+        ("SITE_STORE_FAILED", "alarm", "why"),
+        ("SITE_STORE_RESTORED", "alarm", ""),
+        ("CLOCK_UNTRUSTED", "alarm", ""),
+        ("CLOCK_TRUSTED", "alarm", ""),
+        ("RULE_ERROR", "alarm", "rule error"),
+        ("OUTPUT_FAILED", "alarm", "device why"),
+    )
+}
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record to be: everything but its place (`seq`) and its salt, which the ledger gives. Made by a Scribe.
+
+    `text` is the canonical body, `body` the same decoded.
+    """
+
+    class_: str
+    body: Body
+    text: bytes
+
+    def __post_init__(self) -> None:
+        if self.class_ not in CLASSES:
+            raise ValueError(f"no record class {self.class_!r}")
+
+
+class Scribe:
+    """Drafts records in the name of one start of one controller."""
+
+    __slots__ = ("_boot", "_node", "_tz")
+
+    def __init__(self, *, node: str, boot: str, tz: str = "+09:00") -> None:
+        """`tz`: the offset in which people on site read the time; the time itself is kept in UTC."""
+        self._node = node
+        self._boot = boot
+        self._tz = tz
+
+    def draft(  # noqa: PLR0913  (one argument per field of a body; all but two optional)
+        self,
+        type_: str,
+        *,
+        now: Moment,
+        outcome: str | None = None,
+        reason: str | None = None,
+        zone: str | None = None,
+        portal: str | None = None,
+        access_point: str | None = None,
+        direction: str | None = None,
+        cardholder: str | None = None,
+        credential: str | None = None,
+        officer: str | None = None,
+        role: str | None = None,
+        evidence: Evidence | None = None,
+        revision: str | None = None,
+        corr: str | None = None,
+        trace: Trace | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> Draft:
+        """A draft of `type_` at `now`. None means: does not apply; keys of `detail` that are None are left out.
+
+        ValueError: an unknown type or detail key, or a value the format has no place for.
+        """
+        known = RECORD_TYPES.get(type_)
+        if known is None:
+            raise ValueError(f"no record type {type_!r}")
+        class_, keys = known
+        body = Body(
+            v=SCHEMA,
+            node=self._node,
+            boot=self._boot,
+            at_ms=(now.at - _EPOCH) // _MILLISECOND,
+            tz=self._tz,
+            clock="trusted" if now.is_trusted else "untrusted",
+            type=type_,
+            outcome=outcome,
+            reason=reason,
+            zone=zone,
+            portal=portal,
+            access_point=access_point,
+            direction=direction,
+            subject=Subject(cardholder=cardholder, credential=credential) if cardholder or credential else None,
+            actor=Actor(officer=officer, role=role) if officer is not None else None,
+            evidence=evidence,
+            revision=revision,
+            corr=corr,
+            trace=trace,
+            detail=_checked_detail(type_, keys, detail) if detail else None,
+        )
+        try:
+            text = encode_sorted(body)
+            read = _decode(text)
+        except (TypeError, UnicodeError, msgspec.ValidationError) as error:
+            raise ValueError(f"{type_}: {error}") from error
+        if read != body:  # the encoder has texts for bytes, instants and lists too; a body has not
+            raise ValueError(f"{type_}: a field of a type that a body does not have: {body}")
+        return Draft(class_, read, text)
+
+
+def _checked_detail(type_: str, keys: frozenset[str], detail: Mapping[str, Any]) -> dict[str, Any] | None:
+    applying = {key: value for key, value in detail.items() if value is not None}
+    if not applying.keys() <= keys:
+        raise ValueError(f"{type_} has no detail {', '.join(map(repr, sorted(applying.keys() - keys, key=str)))}")
+    try:
+        check_domain(applying)
+        plain: dict[str, Any] = msgspec.json.decode(encode_sorted(applying))  # as it will be read: tuples are arrays
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{type_}: {error}") from error
+    return plain or None

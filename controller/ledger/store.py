@@ -1,0 +1,228 @@
+"""The ledger as the controller uses it: append, read, scan. One writer, one process, one thread at a time.
+
+Everything an append says is on the disk, closed by a signed checkpoint, or nothing of it is: then LedgerUnavailable,
+the tree stands where it stood, and the next append tries again. A ledger whose end does not hold together stays shut.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from controller.ledger.body import Body, Draft, decode_body
+from controller.ledger.checkpoint import Notary, SigningKey
+from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
+from controller.ledger.file import open_file
+from controller.ledger.tail import SALT_BYTES, leaf_text, verify_tail
+from controller.ledger.tree import Tile, Tree, leaf_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+SCAN_PAGE: Final = 256
+"""Records a scan reads at a time."""
+
+_INSERT: Final = "INSERT INTO record (seq, leaf, salt, body, checkpoint) VALUES (?, ?, ?, ?, ?)"
+_INSERT_TILE: Final = "INSERT INTO tile (level, number, hash) VALUES (?, ?, ?)"
+_READ: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
+_READ_BACK: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+
+_Row = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
+
+
+class StoredRecord(msgspec.Struct, frozen=True):
+    """One committed record, the exact bytes. `salt` and `body` are None where retention dropped them; `checkpoint` is
+    set on the last record of a commit.
+    """
+
+    seq: int
+    leaf: bytes
+    salt: bytes | None
+    body: bytes | None
+    checkpoint: bytes | None
+
+    def decoded(self) -> Body | None:
+        """The body, None where retention dropped it. ValueError where it is not of this program's schema."""
+        return None if self.body is None else decode_body(self.body)
+
+
+class Ledger:
+    """An open ledger. Made by `Ledger.open`; hand it to the one thread that commits, and use it from there alone."""
+
+    def __init__(
+        self, *, path: Path, connection: sqlite3.Connection, notary: Notary, random: Callable[[int], bytes]
+    ) -> None:
+        """Takes over an open connection; LedgerDamaged and LedgerUnavailable as `open`, which callers use."""
+        self.path = path
+        self.notary = notary
+        self._connection = connection
+        self._run = connection.execute
+        self._random = random
+        self._is_settled = True
+        self._tree = Tree()
+        self._checkpoint: bytes | None = None
+        self.verify_tail()
+
+    @classmethod
+    def open(cls, path: Path, signer: SigningKey, origin: str, random: Callable[[int], bytes] = os.urandom) -> Ledger:
+        """Open or create the ledger at `path`, hold it for this process alone and verify its end.
+
+        `random(n)` gives n unpredictable bytes for salts (seeded in a replay). Raises LedgerRefused (not ours, newer,
+        in use), LedgerDamaged, LedgerUnavailable (the disk), ValueError (`origin`).
+        """
+        notary = Notary(origin=origin, key=signer)
+        connection = open_file(path)
+        try:
+            return cls(path=path, connection=connection, notary=notary, random=random)
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """How many records are committed; the next one's `seq`."""
+        return self._tree.size
+
+    @property
+    def root(self) -> bytes:
+        """Tree head over all committed records."""
+        return self._tree.root()
+
+    @property
+    def checkpoint_text(self) -> str | None:
+        """The last signed checkpoint; None while the ledger is empty."""
+        return None if self._checkpoint is None else self._checkpoint.decode()
+
+    def append(self, drafts: Sequence[Draft]) -> range:
+        """Commit all of `drafts` with one checkpoint; returns their sequence numbers once they are on the disk.
+
+        LedgerUnavailable: none of them is committed. LedgerDamaged: after a failure, the ledger was found changed.
+        """
+        if not drafts:
+            raise ValueError("nothing to append")
+        if not self._is_settled:
+            self.verify_tail()
+            self._is_settled = True
+        tree = self._tree.copy()  # kept only when the disk has the records
+        first = tree.size
+        tiles: list[Tile] = []
+        rows: list[_Row] = []
+        for seq, draft in enumerate(drafts, first):
+            salt = self._random(SALT_BYTES)
+            leaf = leaf_text(seq, draft.class_, sha256(salt + draft.text).hexdigest())
+            tiles += tree.append(leaf_hash(leaf))
+            rows.append((seq, leaf, salt, draft.text, None))
+        checkpoint = self.notary.checkpoint(tree.size, tree.root())
+        rows[-1] = (*rows[-1][:4], checkpoint)
+        self._commit(rows, tiles)
+        self._tree = tree
+        self._checkpoint = checkpoint
+        return range(first, tree.size)
+
+    def read(self, from_seq: int, limit: int) -> list[StoredRecord]:
+        """Up to `limit` records from `from_seq` on, in order. LedgerUnavailable where the disk fails."""
+        return self._fetch(_READ, from_seq, limit)
+
+    def scan(
+        self, from_seq: int = 0, *, types: Collection[str] = (), is_backward: bool = False
+    ) -> Iterator[StoredRecord]:
+        """Records from `from_seq` to the end (or, backward, from the end down to it), of the record types named.
+
+        Without `types` all; with `types` those whose body is gone are left out. Reads a page at a time: records
+        appended meanwhile are met going forward.
+        """
+        marks = [f'"type":"{type_}"'.encode() for type_ in types]
+        position = self.size if is_backward else from_seq
+        while True:
+            if is_backward:
+                page = self._fetch(_READ_BACK, position, max(0, min(SCAN_PAGE, position - from_seq)))
+            else:
+                page = self._fetch(_READ, position, SCAN_PAGE)
+            if not page:
+                return
+            for record in page:
+                if not marks or self._is_of(record, types, marks):
+                    yield record
+            position = page[-1].seq + (0 if is_backward else 1)
+
+    def last_at_ms(self) -> int | None:
+        """When the last record whose body is kept was made (epoch ms, by the clock of then); None without one."""
+        for record in self.scan(is_backward=True):
+            body = record.decoded()
+            if body is not None:
+                return body.at_ms
+        return None
+
+    def verify_tail(self) -> None:
+        """Hold the last records, the tiles and the last checkpoint against each other, and go on from there.
+
+        LedgerDamaged names the record; nothing is repaired. LedgerUnavailable: the disk could not be read.
+        """
+        try:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+            self._tree, self._checkpoint = verify_tail(self._connection, self.notary, str(self.path))
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise LedgerDamaged(f"{self.path}: {error}; run `sekisho verify {self.path}`") from error
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        """Write everything back into the one file and let go of it. A second call does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _commit(self, rows: list[_Row], tiles: list[Tile]) -> None:
+        run = self._run
+        self._is_settled = False
+        try:
+            if len(rows) == 1 and not tiles:  # one statement is a transaction of its own, and two statements cheaper
+                run(_INSERT, rows[0])
+            else:
+                run("BEGIN IMMEDIATE")
+                for row in rows:
+                    run(_INSERT, row)
+                for tile in tiles:
+                    run(_INSERT_TILE, tile)
+                run("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise self._unavailable(error) from error
+        self._is_settled = True
+
+    def _roll_back(self) -> None:
+        """Best effort, so that reads see the committed end; the next append looks at the disk before it writes."""
+        try:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+        except sqlite3.Error:
+            pass  # the failure that led here is the one to report
+
+    def _fetch(self, query: str, position: int, limit: int) -> list[StoredRecord]:
+        try:
+            return [StoredRecord(*row) for row in self._run(query, (position, limit))]
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailable:
+        return LedgerUnavailable(f"{self.path}: {error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})")
+
+    @staticmethod
+    def _is_of(record: StoredRecord, types: Collection[str], marks: list[bytes]) -> bool:
+        text = record.body
+        if text is None or not any(mark in text for mark in marks):
+            return False
+        return decode_body(text).type in types  # the mark may also stand in a detail

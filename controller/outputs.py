@@ -1,0 +1,106 @@
+"""Carries effects out to relays and readers. Each is tried once, now: nothing waits for a wire that is down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from controller.clock import wall_ms
+from controller.config import Strike, Wiring
+from controller.ports import Port
+from controller.turn import ShowAtReader
+from readers.protocols.lcus import LcusBoard
+from readers.protocols.mqtt_messages import Release, Secure, Show
+from zones.moment import Moment
+from zones.portal import ReleaseStrike, SecureStrike
+
+if TYPE_CHECKING:
+    from readers.transports.mqtt import MqttLink
+
+SHOW_MS = 3_000
+
+
+class Outputs:
+    """Everything that the controller can move or light.
+
+    Args:
+        wiring: which strike hangs where.
+        boards: relay boards by device id, with the port that each is on.
+        mqtt: the broker link, where the site has one.
+        displays: readers that can show something (those on MQTT).
+        boot: this start's id, for command ids.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        boards: Mapping[str, tuple[LcusBoard, Port]],
+        mqtt: MqttLink | None,
+        displays: frozenset[str],
+        boot: str,
+    ) -> None:
+        self._wiring = wiring
+        self._boards = boards
+        self._mqtt = mqtt
+        self._displays = displays
+        self._boot = boot
+        self._count = 0
+
+    def perform(self, effect: ReleaseStrike | SecureStrike | ShowAtReader, now: Moment) -> str:
+        """Do it. Returns "" or why it could not be done."""
+        match effect:
+            case ShowAtReader():
+                return self._show(effect, now)
+            case ReleaseStrike():
+                if now.tick_ms > effect.not_after_tick_ms:
+                    return "too late"
+                return self._release(effect, self._wiring.strikes[effect.portal], now)
+            case SecureStrike():
+                return self._secure(self._wiring.strikes[effect.portal], now)
+
+    def device_of(self, effect: ReleaseStrike | SecureStrike | ShowAtReader) -> str:
+        """The device that an effect is for."""
+        return effect.reader if isinstance(effect, ShowAtReader) else self._wiring.strikes[effect.portal].device
+
+    def _release(self, effect: ReleaseStrike, strike: Strike, now: Moment) -> str:
+        if strike.channel is not None:
+            return self._switch(strike.device, strike.channel, True, now)
+        issued_ms = wall_ms(now.at)
+        command = Release(
+            id=effect.grant_id or self._next_id(),
+            for_ms=effect.for_ms,
+            issued_ms=issued_ms,
+            not_after_ms=issued_ms + effect.not_after_tick_ms - now.tick_ms,
+        )
+        return self._publish(strike.device, command)
+
+    def _secure(self, strike: Strike, now: Moment) -> str:
+        if strike.channel is not None:
+            return self._switch(strike.device, strike.channel, False, now)
+        issued_ms = wall_ms(now.at)
+        return self._publish(
+            strike.device, Secure(id=self._next_id(), issued_ms=issued_ms, not_after_ms=issued_ms + SHOW_MS)
+        )
+
+    def _switch(self, device: str, channel: int, is_on: bool, now: Moment) -> str:
+        board, port = self._boards[device]
+        if not board.is_open:
+            return "line is down"
+        board.switch(channel, is_on)
+        port.send(now.tick_ms)
+        return "" if board.is_open else "line broke"
+
+    def _show(self, effect: ShowAtReader, now: Moment) -> str:
+        if effect.reader not in self._displays or self._mqtt is None:
+            return ""
+        show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=wall_ms(now.at) + SHOW_MS)
+        return "" if self._mqtt.publish_show(effect.reader, show) else "broker is away"
+
+    def _publish(self, device: str, command: Release | Secure) -> str:
+        if self._mqtt is None or not self._mqtt.publish_command(device, command):
+            return "broker is away"
+        return ""
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"{self._boot}-o{self._count}"

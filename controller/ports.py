@@ -1,0 +1,150 @@
+"""Serial lines in the deciding loop: a transport that moves bytes, a protocol that gives them meaning, one port each.
+
+A port that breaks is closed, reported once, and opened again with a bounded wait; nothing is queued for it meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from readers.backoff import Backoff
+from readers.errors import TransportError
+from readers.events import DeviceOffline, Event
+from readers.transports.serial_line import SerialLine
+
+log = logging.getLogger(__name__)
+
+RETRY_FIRST_MS: Final = 200
+RETRY_MAX_MS: Final = 5_000
+
+
+class WireProtocol(Protocol):
+    """Bytes in, events out, bytes to send, and a deadline: what every protocol of `readers` is to the loop."""
+
+    def connection_made(self, now_ms: int) -> None: ...
+    def connection_lost(self, now_ms: int) -> list[Event]: ...
+    def receive_data(self, chunk: bytes, now_ms: int) -> list[Event]: ...
+    def data_to_send(self) -> bytes: ...
+    def deadline(self) -> int | None: ...
+    def tick(self, now_ms: int) -> list[Event]: ...
+
+
+class Port:
+    """One serial line.
+
+    Args:
+        device: the device's id, for messages.
+        line: the transport, not yet open.
+        protocol: what the bytes mean.
+        selector: the loop's; keys carry a callable taking (mask, tick_ms).
+        emit: takes events, from the loop's own thread.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        line: SerialLine,
+        protocol: WireProtocol,
+        selector: selectors.BaseSelector,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.device = device
+        self.protocol = protocol
+        self._line = line
+        self._selector = selector
+        self._emit = emit
+        self._backoff = Backoff(RETRY_FIRST_MS, RETRY_MAX_MS)
+        self._retry_at: int | None = 0
+        self._is_reported = False
+        self._mask = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._retry_at is None
+
+    def tick(self, tick_ms: int) -> None:
+        """Open the line again if it is time; let the protocol do what is due."""
+        if self._retry_at is not None:
+            if tick_ms >= self._retry_at:
+                self._open(tick_ms)
+            return
+        due = self.protocol.deadline()
+        if due is not None and due <= tick_ms:
+            self._tell(self.protocol.tick(tick_ms))
+            self.send(tick_ms)
+
+    def deadline(self) -> int | None:
+        """The next tick (ms) at which `tick` has something to do."""
+        return self.protocol.deadline() if self._retry_at is None else self._retry_at
+
+    def send(self, tick_ms: int) -> None:
+        """Write what the protocol has to say; a line that breaks meanwhile is closed."""
+        if self._retry_at is not None:
+            return
+        if chunk := self.protocol.data_to_send():
+            try:
+                self._line.write(chunk)
+            except TransportError as error:
+                self._lost(str(error), tick_ms)
+                return
+        self._watch()
+
+    def close(self, tick_ms: int) -> None:
+        """Close for good."""
+        if self._retry_at is None:
+            self._selector.unregister(self._line.fileno())
+            self.protocol.connection_lost(tick_ms)
+            self._line.close()
+            self._retry_at = tick_ms
+
+    def _open(self, tick_ms: int) -> None:
+        try:
+            self._line.open()
+        except TransportError as error:
+            self._retry_at = tick_ms + self._backoff.next_ms()
+            if not self._is_reported:
+                self._is_reported = True
+                log.warning("%s: %s", self.device, error)
+                self._emit(DeviceOffline(source=self.device, why="cannot be opened"))
+            return
+        log.info("%s: line open", self.device)
+        self._retry_at, self._is_reported = None, False
+        self._mask = selectors.EVENT_READ
+        self._selector.register(self._line.fileno(), self._mask, self._ready)
+        self.protocol.connection_made(tick_ms)
+        self._tell(self.protocol.tick(tick_ms))
+        self.send(tick_ms)
+
+    def _ready(self, mask: int, tick_ms: int) -> None:
+        try:
+            if mask & selectors.EVENT_WRITE:
+                self._line.flush()
+            chunk = self._line.read() if mask & selectors.EVENT_READ else b""
+        except TransportError as error:
+            self._lost(str(error), tick_ms)
+            return
+        if chunk:
+            self._backoff.reset()
+            self._tell(self.protocol.receive_data(chunk, tick_ms))
+        self.send(tick_ms)
+
+    def _lost(self, why: str, tick_ms: int) -> None:
+        log.warning("%s: %s", self.device, why)
+        self._selector.unregister(self._line.fileno())
+        self._line.close()
+        self._retry_at = tick_ms + self._backoff.next_ms()
+        self._is_reported = True
+        self._tell(self.protocol.connection_lost(tick_ms))
+
+    def _watch(self) -> None:
+        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._line.wants_write else 0)
+        if mask != self._mask:
+            self._mask = mask
+            self._selector.modify(self._line.fileno(), mask, self._ready)
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self._emit(event)

@@ -1,0 +1,95 @@
+"""How decisions and happenings stand in the ledger."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from controller.ledger.body import RECORD_TYPES, Draft, Scribe, Trace
+from controller.ledger.canonical import encode_sorted
+from zones.decision import Decision, FindingKind, Outcome, Reason
+from zones.moment import Moment
+from zones.places import Direction, Portal
+from zones.portal import (
+    DoorForced,
+    DoorHeld,
+    ExitCompleted,
+    GrantUnused,
+    Happening,
+    PassageCompleted,
+    PortalClosed,
+    PortalOpenAtStart,
+)
+
+_TYPES: Final[dict[type[Any], str]] = {
+    PassageCompleted: "PASSAGE",
+    ExitCompleted: "EXIT",
+    GrantUnused: "NO_PASSAGE",
+    DoorForced: "DOOR_FORCED",
+    DoorHeld: "DOOR_HELD",
+    PortalClosed: "DOOR_CLOSED",
+    PortalOpenAtStart: "DOOR_OPEN_AT_START",
+}
+
+_UNDONE: Final = {"ACCESS_GRANTED": "ACCESS_DENIED", "RELEASED": "COMMAND_REFUSED", "POLICY_EDITED": "EDIT_REFUSED"}
+"""What a record becomes when its commit failed: it did not happen."""
+
+
+def trace_of(decision: Decision) -> Trace:
+    """Every rule's finding, as it stands in a record: rule numbers by kind; failed ones with their reason."""
+    found: dict[FindingKind, list[str]] = {kind: [] for kind in FindingKind}
+    failed: list[tuple[str, str]] = []
+    for finding in decision.findings:
+        if finding.kind is FindingKind.FAILED:
+            failed.append((finding.rule, str(finding.reason)))
+        else:
+            found[finding.kind].append(finding.rule)
+    return Trace(
+        passed=tuple(found[FindingKind.PASSED]),
+        waived=tuple(found[FindingKind.WAIVED]),
+        failed=tuple(failed),
+        exempt=tuple(found[FindingKind.EXEMPT]),
+    )
+
+
+def happening_record(scribe: Scribe, portal: Portal, what: Happening, revision: str, now: Moment) -> Draft:
+    """The record of something that a portal saw happen."""
+    type_ = _TYPES[type(what)]
+    match what:
+        case PassageCompleted(grant=grant) | GrantUnused(grant=grant):
+            return scribe.draft(
+                type_,
+                now=now,
+                portal=portal.id,
+                zone=grant.to_zone,
+                direction=grant.direction,
+                cardholder=grant.cardholder,
+                corr=grant.id,
+                revision=revision,
+            )
+        case PortalClosed(was=was):
+            return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner, detail={"was": was.value})
+        case ExitCompleted(cause=cause):
+            return scribe.draft(type_, now=now, portal=portal.id, zone=portal.outer, direction=Direction.OUT, detail={"cause": cause})
+        case _:
+            return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner)
+
+
+def undone(draft: Draft) -> Draft:
+    """The record of what was decided but could not be recorded in time: a refusal, at the time of the decision."""
+    type_ = _UNDONE.get(draft.body.type)
+    if type_ is None:
+        return draft
+    detail: dict[str, Any] | None = draft.body.detail
+    if type_ != "ACCESS_DENIED":
+        detail = {"id": (detail or {}).get("id", ""), "code": "ledger_unavailable"}
+    body = msgspec.structs.replace(
+        draft.body,
+        type=type_,
+        outcome=Outcome.DENIED.value,
+        reason=Reason.AUDIT_UNAVAILABLE.value,
+        corr=None,
+        detail=detail,
+    )
+    return Draft(RECORD_TYPES[type_][0], body, encode_sorted(body))

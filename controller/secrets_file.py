@@ -1,0 +1,32 @@
+"""A file that holds 32 secret bytes: made once, readable by nobody else, never overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+SECRET_BYTES = 32
+
+
+def read_or_create(path: Path, random: Callable[[int], bytes]) -> bytes:
+    """The secret in `path`; a new one where there is no file. OSError or ValueError says what is wrong with the file."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read(path)
+    with os.fdopen(descriptor, "wb") as file:
+        secret = random(SECRET_BYTES)
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+def _read(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"{path}: others can read this secret: chmod 600 {path}")
+    secret = path.read_bytes()
+    if len(secret) != SECRET_BYTES:
+        raise ValueError(f"{path}: has {len(secret)} bytes, a secret has {SECRET_BYTES}; restore it from the backup")
+    return secret

@@ -1,0 +1,169 @@
+"""Writes site.db, behind the doors' back: a thread that follows the policy in force (SQLModel, Alembic).
+
+It comes after the ledger, never before: an edit is in force when its record is durable, and site.db catches up. If it
+cannot (locked, full disk), doors do not notice; the next start reads the rest from the ledger. SQLModel and Alembic
+are imported here, after the doors are armed, and nowhere on the badge path.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from controller.link.rows import row_to_doc
+from controller.policy_log import PolicyAt
+from controller.site.seal import Seal
+from zones.policy import TABLE_OF, Policy, Row
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlmodel import Session
+
+RETRY_S: Final = 5.0
+
+_INDEX: Final = {
+    "schedule": "schedules",
+    "zone": "zones",
+    "zone_status": "zone_statuses",
+    "portal": "portals",
+    "cardholder": "cardholders",
+    "credential": "credentials",
+    "clearance": "clearances",
+    "need_to_know": "needs_to_know",
+    "roster": "roster",
+}
+"""Where a Policy keeps each table."""
+
+
+def rows_of(policy: Policy) -> list[Row]:
+    """Every row of a policy, in an order that satisfies references."""
+    return [row for name in _INDEX.values() for row in getattr(policy, name).values()]
+
+
+class SiteStore(threading.Thread):
+    """Keeps site.db at the policy in force.
+
+    Args:
+        path: site.db.
+        seal: the site's.
+        report: called with why it cannot be written (once per outage), and with "" when it can again.
+    """
+
+    def __init__(self, path: Path, seal: Seal, report: Callable[[str], None]) -> None:
+        super().__init__(name="site-store", daemon=True)
+        self._path = path
+        self._seal = seal
+        self._report = report
+        self._queue: queue.SimpleQueue[PolicyAt | None] = queue.SimpleQueue()
+        self._written: PolicyAt | None = None
+        self._total = 0
+        self._is_failing = False
+
+    def follow(self, policy: PolicyAt) -> None:
+        """The policy now in force. Returns at once."""
+        self._queue.put(policy)
+
+    def stop(self) -> None:
+        """Write what is known, then end the thread."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        latest: PolicyAt | None = None
+        while True:
+            try:
+                asked = self._queue.get(timeout=RETRY_S if self._is_failing else None)
+            except queue.Empty:
+                asked = latest
+            else:
+                while not self._queue.empty() and asked is not None:
+                    asked = self._queue.get()
+            if asked is None and not self._is_failing:
+                return
+            latest = asked or latest
+            if latest is not None and latest is not self._written:
+                self._try(latest)
+            if asked is None:
+                return
+
+    def _try(self, policy: PolicyAt) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self._write(policy)
+        except (SQLAlchemyError, OSError) as error:
+            self._written = None
+            if not self._is_failing:
+                self._is_failing = True
+                self._report(str(error).splitlines()[0])
+            return
+        if self._is_failing:
+            self._is_failing = False
+            self._report("")
+
+    def _write(self, policy: PolicyAt) -> None:
+        from sqlmodel import Session
+
+        with Session(self._engine()) as session:
+            if self._written is None:
+                self._replace_all(session, policy.policy)
+            else:
+                self._replace_changed(session, self._written.policy, policy.policy)
+            self._write_meta(session, policy)
+            session.commit()
+        self._written = policy
+
+    def _engine(self) -> Engine:
+        from controller.site.schema import open_site
+
+        return open_site(self._path)
+
+    def _replace_all(self, session: Session, policy: Policy) -> None:
+        from sqlmodel import delete
+
+        from controller.site.tables import MODELS
+
+        for table in reversed(MODELS):
+            session.exec(delete(MODELS[table]))
+        rows = rows_of(policy)
+        for row in rows:
+            session.add(_model_of(row))
+        self._total = self._seal.total(rows)
+
+    def _replace_changed(self, session: Session, before: Policy, after: Policy) -> None:
+        from controller.site.tables import MODELS
+
+        for table, name in _INDEX.items():
+            old, new = getattr(before, name), getattr(after, name)
+            if old is new:
+                continue
+            for row_id in new:
+                if new[row_id] is not old.get(row_id):
+                    session.merge(_model_of(new[row_id]))
+                    self._total = self._seal.exchange(self._total, old.get(row_id), new[row_id])
+            for row_id in old.keys() - new.keys():
+                if (found := session.get(MODELS[table], row_id)) is not None:
+                    session.delete(found)
+                self._total = self._seal.exchange(self._total, old[row_id], None)
+
+    def _write_meta(self, session: Session, policy: PolicyAt) -> None:
+        from controller.site.tables import SiteMeta
+
+        meta = SiteMeta(
+            id=1,
+            seq=policy.seq,
+            revision=policy.revision,
+            total=f"{self._total:064x}",
+            seal=self._seal.over(self._total, policy.seq, policy.revision),
+        )
+        session.merge(meta)
+
+
+def _model_of(row: Row) -> Any:
+    from controller.site.tables import MODELS
+
+    model = MODELS[TABLE_OF[type(row)]]
+    _, doc = row_to_doc(row)
+    return model.model_validate(doc)

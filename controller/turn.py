@@ -1,0 +1,113 @@
+"""One turn of the deciding loop: what to do at once, what to record, and what follows once that is on disk.
+
+`urgent` effects (exits, OFFs, answers that promise nothing) never wait for a commit. Everything in `after` waits for
+the record it names by index: that is promise P2, and there is no other way to release an entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controller.ledger.body import Draft
+from controller.link.messages import FromController
+from controller.policy_log import PolicyAt
+from zones.ids import PortalId
+from zones.policy import Edit
+from zones.portal import Grant, ReleaseStrike, SecureStrike
+
+
+class Shown(StrEnum):
+    """What a reader may show. Every refusal about the person is REFUSED, whatever its reason (P5)."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    OUT_OF_ORDER = "out_of_order"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowAtReader:
+    reader: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A message for one session of the link."""
+
+    session: int
+    message: FromController
+
+
+Effect = ReleaseStrike | SecureStrike | ShowAtReader | Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterGrant:
+    """An entry that may be released once its record is durable, and only until `not_after_tick_ms`."""
+
+    index: int
+    portal: PortalId
+    grant: Grant
+    not_after_tick_ms: int
+    reader: str | None = None
+    session: int | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterRefusal:
+    """A refusal is shown when its record is durable, so that it takes as long as a grant does."""
+
+    index: int
+    reader: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterEdit:
+    """A policy that comes into force with its record."""
+
+    index: int
+    policy: PolicyAt
+    edit: Edit
+    session: int | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterNote:
+    """Somebody waits to hear that a record was made."""
+
+    index: int
+    session: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterRefused:
+    """A request was refused; the answer is sent with the number of the record that says so."""
+
+    index: int
+    session: int
+    request_id: str
+    code: str
+    why: str
+    field: str | None = None
+
+
+After = AfterGrant | AfterRefusal | AfterEdit | AfterNote | AfterRefused
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What one drain of the inbox came to."""
+
+    urgent: list[Effect] = field(default_factory=list)
+    records: list[Draft] = field(default_factory=list)
+    after: list[After] = field(default_factory=list)
+
+    def record(self, draft: Draft) -> int:
+        """Add a record; returns its index for an `after`."""
+        self.records.append(draft)
+        return len(self.records) - 1

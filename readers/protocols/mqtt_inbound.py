@@ -1,0 +1,127 @@
+"""MQTT devices of one broker: messages in, events out, without I/O (docs/wire/mqtt.md).
+
+Owns who is online, and which message ids were seen. Refuses, with a code from `Refusal`: unknown topics and devices,
+retained reads and presses, ids seen before, and whatever `mqtt_messages` refuses. A retained contact is a level
+report, never an edge.
+
+A device is online only when its own retained state says so; a lost broker takes every device with it, and its return
+brings none back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from readers import topics
+from readers.events import CardRead, DeviceOffline, DeviceOnline, Event, InputChanged, MessageRefused, OutputReported
+from readers.protocols import mqtt_messages
+from readers.protocols.mqtt_messages import PayloadRefused, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SEEN_IDS_MAX: Final = 1_024
+UNKNOWN_SOURCE: Final = "mqtt"
+"""Stands for a device whose topic names none."""
+LEVEL_LINE: Final = "contact"
+"""The one input whose state outlives its change: it may be retained."""
+
+
+class SeenIds:
+    """The last SEEN_IDS_MAX message ids of one device."""
+
+    __slots__ = ("_ids", "_order")
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._order: deque[str] = deque()
+
+    def is_new(self, message_id: str) -> bool:
+        """Whether this id was not seen before; remembers it."""
+        if message_id in self._ids:
+            return False
+        if len(self._order) == SEEN_IDS_MAX:
+            self._ids.discard(self._order.popleft())
+        self._ids.add(message_id)
+        self._order.append(message_id)
+        return True
+
+
+class MqttInbound:
+    """What the devices of one broker say. `devices`: the ids that the site file knows (ValueError on an impossible
+    one).
+    """
+
+    def __init__(self, devices: Iterable[str]) -> None:
+        self._is_online: dict[str, bool | None] = {}
+        for device in devices:
+            if not topics.is_device_id(device):
+                raise ValueError(f"device id {device!r} may hold only a-z, 0-9 and '-' (1 to 64 of them)")
+            self._is_online[device] = None
+        self._seen = {device: SeenIds() for device in self._is_online}
+
+    def receive_message(self, topic: str, payload: bytes, *, is_retained: bool) -> list[Event]:
+        """The event of one message, or why it was refused. Never raises on what a peer can send."""
+        address = topics.parse(topic)
+        if address is None:
+            source = topics.sender(topic) or UNKNOWN_SOURCE
+            return [MessageRefused(source=source, why=Refusal.UNKNOWN_TOPIC.value)]
+        if address.device not in self._seen:
+            return [MessageRefused(source=address.device, why=Refusal.UNKNOWN_DEVICE.value)]
+        try:
+            return self._read(address, payload, is_retained=is_retained)
+        except PayloadRefused as refused:
+            return [MessageRefused(source=address.device, why=refused.why.value)]
+
+    def broker_lost(self, why: str) -> list[Event]:
+        """Nothing is known of any device any more. DeviceOffline for each that was not already."""
+        return [event for device in self._is_online for event in self._told(device, is_online=False, why=why)]
+
+    def broker_silent(self) -> list[Event]:
+        """The broker had time to send the retained states: a device without one is offline."""
+        unknown = [device for device, is_online in self._is_online.items() if is_online is None]
+        return [event for device in unknown for event in self._told(device, is_online=False, why="no state")]
+
+    def _read(self, address: topics.Address, payload: bytes, *, is_retained: bool) -> list[Event]:
+        device = address.device
+        match address.channel:
+            case "state":
+                return self._told(device, is_online=mqtt_messages.decode_state(payload), why="device says offline")
+            case "done":
+                if is_retained:
+                    raise PayloadRefused(Refusal.RETAINED)
+                done = mqtt_messages.decode_done(payload)
+                return [OutputReported(source=device, is_on=done.is_on, command_id=done.id)]
+            case "card":
+                return [self._card(device, payload, is_retained=is_retained)]
+            case "input":
+                return [self._input(device, address.line, payload, is_retained=is_retained)]
+
+    def _card(self, device: str, payload: bytes, *, is_retained: bool) -> CardRead:
+        if is_retained:
+            raise PayloadRefused(Refusal.RETAINED)
+        card = mqtt_messages.decode_card(payload)
+        self._once(device, card.id)
+        return CardRead(
+            source=device, number=bytes.fromhex(card.number), kind="mqtt", read_id=card.id, at_ms=card.at_ms
+        )
+
+    def _input(self, device: str, line: str, payload: bytes, *, is_retained: bool) -> InputChanged:
+        """A retained contact comes again at every subscription, with an id that was seen: no duplicate, and no edge."""
+        if is_retained and line != LEVEL_LINE:
+            raise PayloadRefused(Refusal.RETAINED)
+        message = mqtt_messages.decode_input(payload)
+        if not is_retained:
+            self._once(device, message.id)
+        return InputChanged(source=device, line=line, is_active=message.is_active, is_level_report=is_retained)
+
+    def _once(self, device: str, message_id: str) -> None:
+        if not self._seen[device].is_new(message_id):
+            raise PayloadRefused(Refusal.DUPLICATE)
+
+    def _told(self, device: str, *, is_online: bool, why: str) -> list[Event]:
+        if self._is_online[device] is is_online:
+            return []
+        self._is_online[device] = is_online
+        return [DeviceOnline(source=device) if is_online else DeviceOffline(source=device, why=why)]

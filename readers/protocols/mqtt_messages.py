@@ -1,0 +1,162 @@
+"""MQTT payloads: JSON objects to typed values and back, and nothing else.
+
+Refuses: more than 1024 bytes, unknown or missing fields, wrong types, numbers out of range. A refusal carries a
+stable code (`Refusal`), never a word of what the peer sent: refusals are recorded, and the record must not repeat a
+stranger's text or card number. Retained, duplicate and unknown-device messages are refused one level up
+(`mqtt_inbound.py`), age by the controller.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from readers.errors import ProtocolError
+
+PAYLOAD_BYTES_MAX: Final = 1024
+RELEASE_MS_MAX: Final = 600_000
+ID_CHARS_MAX: Final = 64
+
+_EPOCH_MS_MAX: Final = 2**53 - 1
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)]
+_EpochMs = Annotated[int, msgspec.Meta(ge=0, le=_EPOCH_MS_MAX)]
+_Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9A-Fa-f]{2}){4,20}\Z")]
+
+
+class Refusal(Enum):
+    """Why a message was refused. Stable strings: they go into records."""
+
+    RETAINED = "retained"
+    DUPLICATE = "duplicate"
+    OVERSIZED = "oversized"
+    MALFORMED = "malformed"
+    UNKNOWN_DEVICE = "unknown_device"
+    UNKNOWN_TOPIC = "unknown_topic"
+    CALLBACK_FAILED = "callback_failed"
+
+
+class PayloadRefused(ProtocolError):
+    """The payload is not a message of its topic; `why` is the code to record."""
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+class CardMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A read: `number` in hex (4 to 20 bytes), `at_ms` epoch ms by the device's clock."""
+
+    id: _Id
+    number: _Hex
+    at_ms: _EpochMs
+
+
+class InputMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An input line's state: contact active = leaf OPEN, rex active = pressed."""
+
+    id: _Id
+    is_active: bool
+    at_ms: _EpochMs
+
+
+class DoneMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A relay's acknowledgement; `id` is "" for its own automatic switch-off."""
+
+    id: Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)]
+    is_on: bool
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do", tag="release"):
+    """Strike on for `for_ms`; the device drops it by itself, and ignores the command after `not_after_ms` by its own
+    wall clock.
+    """
+
+    id: _Id
+    for_ms: Annotated[int, msgspec.Meta(ge=1, le=RELEASE_MS_MAX)]
+    issued_ms: _EpochMs
+    not_after_ms: _EpochMs
+
+
+class Secure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do", tag="secure"):
+    """Strike off now."""
+
+    id: _Id
+    issued_ms: _EpochMs
+    not_after_ms: _EpochMs
+
+
+Command: TypeAlias = Release | Secure
+ShowWhat: TypeAlias = Literal["granted", "refused", "not_read", "out_of_order"]
+
+
+class Show(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the reader shows. One "refused" for every refusal about the person (P5)."""
+
+    id: _Id
+    show: ShowWhat
+    not_after_ms: _EpochMs
+
+
+_T = TypeVar("_T")
+_CARD: Final = msgspec.json.Decoder(CardMessage)
+_INPUT: Final = msgspec.json.Decoder(InputMessage)
+_DONE: Final = msgspec.json.Decoder(DoneMessage)
+_COMMAND: Final = msgspec.json.Decoder(Release | Secure)
+_SHOW: Final = msgspec.json.Decoder(Show)
+_STATES: Final = {b"online": True, b"offline": False}
+
+
+def decode_card(payload: bytes) -> CardMessage:
+    """A read. PayloadRefused when it is not exactly one."""
+    return _decode(_CARD, payload)
+
+
+def decode_input(payload: bytes) -> InputMessage:
+    """An input line's state. PayloadRefused when it is not exactly one."""
+    return _decode(_INPUT, payload)
+
+
+def decode_done(payload: bytes) -> DoneMessage:
+    """A relay's acknowledgement. PayloadRefused when it is not exactly one."""
+    return _decode(_DONE, payload)
+
+
+def decode_state(payload: bytes) -> bool:
+    """True for `online`, False for `offline`; anything else is PayloadRefused."""
+    try:
+        return _STATES[bytes(payload)]
+    except KeyError:
+        raise PayloadRefused(Refusal.MALFORMED) from None
+
+
+def encode_command(command: Command) -> bytes:
+    """JSON bytes of a command. ValueError when a field is out of the range that the device would accept."""
+    return _encode(_COMMAND, command)
+
+
+def encode_show(show: Show) -> bytes:
+    """JSON bytes for a reader's light and sound. ValueError as for `encode_command`."""
+    return _encode(_SHOW, show)
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], payload: bytes) -> _T:
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise PayloadRefused(Refusal.OVERSIZED)
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise PayloadRefused(Refusal.MALFORMED) from None
+
+
+def _encode(decoder: msgspec.json.Decoder[_T], message: _T) -> bytes:
+    """Structs check their fields only when decoded, so what we send is read back once: our own mistake must not reach
+    a device.
+    """
+    payload = msgspec.json.encode(message)
+    try:
+        decoder.decode(payload)
+    except msgspec.MsgspecError as why:
+        raise ValueError(f"{type(message).__name__} would be refused by the device: {why}") from why
+    return payload

@@ -1,0 +1,102 @@
+"""Topic strings: the only module that builds or parses one.
+
+    sekisho/v1/<device>/card           device → controller, a card was read
+    sekisho/v1/<device>/input/<line>   device → controller, "contact" or "rex"
+    sekisho/v1/<device>/state          device → controller, "online" | "offline" (retained; offline is the last will)
+    sekisho/v1/<device>/done           device → controller, what a relay did
+    sekisho/v1/<device>/command        controller → device
+    sekisho/v1/<device>/show           controller → device
+
+A topic is readable by whoever can watch the network: it carries a device id and nothing about a zone's clearance or a
+person (E-11).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+PREFIX: Final = "sekisho/v1"
+
+Channel: TypeAlias = Literal["card", "input", "state", "done"]
+
+INPUT_LINES: Final = frozenset({"contact", "rex"})
+
+SUBSCRIPTIONS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/input/+", f"{PREFIX}/+/state", f"{PREFIX}/+/done")
+"""What the controller listens to. Commands are not among them: it must never hear itself."""
+
+_CHANNELS: Final[dict[str, Channel]] = {"card": "card", "state": "state", "done": "done"}
+_DEVICE: Final = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
+_INBOUND: Final = re.compile(rf"{PREFIX}/([a-z0-9-]{{1,64}})/(?:(card|state|done)|input/(contact|rex))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a message came from. `line` is "" except on the input channel."""
+
+    device: str
+    channel: Channel
+    line: str = ""
+
+
+def is_device_id(text: str) -> bool:
+    """Whether `text` may stand in a topic as a device: [a-z0-9-]{1,64}."""
+    return _DEVICE.fullmatch(text) is not None
+
+
+def card(device: str) -> str:
+    """Topic on which `device` reports a read. ValueError when the device id may not stand in a topic."""
+    return _topic(device, "card")
+
+
+def input_line(device: str, line: str) -> str:
+    """Topic of one input line of `device`; `line` is one of INPUT_LINES, else ValueError."""
+    if line not in INPUT_LINES:
+        raise ValueError(f"input line {line!r} is not one of {sorted(INPUT_LINES)}")
+    return _topic(device, f"input/{line}")
+
+
+def state(device: str) -> str:
+    """Topic on which `device` says online, and its last will says offline."""
+    return _topic(device, "state")
+
+
+def done(device: str) -> str:
+    """Topic on which a relay acknowledges."""
+    return _topic(device, "done")
+
+
+def command(device: str) -> str:
+    """Topic of commands to a relay."""
+    return _topic(device, "command")
+
+
+def show(device: str) -> str:
+    """Topic of a reader's light and sound."""
+    return _topic(device, "show")
+
+
+def parse(topic: str) -> Address | None:
+    """The sender of an inbound topic, or None when it is none of ours (also for topics that only the controller
+    writes).
+    """
+    found = _INBOUND.fullmatch(topic)
+    if found is None:
+        return None
+    device, channel, line = found.groups()
+    if line is not None:
+        return Address(device=device, channel="input", line=line)
+    return Address(device=device, channel=_CHANNELS[channel])
+
+
+def sender(topic: str) -> str | None:
+    """The device that a topic names, also where the rest of the topic is none of ours; None when it names none."""
+    parts = topic.split("/", 3)
+    return parts[2] if len(parts) == 4 and topic.startswith(f"{PREFIX}/") and is_device_id(parts[2]) else None
+
+
+def _topic(device: str, rest: str) -> str:
+    if not is_device_id(device):
+        raise ValueError(f"device id {device!r} may hold only a-z, 0-9 and '-' (1 to 64 of them)")
+    return f"{PREFIX}/{device}/{rest}"

@@ -1,0 +1,1 @@
+"""Transports: they own the bytes of a line, the protocols own the meaning."""

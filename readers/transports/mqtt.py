@@ -1,0 +1,280 @@
+"""The link to the MQTT broker (paho-mqtt 2, in its own thread): messages in as events, commands out at once or not at
+all.
+
+The rules of this file:
+  1. Every connection is a new paho client with a clean start. paho keeps unacknowledged QoS 1 messages and sends them
+  again after a
+     reconnect, clean start or not: a release command given just before an outage would arrive after it.
+  2. While the broker is away nothing is queued: `publish_command` says False.
+  3. A callback only decodes and hands over; an exception in one would end paho's thread and leave `is_connected()`
+  True for ever, so
+     each is caught here and told.
+  4. MQTT 5 first; a broker that refuses it, or hangs up before it answered, is asked in 3.1.1 next.
+  5. TCP_NODELAY, or a QoS 1 command takes 44 ms instead of half of one.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from socket import IPPROTO_TCP, TCP_NODELAY
+from typing import TYPE_CHECKING, Any, Final
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from readers import topics
+from readers.backoff import Backoff
+from readers.events import Event, MessageRefused
+from readers.protocols.mqtt_inbound import UNKNOWN_SOURCE, MqttInbound
+from readers.protocols.mqtt_messages import Command, Refusal, Show, encode_command, encode_show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from paho.mqtt.client import SocketLike
+    from paho.mqtt.reasoncodes import ReasonCode
+
+EXPIRY_S: Final = 3
+"""Where the broker speaks MQTT 5 it drops a command that waited longer."""
+KEEPALIVE_S: Final = 5
+CONNECT_WITHIN_S: Final = 3.0
+SILENT_AFTER_S: Final = 2.0
+"""Retained states arrive with the subscription; a device without one by then is offline."""
+LOOK_UP_EVERY_S: Final = 0.5
+FIRST_RETRY_MS: Final = 100
+LAST_RETRY_MS: Final = 5_000
+QUEUED_MESSAGES_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAccess:
+    """How the broker knows us, and we it. The password is the first line of its file, read anew each time."""
+
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class MqttLink:
+    """One broker and the devices that the site file puts behind it.
+
+    `on_event` is called in the link's thread and must not block; `on_wake` is called once after the events of a
+    message.
+
+    Raises:
+        ValueError: a device id that may not stand in a topic.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        client_id: str,
+        devices: Iterable[str],
+        on_event: Callable[[Event], None],
+        on_wake: Callable[[], None],
+        access: BrokerAccess | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._client_id = client_id
+        self._access = access or BrokerAccess()
+        self._inbound = MqttInbound(devices)
+        self._on_event = on_event
+        self._on_wake = on_wake
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._protocol = paho.MQTTv5
+        self._up: paho.Client | None = None
+        self._was_accepted = False
+        self._why = "broker lost"
+        self._silent_after_s: float | None = None
+        self._lost_events = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a command given now would leave now."""
+        return self._up is not None
+
+    @property
+    def protocol_version(self) -> int:
+        """5 (MQTT 5) or 4 (3.1.1): what is spoken, or will be tried next."""
+        return int(self._protocol)
+
+    @property
+    def lost_events(self) -> int:
+        """Events that `on_event` refused by raising."""
+        return self._lost_events
+
+    def start(self) -> None:
+        """Begin to connect, in the background; the outcome is told as events. RuntimeError when already started."""
+        if self._thread is not None:
+            raise RuntimeError("the link is already started")
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name=f"mqtt-{self._client_id}", daemon=True)
+        self._thread.start()
+
+    def stop(self, within_s: float = 2.0) -> None:
+        """Say good-bye and end the thread; waits at most `within_s`. No event is told for it."""
+        self._stopping.set()
+        if (client := self._up) is not None:
+            client.disconnect()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(within_s)
+
+    def publish_command(self, device: str, command: Command) -> bool:
+        """Send a command to a relay. False when it did not leave: it never will."""
+        return self._publish(topics.command(device), encode_command(command))
+
+    def publish_show(self, device: str, show: Show) -> bool:
+        """Send a reader what to show. False when it did not leave: it never will."""
+        return self._publish(topics.show(device), encode_show(show))
+
+    def _publish(self, topic: str, payload: bytes) -> bool:
+        client = self._up
+        if client is None:
+            return False
+        properties = None
+        if client.protocol == paho.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types its client only
+            properties.MessageExpiryInterval = EXPIRY_S
+        sent = client.publish(topic, payload, qos=1, retain=False, properties=properties)
+        return sent.rc == paho.MQTT_ERR_SUCCESS
+
+    # -- the link's thread ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        backoff = Backoff(FIRST_RETRY_MS, LAST_RETRY_MS)
+        while not self._stopping.is_set():
+            self._was_accepted = False
+            self._why = "broker lost"
+            try:
+                self._connect_and_listen()
+            except OSError:
+                self._why = "broker unreachable"
+            except Exception:  # noqa: BLE001 - the thread's rim: paho raises what it likes on a peer's bytes
+                self._why = "broker spoke nonsense"
+            self._up = None
+            if self._stopping.is_set():
+                return
+            self._tell(self._inbound.broker_lost(self._why))
+            if self._was_accepted:
+                backoff.reset()
+            self._stopping.wait(backoff.next_ms() / 1_000)
+
+    def _connect_and_listen(self) -> None:
+        """One connection from its beginning to its end. OSError when there is nobody."""
+        client = self._new_client()
+        client.connect(self._host, self._port, keepalive=KEEPALIVE_S, **self._clean_start())
+        try:
+            while client.loop(LOOK_UP_EVERY_S) == paho.MQTT_ERR_SUCCESS and not self._stopping.is_set():
+                self._look_up()
+        finally:
+            if not self._was_accepted and self._why == "broker lost":
+                self._speak_the_other()
+
+    def _look_up(self) -> None:
+        if self._silent_after_s is not None and time.monotonic() >= self._silent_after_s:
+            self._silent_after_s = None
+            self._tell(self._inbound.broker_silent())
+
+    def _speak_the_other(self) -> None:
+        self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
+
+    def _clean_start(self) -> dict[str, Any]:
+        return {"clean_start": True} if self._protocol == paho.MQTTv5 else {}
+
+    def _new_client(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=None if self._protocol == paho.MQTTv5 else True,
+            protocol=self._protocol,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_WITHIN_S
+        client.max_queued_messages_set(QUEUED_MESSAGES_MAX)
+        if self._access.username is not None:
+            client.username_pw_set(self._access.username, _password(self._access.password_file))
+        if self._access.ca_file is not None:
+            client.tls_set_context(_tls(self._access))
+        client.on_socket_open = _send_at_once
+        # With this set, publish() leaves the writing to the link's thread instead of writing from the caller's,
+        # where two threads could mix their bytes.
+        client.on_socket_register_write = _leave_to_the_thread
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    # -- paho's callbacks: decode, hand over, never raise --------------------------------------------------------
+
+    def _on_connect(self, client: paho.Client, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+        if reason.is_failure:
+            if _is_version_refused(reason):
+                self._why = "broker lost"  # as if it had hung up: the other version is tried next
+            else:
+                self._why = "broker refused us"
+            return
+        self._was_accepted = True
+        client.subscribe([(topic, 1) for topic in topics.SUBSCRIPTIONS])
+        self._up = client
+
+    def _on_subscribe(self, client: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._why = "broker refused our subscription"
+            client.disconnect()
+            return
+        self._silent_after_s = time.monotonic() + SILENT_AFTER_S
+
+    def _on_message(self, _client: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+        try:
+            told = self._inbound.receive_message(message.topic, bytes(message.payload), is_retained=message.retain)
+        except Exception:  # noqa: BLE001 - the callback's rim: raising here would end the link without a word
+            told = [MessageRefused(source=UNKNOWN_SOURCE, why=Refusal.CALLBACK_FAILED.value)]
+        self._tell(told)
+
+    def _tell(self, told: list[Event]) -> None:
+        if not told:
+            return
+        for event in told:
+            try:
+                self._on_event(event)
+            except Exception:  # noqa: BLE001 - the listener's fault must not end the link; it is counted
+                self._lost_events += 1
+        self._on_wake()
+
+
+def _send_at_once(_client: paho.Client, _userdata: object, sock: SocketLike) -> None:
+    sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+
+
+def _leave_to_the_thread(_client: paho.Client, _userdata: object, _sock: object) -> None:
+    """The thread's own loop finds the packet."""
+
+
+def _is_version_refused(reason: ReasonCode) -> bool:
+    """MQTT 5 says 132; paho tells a 3.1.1 broker's return code 1 by the same name."""
+    return bool(reason.getName() == "Unsupported protocol version")
+
+
+def _password(file: Path | None) -> str | None:
+    return None if file is None else file.read_text("utf-8").split("\n", 1)[0]
+
+
+def _tls(access: BrokerAccess) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=access.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if access.cert_file is not None:
+        context.load_cert_chain(access.cert_file, access.key_file)
+    return context

@@ -1,0 +1,218 @@
+"""The console command. Each subcommand imports what it needs and no more: `controller` must arm doors quickly.
+
+Exit status: 0 done, 1 the answer is no (a ledger that does not verify, a site file with a fault), 2 misuse,
+3 could not run. What was asked for goes to standard output, talk to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+OK: Final = 0
+NO: Final = 1
+MISUSE: Final = 2
+CANNOT_RUN: Final = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["verify"]:
+        from sekisho import verify
+
+        return verify.main(arguments[1:])
+    parsed = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sekisho",
+        description="関所 - lets the right people into the right rooms, and can prove it. 入退室管理",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("controller", help="run the controller: doors, decisions, ledger (制御部を動かす)")
+    _site_argument(command)
+    command.set_defaults(run=_controller)
+
+    command = commands.add_parser("api", help="run the officers' pages and the API (管理画面を動かす)")
+    command.add_argument("settings", type=Path, help="settings file (TOML)")
+    command.set_defaults(run=_api)
+
+    command = commands.add_parser("check", help="hold a site file against its rules, without running (設定の点検)")
+    _site_argument(command)
+    command.set_defaults(run=_check)
+
+    command = commands.add_parser("safe", help="switch every serial strike off, for systemd's ExecStopPost (全解錠停止)")
+    _site_argument(command)
+    command.set_defaults(run=_safe)
+
+    command = commands.add_parser("ledger", help="work with the ledger (監査ログ)")
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("export", help="write every record of a running controller as JSON Lines (書き出し)")
+    action.add_argument("file", type=Path, help="where to write; - for standard output")
+    action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
+    action.set_defaults(run=_export)
+    action = actions.add_parser("key", help="print the ledger's public key of a running controller (公開鍵)")
+    action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
+    action.set_defaults(run=_key)
+
+    commands.add_parser(
+        "verify", help="check a ledger file or an export; see `sekisho verify --help` (検証)", add_help=False
+    )
+
+    command = commands.add_parser("simulate", help="run a simulated building on real wires (模擬建物)")
+    command.add_argument("building", type=Path, help="building file (TOML)")
+    command.add_argument("--run-dir", type=Path, required=True, help="where the serial lines appear")
+    command.add_argument("--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="MQTT broker")
+    command.add_argument("--hands-port", type=int, default=8081, help="port of the hands' page and API")
+    command.set_defaults(run=_simulate)
+
+    command = commands.add_parser("badge", help="hold a card to a simulated reader (カードをかざす)")
+    command.add_argument("card", help="card number in hex, or a person's name in the building file")
+    command.add_argument("door", help="door name in the building file, e.g. front")
+    command.add_argument("--side", choices=("in", "out"), default="in")
+    command.add_argument("--no-walk", action="store_true", help="do not walk through when the strike releases")
+    command.add_argument("--hands", default="http://127.0.0.1:8081", help="the hands' API")
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
+    command.set_defaults(run=_badge)
+
+    command = commands.add_parser("demo", help="a simulated site in one command; Ctrl-C ends it (実演)")
+    command.add_argument("--port", type=int, default=8000, help="port of the officers' page (0: any free one)")
+    command.add_argument("--hands-port", type=int, default=8081, help="port of the hands (0: any free one)")
+    command.set_defaults(run=_demo)
+    return parser
+
+
+def _site_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("site", type=Path, help="site file (TOML)")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"sekisho {version('sekisho')}"
+    except PackageNotFoundError:
+        return "sekisho (not installed)"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _controller(arguments: argparse.Namespace) -> int:
+    from sekisho.run_controller import run
+
+    return run(arguments.site)
+
+
+def _api(arguments: argparse.Namespace) -> int:
+    from api.run import main as run
+    from api.settings import load_settings
+
+    run(load_settings(arguments.settings))
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from controller.boot import deviations_of
+    from controller.config import SiteFileError, load_site
+
+    try:
+        site = load_site(arguments.site)
+    except SiteFileError as error:
+        _say(str(error))
+        return NO
+    print(f"{arguments.site}: {len(site.zones)} zones, {len(site.portals)} portals, {len(site.devices)} devices: ok")
+    for code, place in deviations_of(site):
+        print(f"deviation: {code}{f' ({place})' if place else ''}")
+    return OK
+
+
+def _safe(arguments: argparse.Namespace) -> int:
+    from controller.boot import all_off
+    from controller.config import DeviceKind, SiteFileError, load_site
+    from controller.guard import switch_off
+
+    try:
+        site = load_site(arguments.site)
+    except SiteFileError as error:
+        _say(str(error))
+        return CANNOT_RUN
+    failed = 0
+    for device in site.devices.values():
+        if device.kind is DeviceKind.LCUS and device.port is not None:
+            is_off = switch_off(device.port, all_off(device.channels or 1))
+            _say(f"{device.id}: {'off' if is_off else f'could not be reached at {device.port}'}")
+            failed += not is_off
+    return CANNOT_RUN if failed else OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from controller.link.client import LinkDown
+    from sekisho.export import export
+
+    try:
+        count = export(arguments.socket, arguments.file)
+    except (LinkDown, OSError) as error:
+        _say(f"sekisho ledger export: {error}")
+        return CANNOT_RUN
+    _say(f"{count} records")
+    return OK
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    from controller.link.client import LinkClient, LinkDown
+
+    try:
+        with LinkClient(arguments.socket, "sekisho ledger key") as client:
+            print(client.connect().vkey)
+    except LinkDown as error:
+        _say(f"sekisho ledger key: {error}")
+        return CANNOT_RUN
+    return OK
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from simulators.run import main as run
+
+    return run(
+        [
+            str(arguments.building),
+            "--run-dir",
+            str(arguments.run_dir),
+            "--broker",
+            arguments.broker,
+            "--hands-port",
+            str(arguments.hands_port),
+        ]
+    )
+
+
+def _badge(arguments: argparse.Namespace) -> int:
+    from sekisho.badge import badge
+
+    return badge(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sekisho.demo import run
+
+    return run(page_port=arguments.port, hands_port=arguments.hands_port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Everything screwed to the walls of a simulated building: devices on their wires, doors joined to them.
+
+Owns the assembly from the plan, the plugging in and out, and the cutting of single lines. No hands, no people.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from simulators.journal import Journal
+from simulators.lcus import LcusBoard
+from simulators.loop import Loop
+from simulators.mqtt_devices import MqttDoor, MqttReader
+from simulators.plan import LcusPlan, MqttDoorPlan, MqttReaderPlan, Plan, Pn532Plan
+from simulators.pn532 import Pn532
+from simulators.rig import DoorRig
+from simulators.wire import SerialWire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from simulators.cards import Card
+
+
+class NotHere(LookupError):
+    """No door, device or reader of that name; the text says which there are."""
+
+
+class Fittings:
+    """The devices and doors of one plan, by id."""
+
+    def __init__(self, plan: Plan, *, run_dir: Path, broker: tuple[str, int]) -> None:
+        """`run_dir`: where the links to the ptys stand. `broker`: host, port."""
+        self.loop = Loop()
+        self.journal = Journal()
+        self.wires: dict[str, SerialWire] = {}
+        self.chips: dict[str, Pn532] = {}
+        self.boards: dict[str, LcusBoard] = {}
+        self.readers: dict[str, MqttReader] = {}
+        self.sensors: dict[str, MqttDoor] = {}
+        self.rigs: dict[str, DoorRig] = {}
+        self._plan = plan
+        self._run_dir = run_dir
+        self._links: dict[str, str] = {}
+        self._build_devices(broker)
+        self._build_doors()
+
+    def start(self, timeout_s: float) -> None:
+        """Plug everything in. Raises BrokerUnreachable when the broker does not answer within `timeout_s`."""
+        self._run_dir.mkdir(parents=True, exist_ok=True)
+        self.loop.start()
+        try:
+            for wire in self.wires.values():
+                wire.mend()
+            self._on_each_session(lambda device: device.session.connect(timeout_s))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Unplug everything: links removed, devices said goodbye, threads ended."""
+        self._on_each_session(lambda device: device.session.close())
+        for wire in self.wires.values():
+            wire.cut()
+        self.loop.stop()
+
+    def rig(self, door: str) -> DoorRig:
+        """The door of that name. Raises NotHere."""
+        if door not in self.rigs:
+            raise NotHere(f"no door {door!r}; there are {', '.join(self.rigs)}")
+        return self.rigs[door]
+
+    def cut(self, line: str) -> None:
+        """Cut a device off, by its id or link: a pty gives EIO, an MQTT device vanishes without a goodbye."""
+        device = self._links.get(line, line)
+        if device in self.wires:
+            self.wires[device].cut()
+        else:
+            self._mqtt(device).session.drop()
+        self.journal.note("line", device, is_cut=True)
+
+    def mend(self, line: str) -> None:
+        """Undo `cut`. Raises BrokerUnreachable."""
+        device = self._links.get(line, line)
+        if device in self.wires:
+            self.wires[device].mend()
+        else:
+            session = self._mqtt(device).session
+            if not session.is_up:
+                session.drop()
+                session.connect()
+        self.journal.note("line", device, is_cut=False)
+
+    def device_state(self, device: str, kind: str) -> dict[str, object]:
+        """How one device stands, as JSON-ready values. From the loop's thread."""
+        if device not in self.wires:
+            found = self._mqtt(device)
+            return {
+                "id": device,
+                "kind": kind,
+                "is_cut": not found.session.is_up,
+                "mqtt": found.session.protocol.name,
+                "ignored": dict(found.ignored),
+            }
+        wire, board = self.wires[device], self.boards.get(device)
+        return {
+            "id": device,
+            "kind": kind,
+            "is_cut": wire.is_cut,
+            "link": str(wire.link),
+            "relays": {str(channel): is_on for channel, is_on in board.states.items()} if board else {},
+            "ignored": dict(board.ignored) if board else {},
+        }
+
+    def _build_devices(self, broker: tuple[str, int]) -> None:
+        for device in self._plan.devices:
+            if isinstance(device, Pn532Plan):
+                self.chips[device.id] = chip = Pn532(self._reports(device.id))
+                self._string(device, chip)
+            elif isinstance(device, LcusPlan):
+                self.boards[device.id] = board = LcusBoard(device.channels, self._switches(device.id))
+                self._string(device, board)
+            elif isinstance(device, MqttReaderPlan):
+                self.readers[device.id] = MqttReader(device.id, loop=self.loop, journal=self.journal, broker=broker)
+            elif isinstance(device, MqttDoorPlan):
+                self.sensors[device.id] = MqttDoor(
+                    device.id, loop=self.loop, journal=self.journal, broker=broker, has_strike=device.strike
+                )
+
+    def _string(self, device: Pn532Plan | LcusPlan, core: Pn532 | LcusBoard) -> None:
+        self.wires[device.id] = SerialWire(self.loop, core, self._run_dir / device.link, baud=device.baud)
+        self._links[device.link] = device.id
+
+    def _build_doors(self) -> None:
+        for door in self._plan.doors:
+            sensor = self.sensors[door.sensor]
+            rig = DoorRig(door.id, self.journal, on_contact=sensor.contact, on_rex=sensor.rex)
+            self.rigs[door.id] = rig
+            if door.strike is None:
+                sensor.on_strike = rig.strike
+
+    def _reports(self, device: str) -> Callable[[Card, int], None]:
+        def reported(card: Card, _now_ms: int) -> None:
+            self.journal.note("card", device, number=card.number.hex())
+
+        return reported
+
+    def _switches(self, board: str) -> Callable[[int, bool, int], None]:
+        def switched(channel: int, is_on: bool, _now_ms: int) -> None:
+            self.journal.note("relay", f"{board}/{channel}", is_on=is_on)
+            for door in self._plan.doors:
+                if door.strike is not None and (door.strike.board, door.strike.channel) == (board, channel):
+                    self.rigs[door.id].strike(is_on)
+
+        return switched
+
+    def _on_each_session(self, what: Callable[[MqttReader | MqttDoor], None]) -> None:
+        devices: list[MqttReader | MqttDoor] = [*self.readers.values(), *self.sensors.values()]
+        if devices:
+            with ThreadPoolExecutor(len(devices)) as pool:
+                list(pool.map(what, devices))
+
+    def _mqtt(self, device: str) -> MqttReader | MqttDoor:
+        found = self.readers.get(device) or self.sensors.get(device)
+        if found is None:
+            names = [*self.wires, *self.readers, *self.sensors]
+            raise NotHere(f"no line or device {device!r}; there are {', '.join(names)}")
+        return found

@@ -1,0 +1,251 @@
+"""The hands of a simulated building over HTTP: a small API and one page, so that a person or a script can badge.
+
+Bound to loopback only, and deaf to other sites: a page of somebody else's, open in the same browser, must not
+badge here. So the Host must be a loopback name, and a POST must be JSON and from nowhere or from this very origin.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulators.building import WAIT_MS, NotHere, SimulatedBuilding
+from simulators.mqtt_session import BrokerUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
+PAGE = Path(__file__).with_name("hands.html")
+Side = Literal["in", "out"]
+WaitMs = Annotated[int, Field(ge=0, le=10_000)]
+CardHex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$", examples=["04A1B2C3"])]
+DoorName = Annotated[str, Field(min_length=1, max_length=64, examples=["vault"])]
+
+
+class _Hand(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BadgeHand(_Hand):
+    """Present a card."""
+
+    card: CardHex
+    door: DoorName
+    side: Side = "in"
+    walk: bool = True
+    wait_ms: WaitMs = WAIT_MS
+
+
+class DoorHand(_Hand):
+    """Touch a door."""
+
+    door: DoorName
+
+
+class SideHand(_Hand):
+    """Touch a door from one side."""
+
+    door: DoorName
+    side: Side = "in"
+
+
+class RexHand(_Hand):
+    """Press REX and leave."""
+
+    door: DoorName
+    walk: bool = True
+    card: CardHex | None = None
+    wait_ms: WaitMs = WAIT_MS
+
+
+class TailgateHand(_Hand):
+    """Slip through behind somebody."""
+
+    door: DoorName
+    card: CardHex | None = None
+    side: Side = "in"
+    wait_ms: WaitMs = WAIT_MS
+
+
+class LineHand(_Hand):
+    """Touch a cable: a device's id or its link."""
+
+    line: Annotated[str, Field(min_length=1, max_length=64, examples=["pn532-vault"])]
+
+
+def make_app(building: SimulatedBuilding) -> FastAPI:
+    """The HTTP face of a running building. OpenAPI at /docs."""
+    app = FastAPI(title="Sekisho simulated building", summary="Hands for the doors of a building that does not exist")
+    app.middleware("http")(_only_from_here)
+    app.exception_handler(NotHere)(_not_here)
+    app.exception_handler(ValueError)(_bad_value)
+    app.exception_handler(BrokerUnreachable)(_no_broker)
+    _add_people(app, building)
+    _add_doors(app, building)
+    _add_sight(app, building)
+    return app
+
+
+def _add_people(app: FastAPI, building: SimulatedBuilding) -> None:
+    @app.post("/hands/badge")
+    def badge(hand: BadgeHand) -> dict[str, object]:
+        """Present a card; the reply tells what the reader showed and whether the strike let go."""
+        reply = building.badge(hand.card, door=hand.door, side=hand.side, walk=hand.walk, wait_ms=hand.wait_ms)
+        return asdict(reply)
+
+    @app.post("/hands/rex")
+    def rex(hand: RexHand) -> dict[str, object]:
+        """Press REX inside; with walk, leave by the handle."""
+        return {"released": building.rex(hand.door, walk=hand.walk, card=hand.card, wait_ms=hand.wait_ms)}
+
+    @app.post("/hands/tailgate")
+    def tailgate(hand: TailgateHand) -> dict[str, object]:
+        """Slip through an open leaf, now or as soon as it opens."""
+        return {"passed": building.tailgate(hand.door, card=hand.card, side=hand.side, wait_ms=hand.wait_ms)}
+
+
+def _add_doors(app: FastAPI, building: SimulatedBuilding) -> None:
+    @app.post("/hands/open")
+    def open_leaf(hand: SideHand) -> dict[str, object]:
+        """Push the leaf (in) or turn the handle inside (out)."""
+        return {"is_open": building.open(hand.door, side=hand.side)}
+
+    @app.post("/hands/close")
+    def close_leaf(hand: DoorHand) -> dict[str, object]:
+        """Take away what props it and shut it."""
+        return {"is_open": not building.close(hand.door)}
+
+    @app.post("/hands/force")
+    def force_leaf(hand: DoorHand) -> dict[str, object]:
+        """Break it open."""
+        return {"is_open": building.force(hand.door)}
+
+    @app.post("/hands/prop")
+    def prop_leaf(hand: DoorHand) -> dict[str, object]:
+        """Keep an open leaf from closing."""
+        return {"is_open": building.prop(hand.door)}
+
+    @app.post("/hands/cut")
+    def cut_line(hand: LineHand) -> dict[str, object]:
+        """Cut a device off."""
+        building.cut(hand.line)
+        return {"is_cut": True}
+
+    @app.post("/hands/mend")
+    def mend_line(hand: LineHand) -> dict[str, object]:
+        """Undo a cut."""
+        building.mend(hand.line)
+        return {"is_cut": False}
+
+
+def _add_sight(app: FastAPI, building: SimulatedBuilding) -> None:
+    @app.get("/hands/state")
+    def state() -> dict[str, object]:
+        """How everything stands."""
+        return building.state()
+
+    @app.get("/hands/log")
+    def log(
+        after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+    ) -> dict[str, object]:
+        """What happened after entry `after`: every relay's switching with both clocks, every ignored command."""
+        return {"entries": [entry.as_json() for entry in building.journal.after(after, limit)]}
+
+    @app.get("/", response_class=HTMLResponse)
+    def page() -> str:
+        """A page with buttons."""
+        return PAGE.read_text("utf-8")
+
+
+async def _only_from_here(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse other hosts' names and other sites' requests."""
+    host = request.headers.get("host", "")
+    if urlsplit(f"//{host}").hostname not in LOOPBACK_NAMES:
+        return _problem(403, f"Host {host!r} is not this machine")
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and request.method != "GET":
+        return _problem(403, "another site's page may not use these hands")
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return _problem(403, "another site's page may not use these hands")
+    if request.method == "POST" and request.headers.get("content-type", "").split(";")[0] != "application/json":
+        return _problem(415, "send application/json")
+    answer = await proceed(request)
+    answer.headers["Content-Security-Policy"] = (
+        "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+        if request.url.path == "/"
+        else "frame-ancestors 'none'"
+    )
+    return answer
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"status": status, "detail": detail}, status, media_type="application/problem+json")
+
+
+async def _not_here(_request: Request, error: Exception) -> JSONResponse:
+    return _problem(404, str(error))
+
+
+async def _bad_value(_request: Request, error: Exception) -> JSONResponse:
+    return _problem(422, str(error))
+
+
+async def _no_broker(_request: Request, error: Exception) -> JSONResponse:
+    return _problem(503, str(error))
+
+
+class HandsServer:
+    """Serves the hands on loopback from a thread of its own."""
+
+    def __init__(self, building: SimulatedBuilding, port: int) -> None:
+        """`port`: 0 = any free one. Raises OSError when the port is taken."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((LOOPBACK, port))
+        config = uvicorn.Config(make_app(building), log_level="warning", lifespan="off", ws="none")
+        config.timeout_graceful_shutdown = 1
+        self._server = _Announcing(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="hands", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{LOOPBACK}:{self._socket.getsockname()[1]}/"
+
+    def start(self, timeout_s: float = 10.0) -> None:
+        """Start and wait until it answers."""
+        self._thread.start()
+        if not self._server.ready.wait(timeout_s):
+            raise RuntimeError("the hands' web server did not start")
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the thread and free the port."""
+        self._server.should_exit = True
+        self._thread.join(timeout_s)
+        self._socket.close()
+
+
+class _Announcing(uvicorn.Server):
+    """Says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self.ready.set()

@@ -1,0 +1,204 @@
+"""The building file: what stands in it, checked before anything is built.
+
+Owns the shape of `building.toml` and the words of its errors. It knows doors, devices and people with their cards;
+what anybody may enter is none of its business.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+DeviceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+PlaceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Hex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$")]
+LinkName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class BuildingFileError(ValueError):
+    """The building file cannot be used; the text names the key and what to do."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Words(_Table):
+    """A name in both languages."""
+
+    ja: str
+    en: str
+
+
+class ZonePlan(_Table):
+    """A place people can be in."""
+
+    id: PlaceId
+    label: Words
+    within: PlaceId | None = None
+
+
+class Pn532Plan(_Table):
+    """A PN532 on a pty. `baud`: pace its answers like that line; absent = at once."""
+
+    kind: Literal["pn532"]
+    id: DeviceId
+    link: LinkName
+    baud: Annotated[int, Field(ge=1200, le=1_000_000)] | None = None
+
+
+class LcusPlan(_Table):
+    """An LCUS relay board on a pty."""
+
+    kind: Literal["lcus"]
+    id: DeviceId
+    link: LinkName
+    channels: Annotated[int, Field(ge=1, le=8)]
+    baud: Annotated[int, Field(ge=1200, le=1_000_000)] | None = None
+
+
+class MqttReaderPlan(_Table):
+    """An MQTT card reader."""
+
+    kind: Literal["mqtt-reader"]
+    id: DeviceId
+
+
+class MqttDoorPlan(_Table):
+    """An MQTT door controller: contact and REX, and a relay unless `strike = false`."""
+
+    kind: Literal["mqtt-door"]
+    id: DeviceId
+    strike: bool = True
+
+
+DevicePlan = Annotated[Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan, Field(discriminator="kind")]
+
+
+class BoardStrike(_Table):
+    """A strike wired to a relay board's channel."""
+
+    board: DeviceId
+    channel: Annotated[int, Field(ge=1, le=8)]
+
+
+class DoorPlan(_Table):
+    """A door and what is mounted on it. `strike` absent: the sensor's own relay."""
+
+    id: PlaceId
+    label: Words
+    from_zone: PlaceId
+    to_zone: PlaceId
+    reader_in: DeviceId | None = None
+    reader_out: DeviceId | None = None
+    sensor: DeviceId
+    strike: BoardStrike | None = None
+
+
+class PersonPlan(_Table):
+    """Somebody made up, and the card in their pocket."""
+
+    name: Words
+    card: Hex
+    kind: Literal["iso14443a", "felica"] = "iso14443a"
+
+
+class Plan(_Table):
+    """A whole building."""
+
+    name: Words
+    zones: tuple[ZonePlan, ...]
+    devices: tuple[DevicePlan, ...]
+    doors: tuple[DoorPlan, ...]
+    people: tuple[PersonPlan, ...] = ()
+
+
+def load(path: Path) -> Plan:
+    """Read and check a building file. Raises BuildingFileError naming the key (or the line) and what to do."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BuildingFileError(f"{path}: not found; give the path of a building.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BuildingFileError(f"{path}: not TOML: {error}; correct that line") from None
+    try:
+        plan = Plan.model_validate(tables)
+    except ValidationError as error:
+        raise BuildingFileError(f"{path}: " + "; ".join(_said(one) for one in error.errors())) from None
+    fault = next(_faults(plan), None)
+    if fault is not None:
+        raise BuildingFileError(f"{path}: {fault}")
+    return plan
+
+
+def _said(error: object) -> str:
+    """One of pydantic's errors as `key: what is wrong; what to do`."""
+    assert isinstance(error, dict)
+    steps = [step for step in error["loc"] if step not in ("pn532", "lcus", "mqtt-reader", "mqtt-door")]
+    key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    pattern = error.get("ctx", {}).get("pattern")
+    advice = {
+        "extra_forbidden": "no such key; remove it or correct its spelling",
+        "missing": "missing; add it",
+        "union_tag_not_found": "kind is missing; add kind = pn532, lcus, mqtt-reader or mqtt-door",
+        "union_tag_invalid": "unknown kind; write pn532, lcus, mqtt-reader or mqtt-door",
+        "string_pattern_mismatch": f"{error['input']!r} does not fit; write what {pattern} allows",
+    }
+    return f"{key}: {advice.get(error['type'], error['msg'] + '; correct the value')}"
+
+
+def _faults(plan: Plan) -> Iterator[str]:
+    """What the shape alone cannot see: names used twice, names of nothing."""
+    zones = {zone.id for zone in plan.zones}
+    devices = {device.id: device for device in plan.devices}
+    yield from _doubles("zones", "id", (zone.id for zone in plan.zones))
+    yield from _doubles("devices", "id", (device.id for device in plan.devices))
+    yield from _doubles("doors", "id", (door.id for door in plan.doors))
+    yield from _doubles("people", "card", (person.card.upper() for person in plan.people))
+    serial = [device for device in plan.devices if isinstance(device, Pn532Plan | LcusPlan)]
+    yield from _doubles("devices", "link", (device.link for device in serial))
+    yield from _doubles("doors", "sensor", (door.sensor for door in plan.doors))
+    for at, zone in enumerate(plan.zones):
+        if zone.within is not None and zone.within not in zones:
+            yield f"zones[{at}].within: no zone {zone.within!r}; write the id of another zone"
+    for at, person in enumerate(plan.people):
+        if person.kind == "felica" and len(person.card) != 16:
+            yield f"people[{at}].card: a FeliCa IDm has 16 hexadecimal digits; correct it or set kind = iso14443a"
+        if person.kind == "iso14443a" and len(person.card) not in (8, 14, 20):
+            yield f"people[{at}].card: a type A UID has 8, 14 or 20 hexadecimal digits; correct it or set kind = felica"
+    for at, door in enumerate(plan.doors):
+        yield from _door_faults(f"doors[{at}]", door, zones, devices)
+
+
+def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, DevicePlan]) -> Iterator[str]:
+    for name in ("from_zone", "to_zone"):
+        if getattr(door, name) not in zones:
+            yield f"{key}.{name}: no zone {getattr(door, name)!r}; write the id of a zone of this file"
+    for name in ("reader_in", "reader_out"):
+        reader = getattr(door, name)
+        if reader is not None and not isinstance(devices.get(reader), Pn532Plan | MqttReaderPlan):
+            yield f"{key}.{name}: no reader {reader!r}; write the id of a device of kind pn532 or mqtt-reader"
+    sensor = devices.get(door.sensor)
+    if not isinstance(sensor, MqttDoorPlan):
+        yield f"{key}.sensor: no device {door.sensor!r} of kind mqtt-door; write the id of one"
+    elif door.strike is None and not sensor.strike:
+        yield f"{key}.strike: missing, and {door.sensor!r} has strike = false; add strike = {{board = …, channel = …}}"
+    if door.strike is not None:
+        board = devices.get(door.strike.board)
+        if not isinstance(board, LcusPlan):
+            yield f"{key}.strike.board: no device {door.strike.board!r} of kind lcus; write the id of one"
+        elif door.strike.channel > board.channels:
+            yield f"{key}.strike.channel: {door.strike.channel}, but {board.id!r} has {board.channels}; use a lower one"
+
+
+def _doubles(table: str, key: str, values: Iterable[str]) -> Iterator[str]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{table}.{key}: {value!r} stands {count} times; give each its own"

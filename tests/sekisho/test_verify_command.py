@@ -1,0 +1,168 @@
+"""`sekisho verify` as an auditor runs it: alone, with exit codes that a script can trust, and in plain words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tracemalloc
+
+import pytest
+
+from sekisho import verify
+from tests.sekisho.ledger_by_hand import HandLedger, Signer
+
+VKEY = Signer().vkey
+
+
+def run(capsys, *arguments):
+    code = verify.main([str(one) for one in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.req("A-27")
+def test_a_whole_ledger_is_said_to_be_whole_in_both_languages(tmp_path, capsys):
+    """The officer could not tell the verdict, or would take an unproven end for a proven one."""
+    ledger = HandLedger([2, 3])
+    path = ledger.export(tmp_path / "export.jsonl")
+    code, out, err = run(capsys, path, "--key", VKEY)
+    assert (code, err) == (0, "")
+    assert "検証成功: 5 records are whole" in out
+    assert "end not proven / 末尾は未証明" in out
+    note = tmp_path / "checkpoint"
+    note.write_bytes(ledger.records[-1].checkpoint)
+    code, out, _ = run(capsys, path, "--key", VKEY, "--checkpoint", note)
+    assert code == 0
+    assert "not proven" not in out
+
+
+@pytest.mark.req("A-27")
+def test_a_changed_ledger_names_the_record_and_what_to_do(tmp_path, capsys):
+    """The auditor would know that something is wrong and not where, or what to do next."""
+    path = HandLedger([1, 1, 1]).export(tmp_path / "export.jsonl")
+    path.write_bytes(path.read_bytes().replace("区画1".encode(), "区画9".encode()))
+    code, out, _ = run(capsys, path, "--key", VKEY)
+    assert code == 1
+    assert "検証失敗: record 1, body" in out
+    assert "What to do" in out
+    code, out, _ = run(capsys, path, "--key", VKEY, "--json")
+    answer = json.loads(out)
+    assert code == 1
+    assert (answer["verdict"], answer["problem"]["index"], answer["problem"]["part"]) == ("bad", 1, "body")
+
+
+def test_the_key_may_stand_in_a_file(tmp_path, capsys):
+    """A key typed by hand is a key mistyped."""
+    path = HandLedger([1]).export(tmp_path / "export.jsonl")
+    (tmp_path / "key").write_text(f"{VKEY}\n", "utf-8")
+    assert run(capsys, path, "--key", tmp_path / "key")[0] == 0
+
+
+@pytest.mark.req("A-27")
+def test_exit_codes_tell_misuse_from_a_bad_ledger(tmp_path, capsys):
+    """A script that watches the log would take a typing mistake for a break-in, or a break-in for nothing."""
+    ledger = HandLedger([1, 1])
+    path = ledger.export(tmp_path / "export.jsonl")
+    strange, note = tmp_path / "strange.db", tmp_path / "note"
+    with sqlite3.connect(strange) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    note.write_text(Signer(seed=bytes(32)).checkpoint(ledger.leaves), "utf-8")
+    (tmp_path / "empty").write_bytes(b"")
+    cases = [
+        ([path], 2),  # no key
+        ([path, "--key", "sekisho.example/tests+0000"], 2),
+        ([path, "--key", VKEY.replace("+", "+0", 1)], 2),
+        ([path, "--key", VKEY[:-3] + "AA="], 2),
+        ([path, "--key", VKEY, "--checkpoint", path], 2),
+        ([path, "--key", VKEY, "--checkpoint", note], 2),  # signed by somebody else
+        ([path, "--key", VKEY, "--checkpoint", tmp_path / "absent"], 3),
+        ([tmp_path / "absent", "--key", VKEY], 3),
+        ([tmp_path, "--key", VKEY], 3),
+        ([strange, "--key", VKEY], 3),
+        ([tmp_path / "empty", "--key", VKEY], 1),
+        ([path, "--key", Signer(seed=bytes(32)).vkey], 1),
+        ([path, "--key", VKEY], 0),
+    ]
+    for arguments, code in cases:
+        assert run(capsys, *arguments)[0] == code, arguments
+        assert run(capsys, *arguments, "--json", "--pure-python")[0] == code, arguments
+
+
+@pytest.mark.req("A-27")
+def test_it_runs_alone_on_a_bare_python(tmp_path):
+    """The auditor's laptop has Python and one file from us, and must need nothing else."""
+    shutil.copy(verify.__file__, tmp_path / "verify.py")
+    path = HandLedger([1, 2]).store(tmp_path / "ledger.db")
+    command = [sys.executable, "-I", "-S", "verify.py", str(path), "--key", VKEY, "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["verdict"], answer["signatures_by"]) == ("ok", "pure Python")
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("UPDATE record SET seq = seq")
+connection.commit()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.req("A-25", "A-27")
+def test_a_running_controllers_ledger_is_left_alone(tmp_path, capsys):
+    """Checking the log would stall the doors, or read a half-written page and cry wolf."""
+    path = HandLedger([1, 2]).store(tmp_path / "ledger.db")
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        code, _, err = run(capsys, path, "--key", VKEY)
+        assert code == 3
+        assert "sekisho ledger export" in err
+        holder.stdin.close()
+        holder.wait()
+    assert run(capsys, path, "--key", VKEY)[0] == 0
+
+
+@pytest.mark.req("A-27")
+def test_a_file_written_to_meanwhile_is_no_evidence(tmp_path):
+    """A controller that starts during the check would be accused of tampering."""
+    path = HandLedger([verify.PROGRESS_EVERY]).export(tmp_path / "export.jsonl")
+
+    def write(_records, _done):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+    with pytest.raises(verify.CannotRun):
+        verify.verify_file(path, verify.parse_key(VKEY), on_progress=write)
+
+
+def test_progress_is_shown_where_somebody_watches(tmp_path, capsys, monkeypatch):
+    """A check of an hour that says nothing would be stopped by hand."""
+    path = HandLedger([verify.PROGRESS_EVERY]).export(tmp_path / "export.jsonl")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    code, out, err = run(capsys, path, "--key", VKEY)
+    assert code == 0
+    assert f"{verify.PROGRESS_EVERY} records, 100%" in err
+    assert "\r" not in out
+
+
+@pytest.mark.req("A-27")
+@pytest.mark.parametrize("form", ["export", "store"])
+def test_memory_does_not_grow_with_the_ledger(tmp_path, form):
+    """Ten years of a busy site would not fit into an auditor's laptop."""
+    small, large = HandLedger([256]), HandLedger([256] * 8)
+    peaks = []
+    for ledger in (small, large, small, large):
+        path = getattr(ledger, form)(tmp_path / f"{len(peaks)}")
+        tracemalloc.start()
+        assert verify.verify_file(path, verify.parse_key(VKEY)).verdict == "ok"
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[3] < peaks[2] + 64 * 1024
