@@ -66,6 +66,8 @@ class Feed:
                 log.exception("feed")
                 fault = type(error).__name__
             self._client.close()
+            if self._stopping.is_set():
+                return
             if self._view.seq > before or time.monotonic() - began > RETRY_MAX_S:
                 delay_s = RETRY_FIRST_S
             if self._view.live.is_connected:

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from zones.moment import Moment
 
-FLOOR: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""This program did not exist before: a wall clock earlier than this is wrong."""
+FLOOR: Final = datetime(2025, 5, 16, tzinfo=UTC)
+"""The day the Act came into force; no site of ours existed before, so a wall clock earlier than this is wrong."""
 
 ROLLBACK_TOLERANCE: Final = timedelta(seconds=2)
 """A time server may step the clock back by this much without the site losing its dated rights."""

@@ -165,8 +165,8 @@ def signature_check(public_key: bytes, *, pure: bool) -> tuple[str, Callable[[by
     """What checks signatures of `public_key`, and its name: the `cryptography` package where it is installed."""
     if not pure:
         with contextlib.suppress(ImportError):
-            from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - optional
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+            from cryptography.exceptions import InvalidSignature  # optional
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
             key = Ed25519PublicKey.from_public_bytes(public_key)
 
@@ -205,18 +205,20 @@ def canonical(value: object) -> str:
     raise ValueError("only objects, arrays, strings, booleans and integers below 2^53")
 
 
+DECODER: Final = json.JSONDecoder(parse_float=refuse_number, parse_constant=refuse_number)
+ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 SUSPECT: Final = re.compile(rb"null|[0-9]{16}|[^\x00-\x7e]")  # what the quick way below does not look at
 
 
 def is_canonical(body: bytes) -> bool:
     """Is `body` an object, written as RFC 8785 writes it? Quick for plain ASCII, exact for the rest."""
     try:
-        value = json.loads(body.decode(), parse_float=refuse_number, parse_constant=refuse_number)
+        value = DECODER.decode(body.decode())
         if not isinstance(value, dict):
             return False
         if SUSPECT.search(body):
             return canonical(value).encode() == body
-        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() == body
+        return ENCODER.encode(value).encode() == body
     except (ValueError, RecursionError):  # UnicodeError is a ValueError
         return False
 
@@ -444,7 +446,7 @@ class Store:
         if self.folder is not None:
             self.folder.cleanup()
 
-    def one(self, query: str, *values: int) -> Any:  # noqa: ANN401 - whatever stands in a hostile file
+    def one(self, query: str, *values: int) -> Any:  # whatever stands in a hostile file
         """The first column of the first row, or None."""
         row = self.connection.execute(query, values).fetchone()
         return None if row is None else row[0]
@@ -482,7 +484,7 @@ class Store:
         self.tiles_met += len(stored)
         if self.bad_tile is None and stored != [node]:
             first, count = number * 256**level, 256**level
-            what = f"the stored hash {level}/{number} is missing or not that of its records (which are whole in themselves)"
+            what = f"the stored hash {level}/{number} is missing or not that of its records (they are whole)"
             self.bad_tile = Problem(index=first, first=first, last=first + count - 1, part="tile", what=what)
 
     def tile_problem(self, last: int) -> Problem | None:
@@ -496,7 +498,7 @@ class Store:
 def is_locked(path: Path) -> bool:
     """Does a process hold the database for itself? Asks for SQLite's shared lock and gives it back at once."""
     try:
-        import fcntl  # noqa: PLC0415 - absent on Windows, where no controller runs
+        import fcntl  # absent on Windows, where no controller runs
     except ImportError:
         return False
     # SQLite's SHARED_FIRST and SHARED_SIZE; beside a write-ahead log, its writer's byte (WAL_WRITE_LOCK)

@@ -56,7 +56,7 @@ class SimulatedBuilding:
         broker: tuple[str, int],
         pace: Pace | None = None,
     ) -> None:
-        """`plan`: a building.toml or its content. `run_dir`: where the links to the ptys stand. `broker`: host, port."""
+        """`plan`: a building.toml or its content. `run_dir`: where links to the ptys stand. `broker`: host, port."""
         self.plan = load(plan) if isinstance(plan, Path) else plan
         self.fittings = Fittings(self.plan, run_dir=run_dir, broker=broker)
         self.loop = self.fittings.loop

@@ -18,7 +18,8 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.building import WAIT_MS, NotHere, SimulatedBuilding
+from simulators.building import WAIT_MS, SimulatedBuilding
+from simulators.fittings import NotHere
 from simulators.mqtt_session import BrokerUnreachable
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from simulators.mqtt_codec import OFFLINE, ONLINE, topic
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 KEEPALIVE_S = 15
 ANSWER_S = 5.0  # how long a broker may take to accept a connection
-PROTOCOLS = (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Session:
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.device = device
-        self.protocol = PROTOCOLS[0]
+        self.protocol = MQTTProtocolVersion.MQTTv5
         self._loop = loop
         self._address = (host, port)
         self._listens_to = listens_to
@@ -74,7 +74,7 @@ class Session:
     def connect(self, timeout_s: float = 10.0) -> None:
         """Connect and wait until subscribed. Raises BrokerUnreachable after `timeout_s`. Not from the loop's thread."""
         until = time.monotonic() + timeout_s
-        while not self._try_each_protocol():
+        while not self._try():
             if time.monotonic() > until:
                 host, port = self._address
                 raise BrokerUnreachable(f"{self.device}: no MQTT broker accepted us at {host}:{port}")
@@ -115,22 +115,20 @@ class Session:
         client.disconnect()
         client.loop_stop()
 
-    def _try_each_protocol(self) -> bool:
-        for protocol in PROTOCOLS:
-            self.protocol = protocol
-            self._settled.clear()
-            client = self._make(protocol)
-            try:
-                client.connect(*self._address, keepalive=KEEPALIVE_S)
-            except OSError:
-                return False
-            self._client = client
-            client.loop_start()
-            self._settled.wait(ANSWER_S)
-            if self.is_up:
-                return True
+    def _try(self) -> bool:
+        try:
+            self.protocol = MQTTProtocolVersion.MQTTv5 if _speaks_5(*self._address) else MQTTProtocolVersion.MQTTv311
+            client = self._make(self.protocol)
+            client.connect(*self._address, keepalive=KEEPALIVE_S)
+        except OSError:
+            return False
+        self._client = client
+        self._settled.clear()
+        client.loop_start()
+        self._settled.wait(ANSWER_S)
+        if not self.is_up:
             self.drop()
-        return False
+        return self.is_up
 
     def _make(self, protocol: MQTTProtocolVersion) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self.device, protocol=protocol)
@@ -149,9 +147,15 @@ class Session:
         if getattr(reason, "is_failure", True):
             self._settled.set()
         elif self._listens_to is not None:
-            client.subscribe(self._listens_to, qos=1)
+            client.subscribe(self._listens_to, **self._how())
         else:
             self._announce(client)
+
+    def _how(self) -> dict[str, Any]:
+        """MQTT 5 says of a live message too whether it was sent to be retained; 3.1.1 only of a replayed one."""
+        if self.protocol is MQTTProtocolVersion.MQTTv5:
+            return {"options": SubscribeOptions(qos=1, retainAsPublished=True)}
+        return {"qos": 1}
 
     def _subscribed(self, client: mqtt.Client, *_rest: object) -> None:
         self._announce(client)
@@ -170,6 +174,19 @@ class Session:
     def _message(self, _client: mqtt.Client, _u: object, message: mqtt.MQTTMessage) -> None:
         heard = Heard(topic=message.topic, payload=bytes(message.payload), is_retained=bool(message.retain))
         self._loop.call_soon(lambda: self._on_heard(heard))
+
+
+def _speaks_5(host: str, port: int) -> bool:
+    """Ask the broker without a last will: amqtt refuses a plain MQTT 5 CONNECT at once, but chokes on one with a will."""
+    answers: list[bool] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_connect = lambda _c, _u, _flags, reason, _properties: answers.append(not reason.is_failure)
+    client.connect(host, port, keepalive=KEEPALIVE_S)
+    until = time.monotonic() + ANSWER_S
+    while not answers and time.monotonic() < until and client.loop(0.2) is mqtt.MQTT_ERR_SUCCESS:
+        pass
+    client.disconnect()
+    return answers == [True]
 
 
 def _no_delay(_client: mqtt.Client, _u: object, line: object) -> None:

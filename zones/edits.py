@@ -74,7 +74,7 @@ class _Draft:
 
 def _refuse_repetition(edit: Edit) -> None:
     named: set[tuple[str, str]] = set()
-    for table, row_id in (*((TABLE_OF.get(type(row), "edit"), str(row.id)) for row in edit.puts), *edit.drops):
+    for table, row_id in (*((TABLE_OF[type(row)], str(row.id)) for row in edit.puts), *edit.drops):
         if (table, row_id) in named:
             raise EditRefused(table, row_id, "id", "is named twice in one edit")
         named.add((table, row_id))

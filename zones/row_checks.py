@@ -53,8 +53,6 @@ def refusal(row: Row, field: str, why: str) -> EditRefused:
 
 def check_row(row: Row) -> None:
     """Raises EditRefused where the row in itself is not in order."""
-    if type(row) not in TABLE_OF:
-        raise EditRefused("edit", "?", "puts", f"{type(row).__name__} is not a row of a policy")
     if not _ID.fullmatch(row.id):
         raise refusal(row, "id", "is not lower-case letters, digits and dashes, 1 to 64 of them")
     CHECKS[type(row)](row)

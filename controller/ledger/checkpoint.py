@@ -12,8 +12,8 @@ from base64 import b64decode, b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -124,9 +124,16 @@ class Notary:
         return text + f"\n{self._signature_start}{signature}\n".encode()
 
     def check(self, note: bytes, size: int, root: bytes) -> None:
-        """ValueError says why `note` is not exactly our checkpoint of that tree."""
+        """ValueError says why `note` is not our checkpoint of that tree.
+
+        Ed25519 signatures are deterministic: a good note is the one we would write, and writing it (30 us) is cheaper
+        than verifying (85 us). Only where they differ are the parts looked at.
+        """
+        if note == self.checkpoint(size, root):
+            return
         text = self.text(size, root)
-        self.check_text(note, size, root)
+        if not note.startswith(text + b"\n"):
+            raise ValueError(self._text_fault(note, size))
         start = b"\n" + self._signature_start.encode()
         line = note[len(text) :]
         if not line.startswith(start) or not line.endswith(b"\n"):
@@ -135,30 +142,17 @@ class Notary:
             signature = b64decode(line[len(start) : -1], validate=True)
         except ValueError:
             raise ValueError("its signature is not base64") from None
-        if note != text + start + b64encode(signature) + b"\n":
-            raise ValueError("its signature is not canonical base64")
         if signature[:4] != self._key_hash:
             raise ValueError(f"its signature is by key {signature[:4].hex()}, and ours is {self._key_hash.hex()}")
-        verify_signature(self._public, signature[4:], text)
+        raise ValueError("its signature is bad")
 
-    def check_text(self, note: bytes, size: int, root: bytes) -> None:
-        """As `check`, without the signature (85 us): for the checkpoints that a later signed one covers."""
-        if note.startswith(self.text(size, root) + b"\n"):
-            return
+    def _text_fault(self, note: bytes, size: int) -> str:
         lines = note.split(b"\n")
         if lines[0] != self.origin.encode():
-            raise ValueError(f"its origin is {lines[0][:80]!r}, and ours is {self.origin!r}")
+            return f"its origin is {lines[0][:80]!r}, and ours is {self.origin!r}"
         if lines[1:2] != [str(size).encode()]:
-            raise ValueError(f"its size is not {size}")
-        raise ValueError("its root hash is not that of the records")
-
-
-def verify_signature(public: bytes, signature: bytes, text: bytes) -> None:
-    """ValueError unless `signature` is the Ed25519 signature of `text` under `public`."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
-    except InvalidSignature:
-        raise ValueError("its signature is bad") from None
+            return f"its size is not {size}"
+        return "its root hash is not that of the records"
 
 
 def key_hash(origin: str, public: bytes) -> bytes:

@@ -15,7 +15,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from controller.ledger.checkpoint import sync_directory
-from controller.ledger.errors import LedgerRefused, LedgerUnavailable
+from controller.ledger.errors import LedgerDamaged, LedgerRefused, LedgerUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +42,8 @@ WAL_BYTES: Final = 32 + WAL_PAGES * (24 + PAGE_BYTES)
 def open_file(path: Path) -> sqlite3.Connection:
     """Create `path` if there is none, take it for this process alone and make it ready for commits.
 
-    LedgerRefused: not a ledger of ours, newer than this program, without its write-ahead log's main file, or held by
-    another process. LedgerUnavailable: the disk refused.
+    LedgerRefused: not a ledger of ours, newer than this program, a write-ahead log without its main file, or held by
+    another process. LedgerDamaged: SQLite cannot make it out. LedgerUnavailable: the disk refused.
     """
     try:
         if not path.exists():
@@ -79,7 +79,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error
         if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            raise LedgerRefused(f"{path}: {error}; put back a good copy, or run `sekisho verify`") from error
+            raise LedgerDamaged(f"{path}: {error}; run `sekisho verify {path}` and keep the file as it is") from error
         raise LedgerUnavailable(f"{path}: {error}") from error
     except OSError as error:
         raise LedgerUnavailable(f"{path}: {error.strerror or error}") from error

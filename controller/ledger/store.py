@@ -170,7 +170,9 @@ class Ledger:
             self._tree, self._checkpoint = verify_tail(self._connection, self.notary, str(self.path))
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise LedgerDamaged(f"{self.path}: {error}; run `sekisho verify {self.path}`") from error
+                raise LedgerDamaged(
+                    f"{self.path}: {error}; run `sekisho verify {self.path}` and keep the file as it is"
+                ) from error
             raise self._unavailable(error) from error
 
     def close(self) -> None:

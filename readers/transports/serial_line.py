@@ -88,7 +88,7 @@ class SerialLine:
         """Open the port for this program alone, dropping what it received before. TransportError when it cannot be
         had.
         """
-        import serial  # noqa: PLC0415 - a site without serial lines starts without it
+        import serial  # a site without serial lines starts without it
 
         self.close()
         try:

@@ -1,4 +1,7 @@
-"""A small ledger written from docs/ledger.md by hand, so that the verifier is not tested against its own author's writer."""
+"""A small ledger written by hand from docs/ledger.md.
+
+The verifier is held against this as well as against the controller's writer.
+"""
 
 from __future__ import annotations
 

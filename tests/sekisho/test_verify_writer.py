@@ -35,7 +35,7 @@ def write_ledger(path, commits):
 
 def records_of(path):
     """The parts as they lie in the file, each part with its name."""
-    import sqlite3  # noqa: PLC0415
+    import sqlite3
 
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT seq, leaf, salt, body, checkpoint FROM record ORDER BY seq").fetchall()

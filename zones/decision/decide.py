@@ -34,8 +34,17 @@ def decide(policy: Policy, occupancy: Occupancy, request: Request, now: Moment) 
     credential = None if credential_id is None else policy.credentials.get(credential_id)
     if point is not None and point.direction is Direction.OUT:
         return _decision(request, point, credential, Reason.EXIT_FREE, EXIT_FINDINGS)
+    findings = evaluate(RULES, ask_of(policy, occupancy, request, now))
+    return _decision(request, point, credential, reason_of(findings), findings)
+
+
+def ask_of(policy: Policy, occupancy: Occupancy, request: Request, now: Moment) -> Ask:
+    """What the rules may read of an entry, looked up once."""
+    point = policy.access_points.get(request.access_point)
     zone = None if point is None else policy.zones.get(point.to_zone)
-    ask = Ask(
+    credential_id = policy.credential_by_number.get(request.evidence.number_hash)
+    credential = None if credential_id is None else policy.credentials.get(credential_id)
+    return Ask(
         policy=policy,
         occupancy=occupancy,
         request=request,
@@ -46,8 +55,6 @@ def decide(policy: Policy, occupancy: Occupancy, request: Request, now: Moment) 
         credential=credential,
         cardholder=None if credential is None else policy.cardholders.get(credential.cardholder),
     )
-    findings = evaluate(RULES, ask)
-    return _decision(request, point, credential, reason_of(findings), findings)
 
 
 def evaluate(rules: tuple[Rule, ...], ask: Ask) -> tuple[Finding, ...]:

@@ -48,7 +48,6 @@ class Site:
         for _ in range(count):
             self.count += 1
             now = Moment(at=START + timedelta(seconds=self.count), tick_ms=self.count * 1000)
-            detail = {"device": "reader-east"} if type_ in {"ACCESS_DENIED", "REX", "PASSAGE"} else None
             made.append(
                 self.scribe.draft(
                     type_,
@@ -62,7 +61,7 @@ class Site:
                     cardholder=f"c-{self.count}",
                     evidence=Evidence(method="UID", factors=1, last4="9a3b"),
                     trace=Trace(passed=("D01", "D02"), failed=(("D09", "NO_NEED_TO_KNOW"),)),
-                    detail=detail,
+                    detail={"device": "reader-east"} if type_ == "ACCESS_DENIED" else None,
                 )
             )
         return made

@@ -26,16 +26,14 @@ details = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=8,
 )
+WORDS = (
+    *("outcome", "reason", "zone", "portal", "access_point", "direction", "cardholder", "credential"),
+    *("officer", "role", "revision", "corr"),
+)
 fields = st.fixed_dictionaries(
     {},
     optional={
-        **{
-            name: maybe
-            for name in (
-                *("outcome", "reason", "zone", "portal", "access_point", "direction", "cardholder", "credential"),
-                *("officer", "role", "revision", "corr"),
-            )
-        },
+        **dict.fromkeys(WORDS, maybe),
         "evidence": st.none() | st.builds(Evidence, method=texts, factors=integers, last4=maybe),
         "trace": st.none()
         | st.builds(
@@ -49,10 +47,12 @@ fields = st.fixed_dictionaries(
 
 @given(st.data(), st.sampled_from(sorted(RECORD_TYPES)), fields)
 @pytest.mark.req("A-21")
-def test_every_draft_is_canonical_and_reads_back_as_what_was_said(data, type_, said):
+def test_every_draft_is_canonical_and_reads_back_as_what_was_said(choice, type_, said):
     """A record would be stored that the verifier, or the next start, cannot read."""
     class_, allowed = RECORD_TYPES[type_]
-    detail = data.draw(st.none() | st.dictionaries(st.sampled_from(sorted(allowed)), details, max_size=3))
+    detail = choice.draw(
+        st.none() | st.dictionaries(st.sampled_from([*sorted(allowed)] or [""]), details, max_size=3 * bool(allowed))
+    )
     draft = SCRIBE.draft(type_, now=NOW, detail=detail, **said)
     read = json.loads(draft.text)
     assert rfc8785.dumps(read) == draft.text
@@ -76,20 +76,20 @@ def test_milliseconds_are_cut_and_the_clock_is_told():
 
 def test_what_does_not_apply_is_absent():
     """Nulls and empty parts would make two texts of one body."""
-    draft = SCRIBE.draft("REX", now=NOW, zone=None, trace=None, detail={"device": None}, cardholder=None)
+    draft = SCRIBE.draft("REX", now=NOW, zone=None, trace=None, detail={"anything": None}, cardholder=None)
     assert set(json.loads(draft.text)) == {"v", "node", "boot", "at_ms", "tz", "clock", "type"}
 
 
 @pytest.mark.parametrize(
-    ("type_", "said"),
+    "type_, said",
     [
         ("OPENED_SESAME", {}),
         ("REX", {"detail": {"name": "x"}}),
-        ("REX", {"detail": {"device": 1.5}}),
-        ("REX", {"detail": {"device": [None]}}),
-        ("REX", {"detail": {"device": {"é": 1}}}),
-        ("REX", {"detail": {"device": "\ud800"}}),
-        ("REX", {"detail": {7: "x"}}),
+        ("DEVICE_ONLINE", {"detail": {"device": 1.5}}),
+        ("DEVICE_ONLINE", {"detail": {"device": [None]}}),
+        ("DEVICE_ONLINE", {"detail": {"device": {"é": 1}}}),
+        ("DEVICE_ONLINE", {"detail": {"device": "\ud800"}}),
+        ("DEVICE_ONLINE", {"detail": {7: "x"}}),
         ("LINE_NOISE", {"detail": {"count": 2**53}}),
         ("REX", {"zone": 7}),
         ("REX", {"zone": "\ud800"}),

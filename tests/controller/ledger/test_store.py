@@ -1,10 +1,9 @@
-"""The ledger on its disk: what is acknowledged stays, what fails leaves no trace, and what is not ours is left alone."""
+"""The ledger on its disk: what is acknowledged stays, what fails leaves no trace, what is not ours is left be."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import shutil
 import sqlite3
@@ -12,11 +11,16 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from controller.ledger import file
 from controller.ledger.errors import LedgerDamaged, LedgerRefused, LedgerUnavailable
+from zones.moment import Moment
+
+NOW = Moment(at=datetime(2026, 11, 2, tzinfo=UTC), tick_ms=0)
 
 
 @contextlib.contextmanager
@@ -28,6 +32,11 @@ def disk_that_takes(limit: int):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def appends_until_it_fails(ledger, site):
+    for _ in range(100):
+        ledger.append(site.drafts())
 
 
 @contextlib.contextmanager
@@ -116,19 +125,11 @@ def test_scans_find_by_type_both_ways(site, path):
 
 def test_a_type_named_in_a_detail_is_no_record_of_it(site, path):
     """A policy edit that speaks of a passage would move somebody."""
-    draft = site.scribe.draft("POLICY_EDITED", now=now_of(site), detail={"edit": {"type": "PASSAGE"}})
+    draft = site.scribe.draft("POLICY_EDITED", now=NOW, detail={"edit": {"type": "PASSAGE"}})
     with site.opens(path) as ledger:
         ledger.append([draft])
         assert b'"type":"PASSAGE"' in ledger.read(0, 1)[0].body
         assert list(ledger.scan(types=["PASSAGE"])) == []
-
-
-def now_of(site):
-    from datetime import UTC, datetime
-
-    from zones.moment import Moment
-
-    return Moment(at=datetime(2026, 11, 2, tzinfo=UTC), tick_ms=site.count)
 
 
 def test_a_body_that_retention_dropped_is_passed_over(site, path):
@@ -171,8 +172,7 @@ def test_a_full_disk_is_told_and_passes(site, path):
     """A full disk would stop the building until somebody restarts the controller."""
     with site.opens(path) as ledger:
         with full_disk(ledger), pytest.raises(LedgerUnavailable, match="SQLITE_FULL"):
-            for _ in range(100):
-                ledger.append(site.drafts())
+            appends_until_it_fails(ledger, site)
         size = ledger.size
         assert 0 < size < 100
         ledger.append(site.drafts(300))
@@ -303,7 +303,7 @@ def newer_ledger(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "why"),
+    "make, why",
     [
         (lambda path: path.write_bytes(b""), "not a database"),
         (lambda path: path.write_text("[controller]\n" * 40), "not a database"),
@@ -364,7 +364,7 @@ while True:
 @pytest.mark.req("B-12", "A-27")
 def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(site, path):
     """A door would have opened on a record that is gone."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(file.__file__ + "/..")))  # noqa: PTH100, PTH120
+    root = Path(__file__).parents[3]
     acknowledged: dict[int, str] = {}
     for round_ in range(10):
         command = [sys.executable, "-c", WRITER, root, path, str(round_)]

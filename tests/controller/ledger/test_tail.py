@@ -8,6 +8,7 @@ import sqlite3
 
 import pytest
 
+from controller.ledger.checkpoint import SigningKey
 from controller.ledger.errors import LedgerDamaged
 
 SIZE = 600  # two whole tiles and a tail of 88
@@ -57,7 +58,7 @@ def test_any_byte_of_any_record_of_the_tail(site, written, tmp_path, column):
 
 @pytest.mark.req("A-27")
 @pytest.mark.parametrize(
-    ("statement", "seq", "says"),
+    "statement, seq, says",
     [
         ("DELETE FROM record WHERE seq=0", 0, "record 0 is missing"),
         ("DELETE FROM record WHERE seq=598", 598, "record 598 is missing"),
@@ -70,7 +71,6 @@ def test_any_byte_of_any_record_of_the_tail(site, written, tmp_path, column):
         ("UPDATE record SET salt=NULL WHERE seq=590", 590, "record 590: salt and body"),
         ("UPDATE record SET salt=x'00' WHERE seq=590", 590, "record 590: salt and body"),
         ("UPDATE record SET leaf=x'' WHERE seq=590", 590, "record 590: its leaf"),
-        ("UPDATE record SET leaf=replace(leaf, 'access', 'alarm') WHERE seq=598", None, "record 598"),
         (
             "UPDATE record SET leaf=CAST(replace(CAST(leaf AS TEXT), 'access', 'alarm') AS BLOB) WHERE seq=598",
             597,
@@ -91,10 +91,6 @@ def test_any_byte_of_any_record_of_the_tail(site, written, tmp_path, column):
 )
 def test_what_was_done_to_it_is_named(site, written, statement, seq, says):
     """The officer would be told that something is wrong somewhere."""
-    if "replace(leaf" in statement:
-        with pytest.raises(sqlite3.IntegrityError):  # STRICT: a text is no blob
-            changes(written, (statement,))
-        return
     changes(written, (statement,))
     error = is_refused(site, written)
     assert says in str(error)
@@ -126,8 +122,6 @@ def test_a_tile_that_ends_the_ledger_is_held_against_its_records(site, path):
 
 def test_another_key_does_not_go_on_with_the_ledger(site, site_of, written):
     """An exchanged key file would end the proof without a word."""
-    from controller.ledger.checkpoint import SigningKey
-
     other = site_of()
     other.key = SigningKey.from_seed(bytes(32))
     assert "signature is by key" in str(is_refused(other, written))

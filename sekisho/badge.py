@@ -1,0 +1,60 @@
+"""`sekisho badge`: holds a simulated card to a simulated reader through the hands' HTTP API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from sekisho.cli import CANNOT_RUN, NO, OK
+
+ANSWER_S_MAX: Final = 10
+
+
+def badge(arguments: argparse.Namespace) -> int:
+    """Badge and say what came of it. 0 released, 1 refused, 3 no building there."""
+    try:
+        card = _card_of(arguments.hands, arguments.card)
+        hand = {"card": card, "door": arguments.door, "side": arguments.side, "walk": not arguments.no_walk}
+        reply = call(arguments.hands, "/hands/badge", hand)
+    except urllib.error.HTTPError as error:
+        print(f"sekisho badge: {error.read().decode(errors='replace')}", file=sys.stderr)
+        return CANNOT_RUN
+    except (urllib.error.URLError, OSError) as error:
+        print(f"sekisho badge: no simulated building at {arguments.hands}: {error}; start `sekisho demo`", file=sys.stderr)
+        return CANNOT_RUN
+    except LookupError as error:
+        print(f"sekisho badge: {error}", file=sys.stderr)
+        return CANNOT_RUN
+    if arguments.json:
+        print(json.dumps(reply, ensure_ascii=False))
+    else:
+        who = reply.get("person") or card
+        print(f"{who} → {arguments.door}: {'解錠 released' if reply['released'] else '入室できません refused'}")
+    return OK if reply["released"] else NO
+
+
+def call(base: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """GET, or POST where there is a body, JSON both ways. Raises urllib.error.URLError."""
+    request = urllib.request.Request(base.rstrip("/") + path)
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=ANSWER_S_MAX) as answer:
+        return json.load(answer)
+
+
+def _card_of(hands: str, text: str) -> str:
+    """A card number as it is, or the card of the person so named (whole or part of a name, either language)."""
+    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}){4,20}", text):
+        return text.upper()
+    people = call(hands, "/hands/state")["people"]
+    found = [p for p in people if any(text.casefold() in p[key].casefold() for key in ("name_ja", "name_en"))]
+    if len(found) != 1:
+        names = ", ".join(p["name_ja"] for p in people)
+        raise LookupError(f"{text!r} names {len(found)} people; there are {names}")
+    return str(found[0]["card"])

@@ -1,0 +1,216 @@
+"""`sekisho demo`: a whole site in one command, on real wires: an embedded broker, a simulated building, the controller
+and the officers' page, each a process of its own. Ctrl-C ends all of it and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any, Final
+
+from sekisho.cli import CANNOT_RUN, OK
+from sekisho.demo_people import PEOPLE, load, new_key
+from zones.moment import JST
+
+START_S_MAX: Final = 60
+STOP_S_MAX: Final = 8
+SIGTERM_WHEN_PARENT_DIES: Final = 1  # PR_SET_PDEATHSIG
+
+
+class DemoFailed(Exception):
+    """The demo cannot run; why, and what to do."""
+
+
+class _Process:
+    """One child: started, watched for its first line, ended. Its talk goes to a file in the demo's folder."""
+
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        prctl = ctypes.CDLL(None).prctl
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=lambda: prctl(SIGTERM_WHEN_PARENT_DIES, signal.SIGTERM),
+            )
+
+    def first_line(self) -> str:
+        """What it says when it is up. Raises DemoFailed with the end of its log where it never is."""
+        assert self.process.stdout is not None
+        timer = threading.Timer(START_S_MAX, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline().decode().strip()
+        timer.cancel()
+        if not line:
+            raise DemoFailed(f"{self.name} did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
+        threading.Thread(target=_drain, args=(self.process.stdout,), daemon=True).start()
+        return line
+
+    def end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _drain(pipe: IO[bytes]) -> None:
+    while pipe.read(4096):
+        pass
+
+
+class Demo:
+    """The running demo. `start` raises DemoFailed; `end` may be called at any point of it."""
+
+    def __init__(self, page_port: int, hands_port: int) -> None:
+        self._page_port = _free(page_port)
+        self._hands_port = _free(hands_port)
+        self.folder = Path(tempfile.mkdtemp(prefix="sekisho-demo-"))
+        self.processes: list[_Process] = []
+        self.page = ""
+        self.hands = ""
+
+    def start(self) -> None:
+        _talk("埋め込みブローカーと模擬建物を起動します / starting the broker and the simulated building")
+        broker_port = _free(0)
+        self._run("broker", "sekisho.demo_broker", str(broker_port)).first_line()
+        run_dir = self.folder / "wires"
+        with resources.as_file(resources.files("simulators") / "demo" / "building.toml") as building:
+            arguments = ["--run-dir", str(run_dir), "--broker", f"127.0.0.1:{broker_port}"]
+            simulator = self._run(
+                "building", "sekisho", "simulate", str(building), *arguments, "--hands-port", str(self._hands_port)
+            )
+            self.hands = simulator.first_line().removeprefix("ready ").rstrip("/")
+        _talk("制御部と管理画面を起動します / starting the controller and the officers' page")
+        site = self.folder / "site.toml"
+        text = resources.files("sekisho").joinpath("demo_site.toml").read_text("utf-8")
+        site.write_text(text.replace("@BROKER_PORT@", str(broker_port)).replace("@RUN_DIR@", str(run_dir)), "utf-8")
+        self._run("controller", "sekisho", "controller", str(site)).first_line()
+        self._start_api()
+        _talk("架空の人々を登録します / entering made-up people")
+        load(self._post, datetime.now(JST).date())
+
+    def _start_api(self) -> None:
+        folder = self.folder / "api"
+        folder.mkdir(mode=0o700)
+        settings = self.folder / "api.toml"
+        lines = {"socket": str(self.folder / "controller.sock"), "state_dir": str(folder), "port": self._page_port}
+        settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()), "utf-8")
+        process = self._run("api", "sekisho", "api", str(settings))
+        deadline = time.monotonic() + START_S_MAX
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._page_port}/api/v1/health", timeout=2):
+                    break
+            except (urllib.error.URLError, OSError):
+                if process.process.poll() is not None or time.monotonic() > deadline:
+                    raise DemoFailed(f"api did not start:\n{process.log.read_text(errors='replace')[-2000:]}") from None
+                time.sleep(0.1)
+        self.token = (folder / "token").read_text("utf-8").strip()
+        self.page = f"http://127.0.0.1:{self._page_port}/?token={self.token}"
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._page_port}/api/v1{path}", json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        request.add_header("Idempotency-Key", new_key())
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise DemoFailed(f"{path} {body.get('id', '')}: {error.read().decode(errors='replace')}") from error
+
+    def _run(self, name: str, *arguments: str) -> _Process:
+        process = _Process(name, arguments, self.folder)
+        self.processes.append(process)
+        return process
+
+    def wait(self) -> str:
+        """Wait for Ctrl-C (returns "") or for a process that ends by itself (returns its name)."""
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        while not stopped.wait(1.0):
+            for process in self.processes:
+                if process.process.poll() is not None:
+                    return process.name
+        return ""
+
+    def end(self) -> None:
+        for process in reversed(self.processes):
+            process.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run(*, page_port: int, hands_port: int) -> int:
+    """Run the demo until Ctrl-C. Returns the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    demo = Demo(page_port, hands_port)
+    try:
+        demo.start()
+        _introduce(demo)
+        if ended := demo.wait():
+            log = next(p.log for p in demo.processes if p.name == ended).read_text(errors="replace")[-2000:]
+            _talk(f"{ended} ended by itself:\n{log}")
+            return CANNOT_RUN
+        return OK
+    except KeyboardInterrupt:
+        return OK
+    except DemoFailed as error:
+        _talk(f"sekisho demo: {error}")
+        return CANNOT_RUN
+    finally:
+        _talk("\n片付けています / cleaning up")
+        demo.end()
+
+
+def _introduce(demo: Demo) -> None:
+    command = os.path.relpath(Path(sys.executable).with_name("sekisho"))
+    hands = "" if demo.hands.endswith(":8081") else f" --hands {demo.hands}"
+    print(
+        f"\n開く / open:      {demo.page}"
+        f"\n入力 / type:      {command} badge 佐藤 front{hands}"
+        f"\n建物 / building:  {demo.hands}/   (扉を手で動かす / move the doors by hand)"
+        f"\n扉 / doors:       front side lab vault server escape"
+        f"\n終了 / end:       Ctrl-C\n"
+    )
+    for person in PEOPLE:
+        print(f"  {person.card.upper():<18}{person.name}  {person.roman}: {person.what}")
+    print("  08FEEDFA          来訪 花子  RAIHO Hanako: a card that nobody knows", flush=True)
+
+
+def _free(port: int) -> int:
+    """`port` if it is free on loopback, else any that is."""
+    for wanted in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoFailed("no free port on loopback")
+
+
+def _talk(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,204 @@
+"""A controller stand-in that speaks the link's lines by hand: JSON over a Unix socket, none of our own codecs.
+
+It records what it is told and streams it back, and can be made to refuse, to go away, to fall silent and to lose records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+CLASSES = {
+    "ACCESS_GRANTED": "access", "ACCESS_DENIED": "access", "PASSAGE": "access", "DOOR_FORCED": "alarm",
+    "DOOR_HELD": "alarm", "POLICY_EDITED": "policy", "RELEASED": "command", "NOTE": "view",
+}  # fmt: skip
+
+ZONES = [
+    {"id": "site", "name_ja": "敷地", "name_en": "Site", "kind": 0},
+    {"id": "office", "name_ja": "執務室", "name_en": "Office", "kind": 1, "parent": "site"},
+    {"id": "lab", "name_ja": "管理区域", "name_en": "Laboratory", "kind": 2, "parent": "office"},
+    {"id": "vault", "name_ja": "取扱室", "name_en": "Vault", "kind": 3, "parent": "lab", "items": ["item-1"],
+     "accepted_bases": ["KEIZAI_ANPO"], "anti_passback": "HARD"},
+]  # fmt: skip
+PORTALS = [
+    {"id": "front", "name_ja": "正面玄関", "name_en": "Front door", "outer": "site", "inner": "office"},
+    {"id": "side", "name_ja": "通用口", "name_en": "Side door", "outer": "site", "inner": "office", "is_escape": True},
+    {"id": "lab-east", "name_ja": "管理区域入口", "name_en": "Laboratory entrance", "outer": "office", "inner": "lab"},
+    {"id": "vault-door", "name_ja": "取扱室扉", "name_en": "Vault door", "outer": "lab", "inner": "vault"},
+]
+HOUSE: list[tuple[str, dict[str, Any]]] = [("zone", zone) for zone in ZONES] + [("portal", row) for row in PORTALS]
+
+
+class StandIn:
+    """The controller's end of the socket at `path`."""
+
+    def __init__(self, path: Path, vkey: str = "stand-in+00000000+AAAA") -> None:
+        self.path = path
+        self.vkey = vkey
+        self.boot = "boot-1"
+        self.revision = "0" * 64
+        self.records: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
+        self.refusals: list[dict[str, Any]] = []
+        self.skipped: set[int] = set()
+        self.status: dict[str, Any] = {}
+        self.is_silent = False
+        self.swallows_answers = False
+        self._used: set[str] = set()
+        self._changed = threading.Condition(threading.RLock())
+        self._server: socket.socket | None = None
+        self._lines: list[socket.socket] = []
+
+    # -- what tests do with it ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(self.path))
+        self._server.listen(16)
+        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
+
+    def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown(socket.SHUT_RDWR)
+            server.close()
+        self.path.unlink(missing_ok=True)
+        lines, self._lines = self._lines, []
+        for line in lines:
+            try:
+                line.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            line.close()
+        with self._changed:
+            self._changed.notify_all()
+
+    def restart(self) -> None:
+        self.stop()
+        self.boot = f"boot-{int(self.boot[5:]) + 1}"
+        self.start()
+
+    def record(self, kind: str, **fields: Any) -> int:
+        """Commit a record; its number."""
+        with self._changed:
+            seq = len(self.records)
+            body = {"v": 1, "node": "n", "boot": self.boot, "at_ms": time.time_ns() // 1_000_000, "tz": "+09:00",
+                    "clock": "trusted", "type": kind, **fields}  # fmt: skip
+            text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            salt = f"{seq:064x}"
+            digest = hashlib.sha256(bytes.fromhex(salt) + text.encode()).hexdigest()
+            leaf = {"body": digest, "class": CLASSES.get(kind, "system"), "seq": seq, "v": 1}
+            self.records.append(
+                {"is": "record", "seq": seq, "leaf": json.dumps(leaf, separators=(",", ":")), "salt": salt, "body": text}
+            )
+            self._changed.notify_all()
+            return seq
+
+    def edit(self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x") -> int:
+        """Record an edit of policy, as from the site's files."""
+        with self._changed:
+            base = self.revision
+            edit = {"puts": [list(put) for put in puts], "drops": [list(drop) for drop in drops or []]}
+            self.revision = hashlib.sha256((base + json.dumps(edit)).encode()).hexdigest()
+            detail = {"id": name, "edit": edit, "revision": self.revision, "base": base, "signed": False}
+            return self.record("POLICY_EDITED", detail=detail)
+
+    def set_status(self, **fields: Any) -> None:
+        with self._changed:
+            self.status |= fields
+            self._changed.notify_all()
+
+    def heard_of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.heard if message["is"] == kind]
+
+    # -- the line -----------------------------------------------------------------------------------------------
+
+    def _accept(self, server: socket.socket) -> None:
+        while True:
+            try:
+                line, _ = server.accept()
+            except OSError:
+                return
+            self._lines.append(line)
+            threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def _serve(self, line: socket.socket) -> None:
+        try:
+            for text in line.makefile("rb"):
+                message = json.loads(text)
+                self.heard.append(message)
+                if message["is"] == "subscribe":
+                    return self._stream(line, message["from_seq"])
+                answer = self._answer(message)
+                if answer is not None:
+                    _send(line, answer)
+        except (OSError, ValueError):
+            pass
+
+    def _answer(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        kind = message["is"]
+        if kind == "hello":
+            return {"is": "welcome", "node": "n", "boot": self.boot, "size": len(self.records),
+                    "revision": self.revision, "vkey": self.vkey}  # fmt: skip
+        with self._changed:
+            answer = self._judge(kind, message)
+        return None if self.swallows_answers else answer
+
+    def _judge(self, kind: str, message: dict[str, Any]) -> dict[str, Any]:
+        name = message["id"]
+        if self.refusals:
+            return {"is": "refused", "id": name, "why": "because", **self.refusals.pop(0)}
+        if name in self._used:
+            return {"is": "refused", "id": name, "code": "repeated", "why": "used before"}
+        self._used.add(name)
+        if message.get("not_after_ms", 2**53) < time.time_ns() // 1_000_000:
+            return {"is": "refused", "id": name, "code": "expired", "why": "late"}
+        if kind == "propose":
+            if message["base"] != self.revision:
+                return {"is": "refused", "id": name, "code": "stale_base", "why": "stale"}
+            seq = self.edit(*[(table, _hashed(row)) for table, row in message["puts"]], name=name)
+            return {"is": "done", "id": name, "seq": seq, "revision": self.revision}
+        if kind == "command":
+            if message["boot"] != self.boot:
+                return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
+            return {"is": "done", "id": name, "seq": self.record("RELEASED", portal=message["portal"], detail={"id": name})}
+        return {"is": "done", "id": name, "seq": self.record("NOTE", detail={"id": name, "type": message["type"]})}
+
+    def _stream(self, line: socket.socket, at: int) -> None:
+        told = 0.0
+        while line in self._lines:
+            with self._changed:
+                new = [record for record in self.records[at:] if record["seq"] not in self.skipped]
+                at = len(self.records)
+                status = {"is": "status", "at_ms": time.time_ns() // 1_000_000, "boot": self.boot, "size": at,
+                          "revision": self.revision, "is_ledger_writable": True, "is_clock_trusted": True,
+                          "deviations": [], "devices_offline": [], **self.status}  # fmt: skip
+            if self.is_silent:
+                time.sleep(0.02)
+                continue
+            for record in new:
+                _send(line, record)
+            if new or time.monotonic() - told > 0.3:
+                _send(line, status)
+                told = time.monotonic()
+            with self._changed:
+                if len(self.records) == at:
+                    self._changed.wait(0.1)
+
+
+def _send(line: socket.socket, message: dict[str, Any]) -> None:
+    line.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+
+def _hashed(row: dict[str, Any]) -> dict[str, Any]:
+    if "number" not in row:
+        return row
+    kept = {key: value for key, value in row.items() if key != "number"}
+    digest = hashlib.sha256(b"key" + row["number"].encode()).hexdigest()
+    return {**kept, "number_hash": digest, "last4": row["number"][-4:]}

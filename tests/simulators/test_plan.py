@@ -1,0 +1,87 @@
+"""The building file: its errors name the key and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import simulators
+from simulators.plan import BuildingFileError, load
+
+DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
+
+SOUND = """
+name = { ja = "棟", en = "Building" }
+zones = [
+    { id = "out", label = { ja = "外", en = "Out" } },
+    { id = "in", label = { ja = "内", en = "In" }, within = "out" },
+]
+devices = [
+    { kind = "pn532", id = "rd", link = "card" },
+    { kind = "lcus", id = "board", link = "relay", channels = 2 },
+    { kind = "mqtt-door", id = "dr", strike = false },
+]
+people = [{ name = { ja = "佐藤", en = "Sato" }, card = "04A1B2C3" }]
+[[doors]]
+id = "front"
+label = { ja = "玄関", en = "Front" }
+from_zone = "out"
+to_zone = "in"
+reader_in = "rd"
+sensor = "dr"
+strike = { board = "board", channel = 2 }
+"""
+
+
+def test_demo_building_is_as_promised():
+    """The demo must show nested zones, six doors and people on two kinds of card."""
+    plan = load(DEMO)
+    assert [zone.id for zone in plan.zones] == ["outside", "office", "lab", "vault", "server"]
+    assert [door.id for door in plan.doors] == ["front", "side", "lab", "vault", "server", "escape"]
+    assert sum(device.kind == "pn532" for device in plan.devices) == 2
+    assert {person.kind for person in plan.people} == {"iso14443a", "felica"}
+    assert plan.people[0].card == "04A1B2C3"
+
+
+FAULTS = [
+    ('link = "card"', 'lnk = "card"', r"devices\[0\]\.lnk: no such key"),
+    ('link = "card"', 'link = "../card"', r"devices\[0\]\.link: '\.\./card' does not fit"),
+    ('kind = "pn532"', 'kind = "pn533"', r"devices\[0\]: unknown kind; write pn532"),
+    ('kind = "pn532", ', "", r"devices\[0\]: kind is missing"),
+    ("channels = 2", "channels = 9", r"devices\[1\]\.channels: .*less than or equal to 8"),
+    ('sensor = "dr"', "", r"doors\[0\]\.sensor: missing; add it"),
+    ('sensor = "dr"', 'sensor = "rd"', r"doors\[0\]\.sensor: no device 'rd' of kind mqtt-door"),
+    ('reader_in = "rd"', 'reader_in = "rdd"', r"doors\[0\]\.reader_in: no reader 'rdd'"),
+    ('to_zone = "in"', 'to_zone = "inn"', r"doors\[0\]\.to_zone: no zone 'inn'"),
+    ('within = "out"', 'within = "outt"', r"zones\[1\]\.within: no zone 'outt'"),
+    ("channel = 2 }", "channel = 3 }", r"doors\[0\]\.strike\.channel: 3, but 'board' has 2"),
+    ('strike = { board = "board", channel = 2 }', "", r"doors\[0\]\.strike: missing, and 'dr' has strike = false"),
+    ('board = "board"', 'board = "rd"', r"doors\[0\]\.strike\.board: no device 'rd' of kind lcus"),
+    ('id = "board", link = "relay"', 'id = "rd", link = "relay"', r"devices\.id: 'rd' stands 2 times"),
+    ('link = "relay"', 'link = "card"', r"devices\.link: 'card' stands 2 times"),
+    ('card = "04A1B2C3"', 'card = "04A1B2"', r"people\[0\]\.card: '04A1B2' does not fit"),
+    ('card = "04A1B2C3"', 'card = "04A1B2C3D4"', r"people\[0\]\.card: a type A UID has 8, 14 or 20"),
+    ('card = "04A1B2C3"', 'card = "04A1B2C3", kind = "felica"', r"people\[0\]\.card: a FeliCa IDm has 16"),
+    ('id = "front"', 'id = front"', r"not TOML: .*line 14"),
+]
+
+
+@pytest.mark.parametrize("sound, typo, said", FAULTS)
+def test_a_typo_is_named_with_its_key(tmp_path, sound, typo, said):
+    """Somebody who writes a building would have to read our source to find a typo."""
+    path = tmp_path / "building.toml"
+    assert sound in SOUND
+    path.write_text(SOUND.replace(sound, typo), "utf-8")
+    with pytest.raises(BuildingFileError, match=said) as error:
+        load(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_sound_file_and_missing_file(tmp_path):
+    """The table above proves nothing unless the file is sound without its typos."""
+    path = tmp_path / "building.toml"
+    with pytest.raises(BuildingFileError, match="not found; give the path"):
+        load(path)
+    path.write_text(SOUND, "utf-8")
+    assert load(path).doors[0].id == "front"
