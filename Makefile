@@ -5,7 +5,6 @@ SHELL := /bin/bash
 .PHONY: help env demo test test-quick check bench lock clean
 
 BIN := .venv/bin
-export PYTHONDONTWRITEBYTECODE ?=
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14

@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         for route in part.router.routes
     ]
     problems.install(app)
+    app.openapi = lambda: problems.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Once)
     app.add_middleware(Guard, host_names=settings.host_names)
     return app

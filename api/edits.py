@@ -46,6 +46,6 @@ def propose(
             continue
         recorded = done(answer)
         if not view.wait_for(recorded.seq, VIEW_S_MAX):
-            raise Problem("no_answer", 503, id=request_id, seq=recorded.seq)
+            raise Problem("no_answer", 503, members={"id": request_id, "seq": recorded.seq})
         return recorded
     raise AssertionError("the second attempt always ends")

@@ -53,8 +53,8 @@ def fold(record: Record) -> Folded:
     what = event["type"]
     device = None
     if what in ("DEVICE_ONLINE", "DEVICE_OFFLINE"):
-        name = _text(detail.get("device")) or _text(detail.get("source"))
-        device = (name, what == "DEVICE_ONLINE") if name else None
+        source = _text(detail.get("device"))
+        device = (source, what == "DEVICE_ONLINE") if source else None
     return Folded(
         event=event, puts=puts, drops=drops, device=device,
         revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import answer
+from api.problems import answer, log_fault
 
 BODY_BYTES_MAX: Final = 64 * 1024
 
@@ -43,23 +43,34 @@ class Guard:
                 return await send({"type": "websocket.close", "code": 1008})
             return await self._app(scope, receive, send)
 
+        has_begun = False
+
         async def guarded(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        headers = Headers(scope=scope)
-        if _name_of(headers.get("host", "")) not in self._host_names:
-            return await self._refuse("other_host", 421, scope, receive, guarded)
+        try:
+            await self._judge(scope, receive, guarded)
+        except Exception as error:  # the rim: a fault of ours is answered as a problem, and told without its words
+            log_fault(error, scope["method"], scope["path"])
+            if not has_begun:
+                await self._refuse("internal", 500, scope, receive, guarded)
+
+    async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _name_of(Headers(scope=scope).get("host", "")) not in self._host_names:
+            return await self._refuse("other_host", 421, scope, receive, send)
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return await self._app(scope, receive, guarded)
+            return await self._app(scope, receive, send)
         body = await _body(receive)
         if body is None:
-            return await self._refuse("too_large", 413, scope, receive, guarded)
-        await self._app({**scope, "sekisho.body": body}, _replay(body, receive), guarded)
+            return await self._refuse("too_large", 413, scope, receive, send)
+        return await self._app({**scope, "sekisho.body": body}, _replay(body, receive), send)
 
     async def _refuse(self, code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
         language = Headers(scope=scope).get("accept-language", "")

@@ -57,7 +57,7 @@ class Requests:
                 return self._client.request(message)
             except LinkDown as error:
                 self._drop()
-                raise Problem("no_answer", 503, id=message.id) from error
+                raise Problem("no_answer", 503, members={"id": message.id}) from error
 
     def _connected(self) -> Welcome:
         if self._is_old.is_set():
@@ -79,9 +79,6 @@ def done(answer: Done | Refused) -> Done:
     """The answer where it was carried out; else Problem with the refusal's code, words and record."""
     if isinstance(answer, Done):
         return answer
-    members: dict[str, object] = {"why": answer.why}
-    if answer.field is not None:
-        members["field"] = answer.field
-    if answer.seq is not None:
-        members["seq"] = answer.seq
-    raise Problem(answer.code, STATUS_OF.get(answer.code, 502), **members)
+    members = {"why": answer.why, "field": answer.field, "seq": answer.seq}
+    given = {name: value for name, value in members.items() if value is not None}
+    raise Problem(answer.code, STATUS_OF.get(answer.code, 502), members=given)

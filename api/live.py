@@ -43,11 +43,20 @@ def zones(view: View) -> list[ZonePublic]:
 
 def _zone(doc: dict[str, Any], state: str) -> ZonePublic:
     kind = ZoneKind(doc["kind"])
-    return ZonePublic(
-        id=doc["id"], name_ja=doc["name_ja"], name_en=doc["name_en"], kind=kind.name, parent=doc.get("parent"),
-        state=state, required_factors=max(int(kind), doc.get("min_factors") or 0), items=doc.get("items", []),
-        accepted_bases=doc.get("accepted_bases", []), uid_accepted=doc.get("uid_accepted", False),
-    )  # fmt: skip
+    return ZonePublic.model_validate(
+        {
+            "id": doc["id"],
+            "name_ja": doc["name_ja"],
+            "name_en": doc["name_en"],
+            "kind": kind.name,
+            "parent": doc.get("parent"),
+            "state": state,
+            "required_factors": max(int(kind), doc.get("min_factors") or 0),
+            "items": doc.get("items", []),
+            "accepted_bases": doc.get("accepted_bases", []),
+            "uid_accepted": doc.get("uid_accepted", False),
+        }
+    )
 
 
 def portals(view: View) -> list[PortalPublic]:
@@ -77,12 +86,23 @@ def _portal(
     if state not in ALARM_STATES and any(not device.is_online for device in shown):
         state = "offline"
     last = LastEvent(seq=row.last_seq, type=row.last_type, at=iso(row.last_at_ms)) if row and row.last_type else None
-    return PortalPublic(
-        id=doc["id"], name_ja=doc["name_ja"], name_en=doc["name_en"], outer=doc["outer"], inner=doc["inner"],
-        lock_type=doc.get("lock_type", "FAIL_SECURE"), is_escape=doc.get("is_escape", False),
-        has_contact=doc.get("has_contact", True), state=state, since=iso(row.since_ms) if row else None,
-        is_current=current, last_event=last, devices=shown,
-    )  # fmt: skip
+    return PortalPublic.model_validate(
+        {
+            "id": doc["id"],
+            "name_ja": doc["name_ja"],
+            "name_en": doc["name_en"],
+            "outer": doc["outer"],
+            "inner": doc["inner"],
+            "lock_type": doc.get("lock_type", "FAIL_SECURE"),
+            "is_escape": doc.get("is_escape", False),
+            "has_contact": doc.get("has_contact", True),
+            "state": state,
+            "since": iso(row.since_ms) if row else None,
+            "is_current": current,
+            "last_event": last,
+            "devices": shown,
+        }
+    )
 
 
 def alarms(view: View) -> list[Alarm]:

@@ -283,13 +283,18 @@ class RosterPublic(Given):
 # -- places, events, the state of things ---------------------------------------------------------------------------
 
 
+ZoneKindWord = Literal["UNRESTRICTED", "CONTROLLED", "LIMITED", "EXCLUSION"]
+ZoneStateWord = Literal["SECURED", "OPEN_ATTENDED", "OPEN_UNATTENDED"]
+PortalStateWord = Literal["secured", "released", "open", "held", "forced", "unknown", "offline"]
+
+
 class ZonePublic(Given):
     id: str
     name_ja: str
     name_en: str
-    kind: Literal["UNRESTRICTED", "CONTROLLED", "LIMITED", "EXCLUSION"]
+    kind: ZoneKindWord
     parent: str | None
-    state: Literal["SECURED", "OPEN_ATTENDED", "OPEN_UNATTENDED"]
+    state: ZoneStateWord
     required_factors: int
     items: list[str]
     accepted_bases: list[BasisWord]
@@ -320,7 +325,7 @@ class PortalPublic(Given):
     lock_type: str
     is_escape: bool
     has_contact: bool
-    state: Literal["secured", "released", "open", "held", "forced", "unknown", "offline"]
+    state: PortalStateWord
     since: str | None
     is_current: bool
     last_event: LastEvent | None
@@ -402,7 +407,7 @@ def iso(at_ms: int | None) -> str | None:
 
 def event_public(row: EventRow) -> EventPublic:
     """The public form of an event row."""
-    return EventPublic(
+    return EventPublic.model_construct(
         seq=row.seq, record_class=row.record_class, at=iso(row.at_ms), type=row.type, outcome=row.outcome,
         reason=row.reason, zone=row.zone, portal=row.portal, access_point=row.access_point, direction=row.direction,
         cardholder=row.cardholder, credential=row.credential, body=json.loads(row.body) if row.body else None,

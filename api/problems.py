@@ -6,11 +6,14 @@ A request may carry a card number or a name: neither may come back in an error, 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -25,10 +28,15 @@ class Problem(Exception):
     """A request that cannot be carried out. `code` is stable and has its words in `api.words.PROBLEMS`."""
 
     def __init__(
-        self, code: str, status: int, *, headers: Mapping[str, str] | None = None, **members: object
+        self,
+        code: str,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(code)
-        self.code, self.status, self.headers, self.members = code, status, dict(headers or {}), members
+        self.code, self.status, self.headers, self.members = code, status, dict(headers or {}), dict(members or {})
 
 
 def answer(
@@ -37,7 +45,7 @@ def answer(
 ) -> JSONResponse:  # fmt: skip
     """The response for a problem. `why` in `members` (the controller's own words) is added to the detail."""
     language = language_of(accept_language)
-    title, detail = PROBLEMS.get(code, PROBLEMS["internal"])[language]
+    title, detail = PROBLEMS.get(code, PROBLEMS["not_done"])[language]
     rest = dict(members or {})
     if why := rest.pop("why", None):
         detail = f"{detail} ({why})"
@@ -90,14 +98,30 @@ def install(app: FastAPI) -> None:
         faults = [_fault(item, language) for item in error.errors()[:20]]
         return respond(request, "not_valid", 422, errors=faults)
 
-    async def of_fault(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s: %s", request.method, request.url.path, type(error).__name__, exc_info=error)
-        return respond(request, "internal", 500)
-
     app.add_exception_handler(Problem, of_problem)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_fields)
-    app.add_exception_handler(Exception, of_fault)
+
+
+def log_fault(error: Exception, method: str, path: str) -> None:
+    """Say where a fault of ours arose, without its message: that may carry a name or a card number."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-6:]))
+    log.error("%s %s: %s at %s", method, path, type(error).__name__, where)
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, in which every error is a problem and nothing else."""
+    if app.openapi_schema is None:
+        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        for path in described["paths"].values():
+            for operation in path.values():
+                for status, response in operation["responses"].items():
+                    if int(status) >= 400:
+                        schema = {"$ref": "#/components/schemas/ProblemPublic"}
+                        response["content"] = {"application/problem+json": {"schema": schema}}
+        app.openapi_schema = described
+    return app.openapi_schema
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -24,7 +24,7 @@ def open_store(path: Path) -> Engine:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10}, hide_parameters=True)
         event.listen(engine, "connect", _prepare)
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -33,11 +33,13 @@ from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.ports import Port
-from controller.runtime import Runtime, StoreReport
+from controller.runtime import Parts, Runtime, StoreReport
 from controller.secrets_file import read_or_create
 from controller.site.boot import SiteUnusable, read_site
 from controller.site.seal import Seal
 from controller.site.store import SiteStore
+from readers.errors import MissingDriver
+from readers.events import DeviceOffline
 from readers.protocols.lcus import LcusBoard
 from readers.protocols.pn532 import Pn532Reader
 from readers.transports.serial_line import SerialLine
@@ -102,7 +104,7 @@ def start(site: Site) -> Runtime:
     selector = selectors.DefaultSelector()
     inbox = Inbox()
     vkey = ledger.notary.vkey
-    runtime = Runtime(
+    parts = Parts(
         clock=clock,
         engine=engine,
         scribe=scribe,
@@ -111,11 +113,12 @@ def start(site: Site) -> Runtime:
         committer=Committer(ledger, inbox.put_report),
         store=SiteStore(site.state_dir / "site.db", keys.seal, lambda why: inbox.put_report(StoreReport(why))),
         boot=boot,
-        deviations=[code if not place else f"{code}:{place}" for code, place in deviations],
+        deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations),
         size=ledger.size,
         guard=program,
     )
-    _attach(site, runtime, engine, inbox, selector, boot, vkey)
+    runtime = Runtime(parts)
+    _attach(site, runtime, inbox, selector, boot, vkey)
     return runtime
 
 
@@ -199,7 +202,7 @@ def _record_start(
 
 def deviations_of(site: Site) -> list[tuple[str, str]]:
     """What this site does less strictly than it should, as (code, place): said in the ledger at every start."""
-    found = [("uid_accepted", zone.id) for zone in site.zones if zone.uid_accepted]
+    found: list[tuple[str, str]] = [("uid_accepted", zone.id) for zone in site.zones if zone.uid_accepted]
     found.append(("edits_unsigned", ""))
     if site.mqtt is not None and site.mqtt.ca_file is None:
         found.append(("mqtt_without_tls", site.mqtt.host))
@@ -226,7 +229,6 @@ def last_places(ledger: Ledger) -> Occupancy:
 def _attach(
     site: Site,
     runtime: Runtime,
-    engine: Engine,
     inbox: Inbox,
     selector: selectors.BaseSelector,
     boot: str,
@@ -246,9 +248,7 @@ def _attach(
             line = SerialLine(device.port, device.baud or PN532_BAUD, simulation=is_simulation)
             ports.append(Port(device.id, line, Pn532Reader(device.id), selector, runtime.emit))
         elif device.kind is DeviceKind.PYNFC and device.connection is not None:
-            from readers.transports.libnfc import LibnfcReader
-
-            LibnfcReader(device.id, device.connection, on_event=inbox.put).start()
+            _start_libnfc(device.id, device.connection, inbox)
     mqtt = None
     on_mqtt = frozenset(device.id for device in site.devices.values() if device.kind is DeviceKind.MQTT)
     if site.mqtt is not None:
@@ -259,7 +259,7 @@ def _attach(
             port=site.mqtt.port,
             client_id=f"sekisho-{site.node}-{boot}",
             devices=on_mqtt,
-            on_event=inbox.put,
+            on_event=inbox.take,
             on_wake=inbox.wake,
             access=BrokerAccess(
                 username=site.mqtt.username,
@@ -278,6 +278,17 @@ def _attach(
 
     link = LinkServer(site.socket, selector, on_request=runtime.take_request, welcome=welcome, fetch=runtime.fetch)
     runtime.attach(ports, outputs, link)
+
+
+def _start_libnfc(device: str, connection: str, inbox: Inbox) -> None:
+    """A reader behind libnfc. Without its driver it is offline and the log says why; other doors do not suffer."""
+    from readers.transports.libnfc import LibnfcReader
+
+    try:
+        LibnfcReader(device, connection, on_event=inbox.take, on_wake=inbox.wake).start()
+    except MissingDriver as error:
+        log.error("%s: %s", device, error)  # noqa: TRY400 - the message is the whole story
+        inbox.take(DeviceOffline(source=device, why="driver missing"))
 
 
 def _start_guard(site: Site) -> subprocess.Popen[bytes] | None:

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controller.ledger.store import Ledger, LedgerUnavailable, StoredRecord
+from controller.ledger.errors import LedgerError
+from controller.ledger.store import Ledger, StoredRecord
 from controller.turn import Turn
 
 
@@ -105,6 +106,6 @@ class Committer(threading.Thread):
     def _read(self, session: int, from_seq: int, limit: int) -> None:
         try:
             page, why = self._ledger.read(from_seq, limit), ""
-        except LedgerUnavailable as error:
+        except LedgerError as error:
             page, why = [], str(error)
         self._report(PageRead(session=session, from_seq=from_seq, records=page, why=why))

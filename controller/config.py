@@ -44,20 +44,24 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of the file's sections: a key that is not known is a typing mistake, and refused."""
 
 
-class ControllerSection(_Section):
+class ControllerSection(_Section, frozen=True, kw_only=True):
+    """Which controller this is, and where it keeps its files (relative to the site file)."""
+
     node: Id
     state_dir: str
     socket: str
     domain: str = "sekisho.example"
 
 
-class SimulationSection(_Section):
+class SimulationSection(_Section, frozen=True, kw_only=True):
     """Only in a simulation: allows loopback `socket://` lines and a seeded source of randomness."""
 
     seed: int | None = None
 
 
-class MqttSection(_Section):
+class MqttSection(_Section, frozen=True, kw_only=True):
+    """The broker. Beyond this machine it must speak TLS."""
+
     host: str
     port: Port = 1883
     username: str | None = None
@@ -65,7 +69,9 @@ class MqttSection(_Section):
     ca_file: str | None = None
 
 
-class DeviceSection(_Section):
+class DeviceSection(_Section, frozen=True, kw_only=True):
+    """One device on a wire; which keys it needs goes by its kind."""
+
     id: Id
     kind: DeviceKind
     port: str | None = None
@@ -74,12 +80,16 @@ class DeviceSection(_Section):
     channels: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
 
 
-class ScheduleSection(_Section):
+class ScheduleSection(_Section, frozen=True, kw_only=True):
+    """Windows like `mon-fri 08:00-20:00`, in Japan."""
+
     id: Id
     windows: list[str]
 
 
-class ZoneSection(_Section):
+class ZoneSection(_Section, frozen=True, kw_only=True):
+    """One zone; fields as in `zones.places.Zone`."""
+
     id: Id
     name_ja: str
     name_en: str
@@ -94,7 +104,7 @@ class ZoneSection(_Section):
     schedule: str | None = None
 
 
-class PortalSection(_Section):
+class PortalSection(_Section, frozen=True, kw_only=True):
     """Wires are named by device id: a strike as `device` (MQTT) or `device:channel` (relay board)."""
 
     id: Id
@@ -113,7 +123,9 @@ class PortalSection(_Section):
     held_after_ms: Millis = 20_000
 
 
-class SiteFile(_Section):
+class SiteFile(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
     controller: ControllerSection
     device: list[DeviceSection]
     zone: list[ZoneSection]

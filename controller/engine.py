@@ -17,6 +17,7 @@ from controller.config import Wiring
 from controller.desk import Desk, LinkRequest
 from controller.ledger import body
 from controller.ledger.body import Scribe
+from controller.link.messages import Done, Refused
 from controller.noise import Noise
 from controller.policy_log import PolicyAt
 from controller.records import happening_record, trace_of, undone
@@ -27,14 +28,12 @@ from controller.turn import (
     AfterRefusal,
     AfterRefused,
     Answer,
-    Shown,
     ShowAtReader,
+    Shown,
     Turn,
 )
-from controller.link.messages import Done, Refused
 from readers.events import (
     CardAnswered,
-    OutputReported,
     CardRead,
     DeviceOffline,
     DeviceOnline,
@@ -42,6 +41,7 @@ from readers.events import (
     InputChanged,
     LineNoise,
     MessageRefused,
+    OutputReported,
 )
 from zones.decision import Decision, Evidence, Method, Outcome, Reason, Request, decide
 from zones.decision.reasons import PublicReason, public_reason
@@ -113,7 +113,7 @@ class Engine:
         self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot)
         self._known_devices = frozenset(self.offline)
         self._unheard = set(self.offline)
-        self.clock_was_trusted = True
+        self._clock_was_trusted = True
 
     # -- the face ----------------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ class Engine:
                     out.urgent.append(Answer(session=after.session, message=refused))
         return out
 
-    def failed(self, turn: Turn, now: Moment) -> Turn:
+    def failed(self, turn: Turn) -> Turn:
         """The records of `turn` could not be written. Nothing of it happens: its grants become refusals, owed to the
         ledger; its edits never came into force; those who wait are told.
         """
@@ -177,6 +177,11 @@ class Engine:
                 refused = Refused(id=after.request_id, code="ledger_unavailable", why=why)
                 out.urgent.append(Answer(session=after.session, message=refused))
         return out
+
+    def has_due(self, now: Moment) -> bool:
+        """Whether something is to be done at `now` even without an event."""
+        due = self.deadline()
+        return (due is not None and due <= now.tick_ms) or now.is_trusted is not self._clock_was_trusted
 
     def deadline(self) -> int | None:
         """The next tick (ms) at which something is due, or None."""
@@ -370,6 +375,6 @@ class Engine:
                 self._step(portal_id, TimePassed(), now, turn)
 
     def _watch_clock(self, now: Moment, turn: Turn) -> None:
-        if now.is_trusted != self.clock_was_trusted:
-            self.clock_was_trusted = now.is_trusted
+        if now.is_trusted != self._clock_was_trusted:
+            self._clock_was_trusted = now.is_trusted
             turn.record(self._scribe.draft("CLOCK_TRUSTED" if now.is_trusted else "CLOCK_UNTRUSTED", now=now))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 EVENTS_MAX: Final = 16_384
@@ -38,6 +39,10 @@ class Inbox:
             self.wake()
         return True
 
+    def take(self, event: Any) -> None:
+        """As `put`, for whoever cannot do anything about a full queue."""
+        self.put(event)
+
     def put_report(self, report: Any) -> None:
         """Enqueue an outcome of our own (a commit, a page read): always taken; there are only so many under way."""
         with self._lock:
@@ -53,10 +58,8 @@ class Inbox:
     def drain(self, limit: int = 1024) -> tuple[list[Any], int]:
         """Up to `limit` events, and how many were refused since the last drain."""
         with self._lock:
-            try:
+            with suppress(BlockingIOError):  # the loop woke for something else
                 os.eventfd_read(self._wake)
-            except BlockingIOError:
-                pass  # the loop woke for something else
             events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
             refused, self._refused = self._refused, 0
             if self._events:

@@ -1,4 +1,4 @@
-"""Lines that chatter must not flood the ledger: the first complaint of a kind is recorded at once, then a count a minute."""
+"""Lines that chatter must not flood the ledger: the first complaint of a kind is recorded, then a count a minute."""
 
 from __future__ import annotations
 

@@ -60,11 +60,11 @@ class Outbox:
         self._owe(turn.records)
 
     def owe(self, drafts: list[Draft], why: str, now: Moment) -> None:
-        """Records of a failed turn: to be written when the disk is back. From now on the ledger counts as unwritable."""
+        """Records of a failed turn: written when the disk is back. From now on the ledger counts as unwritable."""
         self._owed.extendleft(reversed(drafts))
         self._note_failure(why, now)
 
-    def settled(self, now: Moment) -> None:
+    def settled(self) -> None:
         """The oldest turn handed over has been reported on, well or badly."""
         if self._waiting:
             self._waiting.popleft()

@@ -51,12 +51,12 @@ class Outputs:
         match effect:
             case ShowAtReader():
                 return self._show(effect, now)
+            case SecureStrike():
+                return self._secure(self._wiring.strikes[effect.portal], now)
             case ReleaseStrike():
                 if now.tick_ms > effect.not_after_tick_ms:
                     return "too late"
                 return self._release(effect, self._wiring.strikes[effect.portal], now)
-            case SecureStrike():
-                return self._secure(self._wiring.strikes[effect.portal], now)
 
     def device_of(self, effect: ReleaseStrike | SecureStrike | ShowAtReader) -> str:
         """The device that an effect is for."""
@@ -88,7 +88,7 @@ class Outputs:
             return "line is down"
         board.switch(channel, is_on)
         port.send(now.tick_ms)
-        return "" if board.is_open else "line broke"
+        return "" if port.is_open else "line broke"
 
     def _show(self, effect: ShowAtReader, now: Moment) -> str:
         if effect.reader not in self._displays or self._mqtt is None:

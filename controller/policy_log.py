@@ -13,7 +13,7 @@ from typing import Any, Final
 from controller.ledger.canonical import canonical
 from controller.link.rows import doc_to_row, row_to_doc
 from zones.edits import apply
-from zones.policy import Edit, EditRefused, Policy
+from zones.policy import EMPTY, Edit, EditRefused, Policy
 
 FIRST_REVISION: Final = "0" * 64
 
@@ -22,7 +22,7 @@ FIRST_REVISION: Final = "0" * 64
 class PolicyAt:
     """A policy, its revision, and the ledger record that made it (-1 before the first)."""
 
-    policy: Policy = Policy()
+    policy: Policy = EMPTY
     revision: str = FIRST_REVISION
     seq: int = -1
 

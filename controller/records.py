@@ -71,7 +71,9 @@ def happening_record(scribe: Scribe, portal: Portal, what: Happening, revision: 
         case PortalClosed(was=was):
             return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner, detail={"was": was.value})
         case ExitCompleted(cause=cause):
-            return scribe.draft(type_, now=now, portal=portal.id, zone=portal.outer, direction=Direction.OUT, detail={"cause": cause})
+            return scribe.draft(
+                type_, now=now, portal=portal.id, zone=portal.outer, direction=Direction.OUT, detail={"cause": cause}
+            )
         case _:
             return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner)
 

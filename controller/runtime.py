@@ -12,22 +12,22 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from controller.clock import Clock, wall_ms
-from controller.committer import Committed, CommitFailed, Committer, PageRead
+from controller.committer import CommitFailed, Committed, Committer, PageRead
+from controller.core import Core
 from controller.desk import LinkRequest
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.ledger.body import Scribe
 from controller.link.messages import Command, Note, Propose, Status
 from controller.link.server import LinkServer
-from controller.outbox import Outbox
 from controller.outputs import Outputs
-from controller.policy_log import PolicyAt
 from controller.ports import Port
 from controller.site.store import SiteStore
-from controller.turn import AfterEdit, Answer, Effect, Turn
+from controller.turn import Answer, Effect
 from readers.events import Event
 from zones.moment import Moment
 
@@ -45,39 +45,48 @@ class StoreReport:
         self.why = why
 
 
-class Runtime:
-    """Everything wired together; `run` is the controller's life.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a runtime is made of, by `controller.boot`.
 
-    Args: the parts, made by `controller.boot`. `deviations` stand in every status.
+    `deviations` stand in every status; `size` is the ledger's; `guard` is held for as long as the controller lives.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        engine: Engine,
-        scribe: Scribe,
-        inbox: Inbox,
-        selector: selectors.BaseSelector,
-        committer: Committer,
-        store: SiteStore,
-        boot: str,
-        deviations: Sequence[str],
-        size: int,
-        guard: object = None,
-    ) -> None:
-        self._clock = clock
-        self._engine = engine
-        self._scribe = scribe
-        self._inbox = inbox
-        self._selector = selector
-        self._committer = committer
-        self._outbox = Outbox(scribe, committer.submit)
-        self._store = store
-        self._boot = boot
-        self._deviations = list(deviations)
-        self._size = size
-        self._guard = guard  # it switches the boards off when nobody holds it any more
+    clock: Clock
+    engine: Engine
+    scribe: Scribe
+    inbox: Inbox
+    selector: selectors.BaseSelector
+    committer: Committer
+    store: SiteStore
+    boot: str
+    deviations: tuple[str, ...]
+    size: int
+    guard: object = None
+
+
+class Runtime:
+    """Everything wired together; `run` is the controller's life."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._guard = parts.guard  # it switches the boards off when nobody holds it any more
+        self._clock = parts.clock
+        self._engine = parts.engine
+        self._scribe = parts.scribe
+        self._inbox = parts.inbox
+        self._selector = parts.selector
+        self._committer = parts.committer
+        self._core = Core(
+            engine=parts.engine,
+            scribe=parts.scribe,
+            submit=parts.committer.submit,
+            perform=self._perform,
+            in_force=lambda: parts.store.follow(parts.engine.policy),
+        )
+        self._store = parts.store
+        self._boot = parts.boot
+        self._deviations = list(parts.deviations)
+        self._size = parts.size
         self._events: list[Event | LinkRequest] = []
         self._requests = 0
         self._ports: list[Port] = []
@@ -85,7 +94,7 @@ class Runtime:
         self._link: LinkServer | None = None
         self._is_stopping = False
         self._watchdog_at = 0
-        selector.register(inbox, selectors.EVENT_READ, lambda _mask, _tick: None)
+        parts.selector.register(parts.inbox, selectors.EVENT_READ, lambda _mask, _tick: None)
 
     # -- wiring ------------------------------------------------------------------------------------------------
 
@@ -119,7 +128,7 @@ class Runtime:
             boot=self._boot,
             size=self._size,
             revision=self._engine.policy.revision,
-            is_ledger_writable=self._outbox.is_writable,
+            is_ledger_writable=self._core.is_writable,
             is_clock_trusted=now.is_trusted,
             deviations=self._deviations,
             devices_offline=sorted(self._engine.offline),
@@ -155,81 +164,55 @@ class Runtime:
         now = self._clock.now()
         for port in self._ports:
             port.tick(now.tick_ms)
-        self._outbox.watch(now)
+        self._core.watch(now)
         for report in waiting:
             self._report(report, now)
         if refused:
-            self._push(Turn(records=[self._scribe.draft("INBOX_FULL", now=now, detail={"count": refused})]), now)
-        self._decide(now)
+            self._core.record([self._scribe.draft("INBOX_FULL", now=now, detail={"count": refused})], now)
+        self._requests = 0
+        events, self._events = self._events[:EVENTS_PER_TURN], self._events[EVENTS_PER_TURN:]
+        self._core.take(events, now)
         if self._link is not None:
             self._link.tick(now.tick_ms, self.status)
         if now.tick_ms >= self._watchdog_at:
             self._watchdog_at = now.tick_ms + WATCHDOG_MS
             notify("WATCHDOG=1")
 
-    def _decide(self, now: Moment) -> None:
-        self._requests = 0
-        self._engine.is_writable = self._outbox.is_writable
-        events, self._events = self._events[:EVENTS_PER_TURN], self._events[EVENTS_PER_TURN:]
-        due = self._engine.deadline()
-        if events or (due is not None and due <= now.tick_ms) or now.is_trusted is not self._engine.clock_was_trusted:
-            self._push(self._engine.take(events, now), now)
-
     def _report(self, report: Any, now: Moment) -> None:
-        """Something came back from another thread: an outcome of the committer's, a reader's event, the store's word."""
+        """Something came from another thread: an outcome of the committer's, a reader's event, the store's word."""
         match report:
-            case Committed(turn=turn, first_seq=first_seq, size=size):
-                self._size = size
-                self._outbox.settled(now)
-                was_writable = self._outbox.is_writable
-                out = self._engine.committed(turn, first_seq, now)
-                if any(isinstance(after, AfterEdit) for after in turn.after):
-                    self._follow(self._engine.policy)
-                if not was_writable:
-                    self._outbox.recovered(now)
-                self._push(out, now)
-                if self._link is not None:
-                    self._link.grown(size)
-            case CommitFailed(turn=turn, why=why):
-                log.error("the ledger cannot be written: %s", why)
-                self._outbox.settled(now)
-                out = self._engine.failed(turn, now)
-                self._perform(out.urgent, now)
-                self._outbox.owe(out.records, why, now)
+            case Committed() | CommitFailed():
+                if isinstance(report, CommitFailed):
+                    log.error("the ledger cannot be written: %s", report.why)
+                self._core.settle(report, now)
+                if isinstance(report, Committed):
+                    self._size = report.size
+                    if self._link is not None:
+                        self._link.grown(report.size)
             case PageRead(session=session, from_seq=from_seq, records=records):
                 if self._link is not None:
                     self._link.page(session, from_seq, records, now.tick_ms)
             case StoreReport(why=why):
                 type_, detail = ("SITE_STORE_FAILED", {"why": why[:200]}) if why else ("SITE_STORE_RESTORED", None)
-                self._push(Turn(records=[self._scribe.draft(type_, now=now, detail=detail)]), now)
+                self._core.record([self._scribe.draft(type_, now=now, detail=detail)], now)
             case _:
                 self._events.append(report)
 
-    def _follow(self, policy: PolicyAt) -> None:
-        self._store.follow(policy)
-
-    def _push(self, turn: Turn, now: Moment) -> None:
-        """Exits, OFFs and answers go out at once; then the records are handed over."""
-        failures = self._perform(turn.urgent, now)
-        for device, why in failures:
-            turn.record(self._scribe.draft("OUTPUT_FAILED", now=now, detail={"device": device, "why": why}))
-        self._outbox.push(turn, now)
-
-    def _perform(self, effects: Sequence[Effect], now: Moment) -> list[tuple[str, str]]:
-        failures: list[tuple[str, str]] = []
-        for effect in effects:
-            if isinstance(effect, Answer):
-                if self._link is not None:
-                    self._link.send(effect.session, effect.message)
-            elif self._outputs is not None and (why := self._outputs.perform(effect, now)):
-                failures.append((self._outputs.device_of(effect), why))
-        return failures
+    def _perform(self, effect: Effect, now: Moment) -> tuple[str, str] | None:
+        """Carry an effect out; (device, why) where it could not be."""
+        if isinstance(effect, Answer):
+            if self._link is not None:
+                self._link.send(effect.session, effect.message)
+            return None
+        if self._outputs is None or not (why := self._outputs.perform(effect, now)):
+            return None
+        return self._outputs.device_of(effect), why
 
     def _timeout_s(self) -> float:
         if self._events:
             return 0.0
         now_ms = self._clock.now().tick_ms
-        due = [self._engine.deadline(), self._outbox.deadline(), now_ms + WATCHDOG_MS]
+        due = [self._core.deadline(), now_ms + WATCHDOG_MS]
         due += [port.deadline() for port in self._ports]
         if self._link is not None:
             due.append(self._link.deadline(now_ms))
@@ -239,8 +222,8 @@ class Runtime:
         """Say so in the ledger, switch everything off, let the disk catch up."""
         notify("STOPPING=1")
         now = self._clock.now()
-        if self._outbox.is_writable:
-            self._outbox.push(Turn(records=[self._scribe.draft("CONTROLLER_STOPPED", now=now)]), now)
+        if self._core.is_writable:
+            self._core.record([self._scribe.draft("CONTROLLER_STOPPED", now=now)], now)
         for port in self._ports:
             port.close(now.tick_ms)
         if self._link is not None:

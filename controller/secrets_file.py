@@ -10,7 +10,7 @@ SECRET_BYTES = 32
 
 
 def read_or_create(path: Path, random: Callable[[int], bytes]) -> bytes:
-    """The secret in `path`; a new one where there is no file. OSError or ValueError says what is wrong with the file."""
+    """The secret in `path`; a new one where there is no file. OSError and ValueError say what is wrong with it."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -27,6 +27,8 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowAtReader:
+    """Light and sound at a reader that has them."""
+
     reader: str
     shown: Shown
 

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _site_argument(command)
     command.set_defaults(run=_check)
 
-    command = commands.add_parser("safe", help="switch every serial strike off, for systemd's ExecStopPost (全解錠停止)")
+    command = commands.add_parser("safe", help="switch all serial strikes off, for ExecStopPost (全錠の解錠出力を切る)")
     _site_argument(command)
     command.set_defaults(run=_safe)
 

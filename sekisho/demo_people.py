@@ -1,4 +1,4 @@
-"""Who may do what in the demo: made-up people, with and without the three keys. Loaded through the API as an officer would."""
+"""Who may do what in the demo: made-up people, with and without the three keys. Loaded through the API."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ PEOPLE: Final = (
     ),
     Person(
         id="h-04", name="田中 翔", kana="たなか しょう", roman="TANAKA Sho", card="04d4e5f6",
-        what="cleared, need-to-know, not on the vault's roster", zones=("office", "lab"), is_cleared=True, items=("item-0117",),
+        what="cleared, need-to-know, not on the vault's roster", zones=("office", "lab"), is_cleared=True,
+        items=("item-0117",),
     ),
     Person(
         id="h-05", name="伊藤 直子", kana="いとう なおこ", roman="ITO Naoko", card="01147a0b2c3d4e5f",

@@ -27,7 +27,7 @@ def export(socket: Path, file: Path) -> int:
             return _write(client, size, nullcontext(sys.stdout))
         partial = file.with_name(file.name + ".part")
         count = _write(client, size, partial.open("w", encoding="utf-8", newline="\n"))
-        os.replace(partial, file)
+        partial.replace(file)
         return count
 
 

@@ -91,9 +91,10 @@ class SimulatedBuilding:
     # -- hands ----------------------------------------------------------------------------------------------------
 
     def badge(self, card: str, *, door: str, side: str = "in", walk: bool = True, wait_ms: int = WAIT_MS) -> BadgeReply:
-        """Present `card` (hexadecimal) to the reader of that side; walk through if the strike lets go.
+        """Present `card` (hexadecimal) to the reader of that side; walk through if it grants and the strike lets go.
 
-        Answers as soon as it is clear, at the latest after `wait_ms`. Raises NotHere; ValueError for a bad number.
+        Answers as soon as that is clear, at the latest after `wait_ms`; the walk goes on after the answer.
+        Raises NotHere; ValueError for a bad number.
         """
         rig, where = self.fittings.rig(door), self._doors[door]
         reader = where.reader_in if side == "in" else where.reader_out
@@ -104,13 +105,12 @@ class SimulatedBuilding:
         after, began = self.journal.last, time.monotonic()
         was_on = rig.door.is_strike_on
 
-        walk_through = self._walk(where, person.card, inward=side == "in").begin
-        if walk:
-            self.loop.run(lambda: rig.when_released(walk_through))
         was_sent = self._present(reader, physical, rig)
         shown = self._watch(rig.name, reader, after=after, wait_ms=wait_ms if was_sent else 0, was_on=was_on)
         released = self.loop.run(lambda: rig.door.is_strike_on) or self._seen_strike(rig.name, after)
-        self.loop.run(lambda: rig.forget(walk_through))
+        walking = walk and released and (shown == "granted" or reader not in self.fittings.readers)
+        if walking:
+            self.loop.run(self._walk(where, person.card, inward=side == "in").begin)
         return BadgeReply(
             card=person.card,
             door=door,
@@ -119,7 +119,7 @@ class SimulatedBuilding:
             reader=reader,
             shown=shown,
             released=released,
-            walking=walk and released,
+            walking=walking,
             took_ms=round((time.monotonic() - began) * 1000),
             was_sent=was_sent,
         )

@@ -86,8 +86,13 @@ class LineHand(_Hand):
 
 
 def make_app(building: SimulatedBuilding) -> FastAPI:
-    """The HTTP face of a running building. OpenAPI at /docs."""
-    app = FastAPI(title="Sekisho simulated building", summary="Hands for the doors of a building that does not exist")
+    """The HTTP face of a running building. OpenAPI at /openapi.json; no /docs, which loads scripts from elsewhere."""
+    app = FastAPI(
+        title="Sekisho simulated building",
+        summary="Hands for the doors of a building that does not exist",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.middleware("http")(_only_from_here)
     app.exception_handler(NotHere)(_not_here)
     app.exception_handler(ValueError)(_bad_value)
@@ -183,7 +188,7 @@ async def _only_from_here(request: Request, proceed: Callable[[Request], Awaitab
         return _problem(415, "send application/json")
     answer = await proceed(request)
     answer.headers["Content-Security-Policy"] = (
-        "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+        "default-src 'self' 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
         if request.url.path == "/"
         else "frame-ancestors 'none'"
     )
@@ -213,7 +218,11 @@ class HandsServer:
         """`port`: 0 = any free one. Raises OSError when the port is taken."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((LOOPBACK, port))
+        try:
+            self._socket.bind((LOOPBACK, port))
+        except OSError as error:
+            self._socket.close()
+            raise OSError(error.errno, f"port {port} of the hands is taken: {error.strerror}") from None
         config = uvicorn.Config(make_app(building), log_level="warning", lifespan="off", ws="none")
         config.timeout_graceful_shutdown = 1
         self._server = _Announcing(config)

@@ -177,7 +177,7 @@ class Session:
 
 
 def _speaks_5(host: str, port: int) -> bool:
-    """Ask the broker without a last will: amqtt refuses a plain MQTT 5 CONNECT at once, but chokes on one with a will."""
+    """Ask without a last will: amqtt refuses a plain MQTT 5 CONNECT at once, but chokes on one with a will."""
     answers: list[bool] = []
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.on_connect = lambda _c, _u, _flags, reason, _properties: answers.append(not reason.is_failure)

@@ -54,16 +54,11 @@ class DoorRig:
         self.do(Deed.STRIKE_ON if is_on else Deed.STRIKE_OFF)
 
     def when_released(self, what: Callable[[], None]) -> None:
-        """Call `what` once, when the strike is next energised; at once if it is. Forgotten by `forget`."""
+        """Call `what` once, when the strike is next energised; at once if it is."""
         if self.door.is_strike_on:
             what()
         else:
             self._waiting.append(what)
-
-    def forget(self, what: Callable[[], None]) -> None:
-        """Nobody waits any more."""
-        if what in self._waiting:
-            self._waiting.remove(what)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -107,7 +107,7 @@ def _create(here: Parts, table: str, doc: Doc, key: str | None) -> Doc:
 
     def puts(snapshot: Snapshot) -> Puts:
         if place in snapshot.rows:
-            raise Problem("edit_refused", 422, field="id")
+            raise Problem("edit_refused", 422, members={"field": "id"})
         return [(table, doc)]
 
     return _proposed(here, key, (place,), puts, place)
@@ -192,7 +192,7 @@ def change_cardholder(here: Here, id: str, asked: CardholderUpdate) -> Cardholde
     was = _cardholder(here.view.name(id), doc)
     now = was.model_copy(update=_fields(asked))
     if now.name is None:
-        raise Problem("not_valid", 422, errors=[{"pointer": "/name", "in": "body", "detail": "name"}])
+        raise Problem("not_valid", 422, members={"errors": [{"pointer": "/name", "in": "body", "detail": "name"}]})
     here.view.set_name(NameRow(cardholder=id, name=now.name, kana=now.kana, roman=now.roman))
     return now
 
@@ -245,14 +245,14 @@ def end_credential(here: Here, id: str, key: RequestKey = None) -> Recorded:
 
 
 def _clearance(doc: Doc) -> ClearancePublic:
-    return ClearancePublic(**{name: doc.get(name) for name in ClearancePublic.model_fields})
+    return ClearancePublic.model_validate({name: doc.get(name) for name in ClearancePublic.model_fields})
 
 
 def _clearance_doc(name: str, cardholder: str, basis: str, asked: ClearanceCreate | ClearanceUpdate) -> Doc:
     try:
         last = term_of(Basis(basis), asked.notified_on)
     except ValueError:
-        raise Problem("edit_refused", 422, field="notified_on") from None
+        raise Problem("edit_refused", 422, members={"field": "notified_on"}) from None
     return {
         "id": name, "cardholder": cardholder, "basis": basis, "notified_on": asked.notified_on.isoformat(),
         "last_valid_on": last.isoformat(), "recorded_by": asked.recorded_by, "confirmed_by": asked.confirmed_by,
@@ -301,7 +301,7 @@ def end_clearance(here: Here, id: str, key: RequestKey = None) -> Recorded:
 
 def _need(doc: Doc) -> NeedToKnowPublic:
     fields = {name: doc.get(name) for name in NeedToKnowPublic.model_fields}
-    return NeedToKnowPublic(**{**fields, "is_suspended": doc.get("is_suspended", False)})
+    return NeedToKnowPublic.model_validate({**fields, "is_suspended": doc.get("is_suspended", False)})
 
 
 @router.get("/needs-to-know")
@@ -338,7 +338,7 @@ def end_need_to_know(here: Here, id: str, key: RequestKey = None) -> Recorded:
 
 def _roster(doc: Doc) -> RosterPublic:
     fields = {name: doc.get(name) for name in RosterPublic.model_fields}
-    return RosterPublic(**{**fields, "is_suspended": doc.get("is_suspended", False)})
+    return RosterPublic.model_validate({**fields, "is_suspended": doc.get("is_suspended", False)})
 
 
 @router.get("/rosters")

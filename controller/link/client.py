@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -54,7 +55,7 @@ class LinkClient:
         self._buffer = bytearray()
         self._lock = threading.Lock()
         self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder(FromController).decode
+        self._decode: Callable[[bytes], FromController] = msgspec.json.Decoder(FromController).decode
 
     def __enter__(self) -> Self:
         self.connect()
@@ -114,10 +115,8 @@ class LinkClient:
         connection, self._socket = self._socket, None
         self._buffer.clear()
         if connection is not None:
-            try:
+            with suppress(OSError):  # already gone
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # already gone
             connection.close()
 
     def _send(self, message: ToController) -> None:

@@ -31,16 +31,16 @@ class Message(
 # -- web process to controller ------------------------------------------------------------------------------------
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, tag="hello", frozen=True, kw_only=True):
     """First line of a client. `client` names the program, for the record."""
 
     client: str
     protocol: int = PROTOCOL
 
 
-class Propose(Message, tag="propose"):
-    """A change of policy. `puts`: [table, row] pairs, rows as in `controller.link.rows`; card numbers arrive in clear in
-    `number` of a credential row and leave as keyed hashes. `base`: the revision it was made against (hex).
+class Propose(Message, tag="propose", frozen=True, kw_only=True):
+    """A change of policy. `puts`: [table, row] pairs, rows as in `controller.link.rows`; card numbers arrive in clear
+    in `number` of a credential row and leave as keyed hashes. `base`: the revision it was made against (hex).
     """
 
     id: str
@@ -51,7 +51,7 @@ class Propose(Message, tag="propose"):
     signatures: list[str] = []
 
 
-class Command(Message, tag="command"):
+class Command(Message, tag="command", frozen=True, kw_only=True):
     """A momentary release of `portal`, entry direction, with a reason code. Expires after `not_after_ms` (epoch)."""
 
     id: str
@@ -62,16 +62,15 @@ class Command(Message, tag="command"):
     officer: str
 
 
-class Note(Message, tag="note"):
+class Note(Message, tag="note", frozen=True, kw_only=True):
     """Please record that something happened in the web process (a view, a sign-in, an export)."""
 
     id: str
     type: str
     officer: str
-    detail: dict[str, str] = {}
 
 
-class Subscribe(Message, tag="subscribe"):
+class Subscribe(Message, tag="subscribe", frozen=True, kw_only=True):
     """Send every record from sequence number `from_seq` on, then keep sending."""
 
     from_seq: int
@@ -80,7 +79,7 @@ class Subscribe(Message, tag="subscribe"):
 # -- controller to web process ------------------------------------------------------------------------------------
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, tag="welcome", frozen=True, kw_only=True):
     """Answer to Hello. `size`: records in the ledger; `revision`: policy in force; `vkey`: the ledger's public key."""
 
     node: str
@@ -91,7 +90,7 @@ class Welcome(Message, tag="welcome"):
     protocol: int = PROTOCOL
 
 
-class Done(Message, tag="done"):
+class Done(Message, tag="done", frozen=True, kw_only=True):
     """The request `id` is recorded under `seq` and in force. `revision` is set where policy changed."""
 
     id: str
@@ -99,7 +98,7 @@ class Done(Message, tag="done"):
     revision: str | None = None
 
 
-class Refused(Message, tag="refused"):
+class Refused(Message, tag="refused", frozen=True, kw_only=True):
     """The request `id` was not carried out. `code` is stable; `why` is for a reader; `seq` where a record was made."""
 
     id: str
@@ -109,7 +108,7 @@ class Refused(Message, tag="refused"):
     seq: int | None = None
 
 
-class Record(Message, tag="record"):
+class Record(Message, tag="record", frozen=True, kw_only=True):
     """One committed record, the exact bytes: `leaf` and `body` are JSON texts, `salt` hex, `checkpoint` a signed note
     where this record closed a commit. `body` is None where retention dropped it.
     """
@@ -121,7 +120,7 @@ class Record(Message, tag="record"):
     checkpoint: str | None = None
 
 
-class Status(Message, tag="status"):
+class Status(Message, tag="status", frozen=True, kw_only=True):
     """Sent to subscribers at least every 2 s, so that a dead line can be told from a quiet one."""
 
     at_ms: int
@@ -145,6 +144,8 @@ REFUSAL_CODES: Final = (
     "stale_base",  # policy changed since; fetch and try again
     "edit_refused",  # the edit breaks a rule of the policy; `field` names it
     "unknown_portal",
+    "protected_zone",  # nobody is let into such a zone without the three keys
+    "zone_secured",
     "ledger_unavailable",
     "busy",  # too much is waiting; try again
 )

@@ -25,7 +25,7 @@ def doc_to_row(table: str, doc: dict[str, Any]) -> Row:
     if kind is None:
         raise EditRefused(table, name, "table", f"is not one of {', '.join(TABLES)}")
     if unknown := set(doc) - _FIELDS[table]:
-        raise EditRefused(table, name, sorted(unknown)[0], "is not a field of this table")
+        raise EditRefused(table, name, min(unknown), "is not a field of this table")
     try:
         row: Row = msgspec.convert(doc, kind)
     except msgspec.ValidationError as error:

@@ -303,7 +303,7 @@ class LinkServer:
             self._watch(session)
 
     def _watch(self, session: _Session) -> None:
-        """Tell the selector what we want to hear of: nothing to read while paused, room to write while there is a queue."""
+        """Tell the selector what to listen for: nothing to read while paused, room to write while there is a queue."""
         session.is_writing = bool(session.outgoing)
         mask = (0 if session.is_paused else selectors.EVENT_READ) | (selectors.EVENT_WRITE if session.is_writing else 0)
         is_registered = session.socket in self._selector.get_map()

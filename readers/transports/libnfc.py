@@ -160,7 +160,7 @@ def load_pynfc() -> ModuleType:
         raise MissingDriver(f"libnfc readers need libfreefare ({why}): apt install libfreefare-dev") from why
     except ImportError as why:
         raise MissingDriver(
-            f"libnfc readers need pynfc and libfreefare ({why}): apt install libfreefare-dev, then pip install pynfc==0.1.1"
+            f"libnfc readers need pynfc ({why}): apt install libfreefare-dev, then pip install pynfc==0.1.1"
         ) from why
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +50,7 @@ class Web:
     thread: threading.Thread
     url: str
     client: httpx2.Client
+    others: list[httpx2.Client] = field(default_factory=list)
 
     @property
     def parts(self) -> Any:
@@ -60,7 +61,8 @@ class Web:
         return self.settings.token_path.read_text().strip()
 
     def anonymous(self, **headers: str) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=15)
+        self.others.append(httpx2.Client(base_url=self.url, headers=headers, timeout=15))
+        return self.others[-1]
 
     def signed_in(self) -> httpx2.Client:
         """A client with the page's cookie and no token."""
@@ -73,7 +75,8 @@ class Web:
         eventually(lambda: self.parts.view.seq == len(self.controller.records) - 1 and self.parts.view.live.is_connected)
 
     def stop(self) -> None:
-        self.client.close()
+        for client in (self.client, *self.others):
+            client.close()
         self.server.should_exit = True
         self.thread.join(10)
         assert not self.thread.is_alive(), "the server did not stop"
@@ -83,7 +86,7 @@ def serve(settings: Settings, controller: Any) -> Web:
     """Start the web process for `settings`."""
     config = uvicorn.Config(
         create_app(settings), host="127.0.0.1", port=0, access_log=False, log_level="warning", lifespan="on", ws="none",
-        timeout_graceful_shutdown=1,
+        server_header=False, timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

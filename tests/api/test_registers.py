@@ -212,7 +212,7 @@ REFUSED = [("edit_refused", 422), ("busy", 503), ("ledger_unavailable", 503), ("
 def test_what_the_controller_refuses_is_a_problem_in_both_languages(web: Any, code: str, status: int) -> None:
     """An officer would believe that a change is in force."""
     web.controller.refusals = [{"code": code, "field": "zone", "seq": 9}] * 2
-    for language, word in (("ja", "せ"), ("en", "t")):
+    for language, word in (("ja", "。"), ("en", ".")):
         answer = web.client.post("/api/v1/cardholders", json=HOLDER, headers={"Accept-Language": language})
         assert answer.status_code == status and answer.headers["content-language"] == language
         told = answer.json()

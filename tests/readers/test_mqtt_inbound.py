@@ -79,7 +79,7 @@ def test_a_retained_contact_is_a_state_and_a_live_one_is_an_edge(inbound):
 
 
 @pytest.mark.parametrize(
-    ("topic", "source", "why"),
+    "topic,source,why",
     [
         ("sekisho/v1/stranger/card", "stranger", "unknown_device"),
         ("sekisho/v1/reader-1/input/fire", "reader-1", "unknown_topic"),

@@ -18,7 +18,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.parametrize(("topic", "address"), PUBLISHED)
+@pytest.mark.parametrize("topic,address", PUBLISHED)
 def test_what_devices_send_is_recognised(topic, address):
     """A reader's message would be taken for nobody's."""
     assert topics.parse(topic) == address

@@ -193,3 +193,12 @@ def test_building_on_the_demos_broker(old_broker, tmp_path):
     """The demo's broker has no MQTT 5: eleven devices must connect all the same."""
     with SimulatedBuilding(DEMO, run_dir=tmp_path, broker=old_broker, pace=QUICK) as made:
         assert not any(device["is_cut"] for device in made.state()["devices"])
+
+
+def test_refused_person_does_not_slip_in_on_anothers_release(building, peer, release):
+    """A refused person who walks in while the strike is still on from the last one would spoil every refusal test."""
+    peer.say("sekisho/v1/dr-front/command", release(for_ms=60_000))
+    assert building.wait_for("strike", "front", is_on=True)
+    show = {"id": "s", "show": "refused", "not_after_ms": release()["not_after_ms"]}
+    peer.reply = lambda message: message.topic.endswith("/card") and peer.say("sekisho/v1/rd-front-in/show", show)
+    assert not building.badge(MISAKI, door="front").walking

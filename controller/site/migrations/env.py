@@ -6,7 +6,7 @@ from sqlmodel import SQLModel
 from controller.site import tables
 
 connection = context.config.attributes["connection"]
-ours = {model.__tablename__ for model in (*tables.MODELS.values(), tables.SiteMeta)}
+ours = {*tables.MODELS, str(tables.SiteMeta.__tablename__)}
 context.configure(
     connection=connection,
     target_metadata=SQLModel.metadata,

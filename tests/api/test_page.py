@@ -1,0 +1,237 @@
+"""The page in a real browser: strict policy without a complaint, live, both languages, phone and desk, keyboard."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WIDE, PHONE = {"width": 1366, "height": 860}, {"width": 390, "height": 844}
+SHOTS = os.environ.get("SEKISHO_SHOTS")
+
+
+def a_morning(web: Any) -> None:
+    """Made-up people, a forced door, a held one, a reader that does not answer."""
+    people = [("c-1", "佐藤 美咲", "Misaki Sato"), ("c-2", "田中 一郎", "Ichiro Tanaka"), ("c-3", "小林 由美子", "Yumiko Kobayashi")]
+    for name, kanji, roman in people:
+        web.client.post("/api/v1/cardholders", json={"id": name, "name": kanji, "roman": roman, "kana": ""})
+    told = web.controller.record
+    for kind, portal, c, reason in (
+        ("ACCESS_GRANTED", "front", "c-1", "OK"), ("PASSAGE", "front", "c-1", None), ("DOOR_CLOSED", "front", None, None),
+        ("ACCESS_DENIED", "vault-door", "c-2", "NOT_ON_ROSTER"), ("ACCESS_DENIED", "lab-east", None, "CARD_UNKNOWN"),
+        ("ACCESS_GRANTED", "lab-east", "c-3", "OK"), ("PASSAGE", "lab-east", "c-3", None),
+        ("DOOR_HELD", "lab-east", None, None), ("DOOR_FORCED", "side", None, None),
+        ("ACCESS_GRANTED", "vault-door", "c-1", "OK"),
+    ):  # fmt: skip
+        extra: dict[str, Any] = {"subject": {"cardholder": c}} if c else {}
+        told(kind, portal=portal, **extra, **({"reason": reason} if reason else {}))
+    told("DEVICE_OFFLINE", portal="front", detail={"device": "reader-front"})
+    web.controller.set_status(deviations=["UNSIGNED: 4", "UID_ACCEPTED: lab"], is_clock_trusted=False)
+    web.caught_up()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = Path("/usr/bin/chromium")
+    if not path.exists():
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+class Screen:
+    """One window, with what its console said."""
+
+    def __init__(self, browser: Any, web: Any, size: dict[str, int], language: str, dark: bool = False) -> None:
+        self.context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        self.page.goto(f"{web.url}/?token={web.token}&lang={language}")
+
+    def shot(self, name: str) -> None:
+        if SHOTS:
+            self.page.screenshot(path=f"{SHOTS}/{name}.png", full_page=False)
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture
+def screens(browser: Any) -> Iterator[Any]:
+    made: list[Screen] = []
+
+    def make(*given: Any, **named: Any) -> Screen:
+        made.append(Screen(browser, *given, **named))
+        return made[-1]
+
+    yield make
+    for screen in made:
+        screen.close()
+
+
+LOOKS = [("ja-wide", WIDE, "ja", False), ("en-wide-dark", WIDE, "en", True), ("ja-phone", PHONE, "ja", False),
+         ("en-phone", PHONE, "en", False)]  # fmt: skip
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize(("name", "size", "language", "dark"), LOOKS, ids=[look[0] for look in LOOKS])
+def test_the_page_shows_doors_alarms_and_events_without_a_complaint(
+    web: Any, screens: Any, name: str, size: dict[str, int], language: str, dark: bool
+) -> None:
+    """The officer on shift would see a broken page, or one that scrolls sideways on a phone."""
+    from playwright.sync_api import expect
+
+    a_morning(web)
+    screen = screens(web, size, language, dark=dark)
+    page = screen.page
+    expect(page.locator("#clock")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    assert "token" not in page.url
+    expect(page.locator("#alarms > .alarms > .alarm")).to_have_count(3)
+    expect(page.locator("#more-alarms summary")).to_have_text("他2件" if language == "ja" else "and 2 more")
+    expect(page.locator("[data-portal=side] .state")).to_have_text("こじ開け" if language == "ja" else "Forced open")
+    expect(page.locator("[data-portal=front] .state")).to_have_text("応答なし" if language == "ja" else "No answer")
+    expect(page.locator("tbody")).to_contain_text("佐藤 美咲" if language == "ja" else "Misaki Sato")
+    expect(page.locator("#cut")).to_be_hidden()
+    screen.shot(name)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    if size is PHONE:
+        page.mouse.wheel(0, 1500)
+        screen.shot(f"{name}-below")
+    assert screen.said == []
+
+
+@pytest.mark.needs("chromium")
+def test_a_badge_shows_by_itself_and_a_cut_line_says_so(web: Any, screens: Any) -> None:
+    """The officer would look at a picture of the past."""
+    from playwright.sync_api import expect
+
+    screen = screens(web, WIDE, "ja")
+    page = screen.page
+    expect(page.locator("#alarms .calm")).to_be_visible()
+    web.controller.record("DOOR_FORCED", portal="vault-door")
+    expect(page.locator("[data-portal=vault-door] .state")).to_have_text("こじ開け")
+    expect(page.locator("#alarms .alarm")).to_have_count(1)
+    web.controller.stop()
+    expect(page.locator("#cut")).to_be_visible(timeout=3000)
+    screen.shot("ja-cut")
+    web.controller.restart()
+    expect(page.locator("#cut")).to_be_hidden(timeout=8000)
+    web.controller.record("PASSAGE", portal="front")
+    expect(page.locator("tbody tr").first).to_contain_text("正面玄関")
+    assert screen.said == []
+
+
+@pytest.mark.needs("chromium")
+def test_a_frozen_web_process_is_noticed_within_six_seconds(web: Any, screens: Any) -> None:
+    """A hung page would look like a quiet night."""
+    from playwright.sync_api import expect
+
+    screen = screens(web, WIDE, "ja")
+    expect(screen.page.locator("#clock")).not_to_be_empty()
+    web.parts.broadcast.follow = None
+    loop = web.parts.broadcast._loop
+    loop.call_soon_threadsafe(time.sleep, 7)
+    expect(screen.page.locator("#cut")).to_be_visible(timeout=6500)
+
+
+@pytest.mark.needs("chromium")
+def test_a_door_is_released_with_the_keyboard_alone(web: Any, screens: Any) -> None:
+    """An officer without a mouse could not let the doctor in; or one key press would open a door unasked."""
+    from playwright.sync_api import expect
+
+    screen = screens(web, WIDE, "ja")
+    page = screen.page
+    expect(page.locator("#clock")).not_to_be_empty()
+    page.locator("#go-front").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#release-reason")).to_be_focused()
+    expect(page.locator("#release")).to_contain_text("取り消せません")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # no reason chosen: the browser asks for one
+    expect(page.locator("#release-reason")).to_be_focused()
+    assert not web.controller.heard_of("command")
+    page.keyboard.press("Escape")
+    expect(page.locator("#go-front")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#release-reason").select_option("visitor")
+    screen.shot("ja-release")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#release-answer")).to_contain_text("記録番号")
+    assert [one["portal"] for one in web.controller.heard_of("command")] == ["front"]
+    expect(page.locator("[data-portal=front] .state")).to_have_text("解錠中")
+    expect(page.locator("[data-portal=front] .state")).to_have_text("閉・施錠", timeout=9000)
+    assert screen.said == []
+
+
+@pytest.mark.needs("chromium")
+def test_a_hostile_name_is_text_and_nothing_else(web: Any, screens: Any) -> None:
+    """Whoever may write a name could open doors from an officer's browser."""
+    from playwright.sync_api import expect
+
+    name = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"&"
+    web.client.post("/api/v1/cardholders", json={"id": "c-1", "name": name})
+    screen = screens(web, WIDE, "ja")
+    web.controller.record("ACCESS_GRANTED", portal="front", subject={"cardholder": "c-1"})
+    expect(screen.page.locator("tbody")).to_contain_text(name)
+    assert screen.page.locator("tbody img, tbody script").count() == 0
+    assert screen.said == []
+
+
+def test_an_empty_site_says_what_to_do_next(controller: Any, settings: Any, kit: Any) -> None:
+    """The first page anybody sees would be blank."""
+    controller.records.clear()
+    controller.record("NOTE")
+    web = kit.serve(settings, controller)
+    web.caught_up()
+    shown = web.signed_in().get("/").text
+    assert "区域はまだ登録されていません" in shown and "記録はまだありません" in shown and "警報はありません" in shown
+    web.stop()
+
+
+@pytest.mark.req("E-11")
+def test_no_address_title_or_file_name_speaks_of_clearances(web: Any) -> None:
+    """A glance at a screen, a proxy's log or a history would tell what somebody is cleared for."""
+    page = web.signed_in().get("/?lang=en").text
+    words = re.compile(r"clearance|suitab|secret|適性|秘密", re.IGNORECASE)
+    title = re.findall(r"<title>(.*?)</title>", page)[0]
+    addresses = re.findall(r'(?:href|src)="([^"]*)"', page)
+    files = [path.name for path in (Path(__file__).parents[2] / "api" / "static").iterdir()]
+    assert addresses and not [one for one in (title, *addresses, *files) if words.search(one)]
+
+
+@pytest.mark.req("D-30")
+def test_times_are_those_of_japan_whatever_the_host_says(web: Any, monkeypatch: Any) -> None:
+    """A record would carry another day than the wall clock in the room."""
+    monkeypatch.setenv("TZ", "Pacific/Midway")
+    time.tzset()
+    try:
+        web.controller.record("PASSAGE", portal="front", at_ms=1_788_188_399_000)  # 2026-08-31T23:59:59+09:00
+        web.caught_up()
+        event = web.client.get("/api/v1/events", params={"after": web.parts.view.seq - 1}).json()["items"][0]
+        assert event["at"] == "2026-08-31T23:59:59.000+09:00"
+        assert re.search(r"20\d\d年\(令和\d+年\)\d+月\d+日\(.\)", web.signed_in().get("/").text)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_every_reason_and_type_has_words_in_both_languages() -> None:
+    """The officer would read a code, or the wrong language."""
+    from api.words import REASONS, TYPES
+    from zones.decision.reasons import Reason
+
+    assert set(REASONS) == {reason.value for reason in Reason}
+    assert all(set(words) == {"ja", "en"} for words in (*REASONS.values(), *(row[0] for row in TYPES.values())))
