@@ -7,6 +7,7 @@ its socket takes nothing for SEND_TIMEOUT_S.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -14,19 +15,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 
 RING_MAX: Final = 1024
 PAGE: Final = 200
 SNAPSHOT_S: Final = 2.0
 SEND_TIMEOUT_S: Final = 10.0
+STOP_LOOK_S: Final = 0.5
 
 
 class Broadcast:
     """Frames of live events. `read_after(seq, limit)` fetches older ones; `snapshot` describes this moment."""
 
     def __init__(
-        self, tail: int, read_after: Callable[[int, int], list[tuple[int, bytes]]], snapshot: Callable[[], dict[str, object]]
+        self,
+        tail: int,
+        read_after: Callable[[int, int], list[tuple[int, bytes]]],
+        snapshot: Callable[[], dict[str, object]],
     ) -> None:
         self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_MAX)
         self._tail = tail
@@ -80,13 +86,15 @@ class Broadcast:
             skip = position + 1 - self._ring[0][0]
             return [self._ring[index][1] for index in range(skip, min(len(self._ring), skip + PAGE))]
 
-    async def follow(self, position: int) -> AsyncIterator[bytes]:
-        """Every event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S."""
+    async def follow(self, position: int, stopping: anyio.Event) -> AsyncIterator[bytes]:
+        """Every event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S, until
+        `stopping` is set.
+        """
         self.followers += 1
         try:
             yield self._snapshot_frame()
             shown = time.monotonic()
-            while True:
+            while not stopping.is_set():
                 stirred = self._stir
                 frames = self._after(position)
                 if frames is None:
@@ -96,13 +104,11 @@ class Broadcast:
                     position += len(frames)
                     yield b"".join(frames)
                 else:
-                    try:
-                        await asyncio.wait_for(stirred.wait(), max(0.05, SNAPSHOT_S - (time.monotonic() - shown)))
-                    except TimeoutError:
-                        pass
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stirred.wait(), STOP_LOOK_S)
                     if self._after(position) != []:
                         continue
-                if not frames or time.monotonic() - shown >= SNAPSHOT_S:
+                if stirred.is_set() or time.monotonic() - shown >= SNAPSHOT_S:
                     yield self._snapshot_frame()
                     shown = time.monotonic()
         finally:

@@ -6,6 +6,7 @@ the reader, the reader holds the socket, and the controller drops us: it never w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.broadcast import Broadcast, frame_of
 from api.models import event_public
+from api.problems import log_fault
 from api.tables import EventRow
 from api.view import Gap, View
 from controller.link.client import LinkClient, LinkDown
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Feed:
-    """Keeps `view` and `broadcast` following the controller at `socket`. `on_change` hears of a new or lost connection."""
+    """Keeps `view` and `broadcast` following the controller at `socket`. `on_change` hears of its coming and going."""
 
     def __init__(self, socket: Path, view: View, broadcast: Broadcast, on_change: Callable[[], None]) -> None:
         self._client = LinkClient(socket, "api-stream")
@@ -62,8 +64,8 @@ class Feed:
                 fault = "stopped"
             except (LinkDown, Gap, _OtherEnd, SQLAlchemyError) as error:
                 fault = f"{type(error).__name__}: {error}"
-            except Exception as error:  # a fault of ours must not end the feed for good
-                log.exception("feed")
+            except Exception as error:  # noqa: BLE001  the rim: a fault of ours must not end the feed for good
+                log_fault(error, "FEED", "")
                 fault = type(error).__name__
             self._client.close()
             if self._stopping.is_set():
@@ -96,16 +98,14 @@ class Feed:
         finally:
             self._client.close()
             while reader.is_alive():  # it may stand before a full queue
-                try:
+                with contextlib.suppress(queue.Empty):
                     waiting.get(timeout=0.05)
-                except queue.Empty:
-                    pass
 
     def _read(self, waiting: queue.Queue[Record | Status | BaseException]) -> None:
         try:
             for message in self._client.stream(self._view.seq + 1):
                 waiting.put(message)
-        except Exception as error:  # handed to the other thread, which decides
+        except Exception as error:  # noqa: BLE001  the rim: handed to the other thread, which decides
             waiting.put(error)
 
     def _take(self, waiting: queue.Queue[Record | Status | BaseException]) -> None:

@@ -16,7 +16,8 @@ RELEASING: Final = frozenset({"ACCESS_GRANTED", "EXIT_GRANTED", "RELEASED", "REX
 NOT_USED: Final = frozenset({"NO_PASSAGE", "RELEASE_EXPIRED", "OUTPUT_FAILED"})
 LEAF_OPEN: Final = frozenset({"open", "held", "forced"})
 PORTAL_TYPES: Final = RELEASING | NOT_USED | {
-    "ACCESS_DENIED", "PASSAGE", "EXIT", "DOOR_FORCED", "DOOR_HELD", "DOOR_CLOSED", "DOOR_OPEN_AT_START", "RELEASE_REFUSED",
+    "ACCESS_DENIED", "RELEASE_REFUSED", "PASSAGE", "EXIT",
+    "DOOR_FORCED", "DOOR_HELD", "DOOR_CLOSED", "DOOR_OPEN_AT_START",
 }  # fmt: skip
 
 
@@ -106,7 +107,8 @@ def _without_rows(
     body: dict[str, Any], puts: list[tuple[str, str, dict[str, Any]]], drops: list[tuple[str, str]]
 ) -> dict[str, Any]:
     """The body with rows of policy replaced by their places: a reader of events must not be able to tell a lapsed
-    clearance from one that never was (E-03), and has no use for number hashes."""
+    clearance from one that never was (E-03), and has no use for number hashes.
+    """
     detail = body.get("detail")
     if body.get("type") != "POLICY_EDITED" or not isinstance(detail, dict):
         return body

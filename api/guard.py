@@ -57,7 +57,7 @@ class Guard:
 
         try:
             await self._judge(scope, receive, guarded)
-        except Exception as error:  # the rim: a fault of ours is answered as a problem, and told without its words
+        except Exception as error:  # noqa: BLE001  the rim: a fault of ours is answered as a problem, and told without its words
             log_fault(error, scope["method"], scope["path"])
             if not has_begun:
                 await self._refuse("internal", 500, scope, receive, guarded)

@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from datetime import date
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -43,12 +43,16 @@ def _iso_date(value: object) -> object:
         raise ValueError("date") from None
 
 
+_NO_TEXT: Final = ("Cc", "Cs", "Co", "Zl", "Zp")
+_TURNS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they make text read as another
+
+
 def _plain_text(value: object) -> object:
     """Names: one line, no control characters, no direction overrides, no lone surrogates; NFC."""
     if not isinstance(value, str):
         return value
     for sign in value:
-        if unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp", "Co") or sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+        if unicodedata.category(sign) in _NO_TEXT or sign in _TURNS:
             raise ValueError("text")
     return unicodedata.normalize("NFC", value.strip())
 

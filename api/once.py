@@ -52,6 +52,7 @@ class Once:
         await send({**start, "headers": [*start["headers"], (b"idempotency-replayed", b"true")]})
         for message in rest:
             await send(message)
+        return None
 
     async def _first(self, key: str, fingerprint: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         kept = self._kept[key] = _Answer(fingerprint)

@@ -49,6 +49,7 @@ class ZoneBox:
     kind: str
     level: int
     note: str
+    can_release: bool
     doors: list[dict[str, Any]] = field(default_factory=list)
     inside: list[ZoneBox] = field(default_factory=list)
 
@@ -110,6 +111,7 @@ def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Lang
             id=zone.id, name=zone.name_ja if language == "ja" else zone.name_en,
             kind=KINDS[ZoneKind[zone.kind].value][language], level=ZoneKind[zone.kind].value,
             note="" if zone.state == "OPEN_ATTENDED" else ZONE_STATES[zone.state][language],
+            can_release=not (zone.items or zone.kind == "EXCLUSION" or zone.state == "SECURED"),
         )
         for zone in all_zones
     }  # fmt: skip
@@ -121,23 +123,25 @@ def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Lang
         box = boxes.get(door.inner)
         if box is not None:
             outer = boxes[door.outer].name if door.outer in boxes else door.outer
-            box.doors.append(_door(door, outer, language))
+            box.doors.append(_door(door, outer, language, can_release=box.can_release))
     return top
 
 
-def _door(door: PortalPublic, outer: str, language: Language) -> dict[str, Any]:
+def _door(door: PortalPublic, outer: str, language: Language, *, can_release: bool) -> dict[str, Any]:
+    """`can_release`: not into protected or secured zones, where the controller refuses it anyway (P1)."""
     words, icon = STATES[door.state]
     since = door.since if door.state not in ("secured", "unknown") or door.last_event else None
     return {
         "id": door.id, "name": door.name_ja if language == "ja" else door.name_en, "outer": outer,
         "state": door.state, "word": words[language], "icon": icon,
-        "since": since[11:19] if since else "", "is_escape": door.is_escape,
+        "since": since[11:19] if since else "", "is_escape": door.is_escape, "can_release": can_release,
     }  # fmt: skip
 
 
 def _alarm(view: View, alarm: Alarm, doors: dict[str, str], language: Language) -> dict[str, Any]:
     title = ALARMS[alarm.kind][language]
-    where = doors.get(alarm.portal or "", "") or alarm.text
+    door = doors.get(alarm.portal or "", "")
+    where = f"{door} ({alarm.text})" if door and alarm.text else door or alarm.text
     at = iso(alarm.since_ms)
     notes: list[str] = []
     if alarm.kind == "deviations" and view.live.status is not None:
@@ -156,7 +160,8 @@ def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], lang
     is_today = at is not None and today is not None and at.date() == today.date()
     return {
         "seq": row.seq, "word": words[language], "tone": tone, "icon": icon,
-        "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "", "day": f"{at:%m/%d}" if at and not is_today else "",
+        "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "",
+        "day": f"{at:%m/%d}" if at and not is_today else "",
         "who": _who(row.cardholder, names, language), "door": doors.get(row.portal or "", row.portal or ""),
         "reason": REASONS.get(reason, {language: reason})[language] if reason else "",
     }  # fmt: skip

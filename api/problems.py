@@ -137,7 +137,7 @@ def _methods_of(request: Request) -> list[str]:
 def _fault(item: Mapping[str, Any], language: str) -> dict[str, str]:
     place = [str(part)[:64] for part in item.get("loc", ())]
     kind = str(item.get("type", ""))
-    words = FIELD_FAULTS.get(kind) or FIELD_FAULTS.get(kind.split("_")[0]) or FIELD_FAULTS["other"]
+    words = FIELD_FAULTS.get(kind) or FIELD_FAULTS.get(kind.split("_", maxsplit=1)[0]) or FIELD_FAULTS["other"]
     detail = str(item["ctx"]["error"]) if kind == "value_error" and "ctx" in item else words[language]
     if kind == "value_error" and language in (translated := FIELD_FAULTS.get(detail, {})):
         detail = translated[language]

@@ -60,7 +60,7 @@ class Settings:
     def host_names(self) -> frozenset[str]:
         """Names (without port) that a Host header may carry; anything else is another site's name for our address."""
         own = {"localhost", "127.0.0.1", "[::1]", *self.allowed_hosts}
-        if self.host not in ("0.0.0.0", "::"):
+        if self.host not in ("0.0.0.0", "::"):  # noqa: S104  compared, not bound to
             own.add(f"[{self.host}]" if ":" in self.host else self.host)
         return frozenset(name.lower() for name in own)
 
@@ -91,9 +91,9 @@ def load_settings(path: Path | None, **given: Any) -> Settings:
     for key in values:
         if key not in known:
             raise SettingsError(f"{path}{_line_of(text, key)}: {key}: is not a setting; known: {', '.join(known)}")
-    for key in known:
+    for key, kind in known.items():
         if (word := os.environ.get(_ENVIRONMENT + key.upper())) is not None:
-            values[key] = _from_word(key, str(known[key]), word)
+            values[key] = _from_word(key, str(kind), word)
     values |= {key: value for key, value in given.items() if value is not None}
     for key, value in values.items():
         values[key] = _typed(key, str(known[key]), value, f"{path or 'settings'}{_line_of(text, key)}")
@@ -132,13 +132,13 @@ def _typed(key: str, kind: str, value: Any, where: str) -> Any:
     expected = {"str": str, "int": int, "bool": bool}.get(kind)
     if expected is not None and type(value) is expected:
         return value
-    raise SettingsError(f"{where}: {key}: {value!r} is not a {kind.split(' ')[0].lower()}")
+    raise SettingsError(f"{where}: {key}: {value!r} is not a {kind.split(' ', maxsplit=1)[0].lower()}")
 
 
 def read_token(settings: Settings) -> str:
     """The bearer token; made with mode 0600 when the file is missing. Raises SettingsError when others may read it."""
     path = settings.token_path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -150,7 +150,7 @@ def read_token(settings: Settings) -> str:
         raise SettingsError(f"token_file: {path} may be read by others; chmod 600 it, and renew it if it was")
     token = path.read_text("ascii", errors="replace").strip()
     if not re.fullmatch(r"[A-Za-z0-9_~.+/=-]{20,}", token):
-        raise SettingsError(f"token_file: {path} holds no token of at least 20 letters and digits; delete it to renew it")
+        raise SettingsError(f"token_file: {path} holds no token of 20 letters and digits or more; delete it")
     return token
 
 

@@ -84,7 +84,7 @@ class View:
         self._announce()
 
     def apply(self, records: Sequence[Record]) -> list[EventRow]:
-        """Fold `records` in one transaction; the event rows that were new. Raises Gap after applying those before it."""
+        """Fold `records` in one transaction; the rows that were new. Raises Gap after applying those before it."""
         gap: Gap | None = None
         with self._lock, Session(self._engine) as session:
             at, folded = self.seq, []
@@ -172,9 +172,7 @@ class View:
 
     def newest_events(self, limit: int) -> list[EventRow]:
         """The newest events but those of views, newest first."""
-        query = (
-            select(EventRow).where(EventRow.record_class != "view").order_by(col(EventRow.seq).desc()).limit(limit)
-        )
+        query = select(EventRow).where(EventRow.record_class != "view").order_by(col(EventRow.seq).desc()).limit(limit)
         with Session(self._engine) as session:
             return list(session.exec(query))
 
@@ -235,9 +233,7 @@ def _apply_one(session: Session, item: Folded) -> None:
             row.state, row.since_ms, row.until_ms = ("secured" if item.starts else "unknown"), at_ms, None
     for table, name, doc in item.puts:
         cardholder = name if table == "cardholder" else doc.get("cardholder")
-        session.merge(
-            PolicyRow(kind=table, id=name, cardholder=cardholder, zone=doc.get("zone"), doc=json.dumps(doc))
-        )
+        session.merge(PolicyRow(kind=table, id=name, cardholder=cardholder, zone=doc.get("zone"), doc=json.dumps(doc)))
     for table, name in item.drops:
         if (gone := session.get(PolicyRow, (table, name))) is not None:
             session.delete(gone)

@@ -5,7 +5,9 @@ Words about a person are neutral: they say which registration was not found, nev
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final, Literal
 
 from zones.moment import JST
@@ -139,89 +141,11 @@ def deviation(text: str, language: Language) -> str:
     return text
 
 
-ALARMS: Final[dict[str, Words]] = {
-    "forced": _w("扉のこじ開け", "Door forced"),
-    "held": _w("扉の長時間開放", "Door held open"),
-    "ledger": _w("記録できません。入室は止まり、退室は自由です", "Records cannot be written: entry has stopped, exits are free"),
-    "shorter": _w("制御装置の記録が、前に見たものより短くなっています", "The controller's records end before what was seen of them"),
-    "device": _w("機器の応答なし", "Device does not answer"),
-    "clock": _w("時計が不確かです", "The clock is not trusted"),
-    "deviations": _w("基準からの逸脱", "Deviations"),
-}
-
-PAGE: Final[dict[str, Words]] = {
-    "product": _w("関所", "Sekisho"),
-    "title": _w("入退室の状況", "Entry and exit now"),
-    "connected": _w("接続中", "Connected"),
-    "cut": _w("接続が切れています。下の内容は古いかもしれません。扉は動いています。", "Not connected. What is shown may be old. The doors go on by themselves."),
-    "alarms": _w("警報", "Alarms"),
-    "calm": _w("警報はありません", "No alarms"),
-    "more_before": _w("他", "and "),
-    "more_after": _w("件", " more"),
-    "since": _w("から", "since"),
-    "doors": _w("区域と扉", "Zones and doors"),
-    "no_zones": _w("区域はまだ登録されていません。制御装置の設定ファイルに書くと、ここに出ます。", "No zones yet. They appear here once the controller's site file names them."),
-    "no_doors": _w("この区域に入る扉はありません", "No door leads in here"),
-    "from": _w("から入る", "from"),
-    "escape": _w("避難口", "Escape"),
-    "release": _w("一時解錠", "Release"),
-    "events": _w("記録", "Events"),
-    "no_events": _w("記録はまだありません。カードがかざされると、ここに出ます。", "Nothing yet. The first card that is presented shows here."),
-    "time": _w("時刻", "Time"),
-    "what": _w("結果", "Result"),
-    "who": _w("人", "Who"),
-    "door": _w("扉", "Door"),
-    "why": _w("理由", "Why"),
-    "number": _w("番号", "No."),
-    "release_what": _w("鍵が数秒開きます。誰が入るかは確かめられません。記録に残り、取り消せません。", "The lock opens for some seconds. Nobody checks who enters. It is recorded and cannot be undone."),
-    "release_why": _w("理由", "Reason"),
-    "choose": _w("選んでください", "Choose"),
-    "cancel": _w("やめる", "Cancel"),
-    "released": _w("解錠しました。記録番号", "Released. Record no."),
-    "sent": _w("送っています…", "Sending…"),
-    "failed": _w("解錠されたか分かりません。記録を見てください。", "It may or may not have been released: look at the events."),
-    "print": _w("印刷", "Print"),
-    "sign_in": _w("サインインしてください", "Please sign in"),
-    "no_script": _w("自動更新にはスクリプトが要ります。表示は読み込んだ時のものです。", "Live updates need scripts; this is how it was when loaded."),
-    "sign_in_how": _w("起動したときに表示されたアドレス (?token=… の付いたもの) を開いてください。トークンはこの機械の token ファイルにあります。", "Open the address printed at start (the one with ?token=…). The token is in the token file on this machine."),
-    "sign_in_wrong": _w("トークンが違います。", "This is not the token."),
-    "sign_in_unrecorded": _w("制御装置と話せないため、サインインを記録できません。記録できるまで画面は開きません。扉は動いています。", "The controller does not answer, so the sign-in cannot be recorded, and the page stays closed until it can. The doors go on."),
-    "again": _w("もう一度", "Try again"),
-}  # fmt: skip
-
-
-def _p(ja: tuple[str, str], en: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    return {"ja": ja, "en": en}
-
-
-PROBLEMS: Final[dict[str, dict[str, tuple[str, str]]]] = {
-    "internal": _p(("内部の異常", "この画面側で異常が起きました。扉は動いています。"), ("Internal fault", "Something went wrong here. Doors go on.")),
-    "bad_request": _p(("要求の誤り", "この要求は受け付けられません。"), ("Bad request", "This request cannot be taken.")),
-    "not_found": _p(("ありません", "該当するものはありません。"), ("Not found", "There is no such thing here.")),
-    "method_not_allowed": _p(("操作の誤り", "このアドレスではその操作はできません。"), ("Method not allowed", "This address does not take that method.")),
-    "not_valid": _p(("入力の誤り", "入力に誤りがあります。errors を見てください。"), ("Not valid", "Some fields are not valid; see errors.")),
-    "no_token": _p(("認証が要ります", "Authorization: Bearer にトークンを付けてください。"), ("Token needed", "Send the token as Authorization: Bearer.")),
-    "other_site": _p(("別サイトからの要求", "この画面以外からの操作は受け付けません。"), ("From another site", "Only this site's own pages may do that.")),
-    "other_host": _p(("宛先名の誤り", "この名前では応答しません。allowed_hosts に加えてください。"), ("Unknown host name", "Not served under this name; add it to allowed_hosts.")),
-    "too_large": _p(("大きすぎます", "要求は 64 KiB までです。"), ("Too large", "A request may be at most 64 KiB.")),
-    "too_many": _p(("混み合っています", "同時に見られる画面の数を超えました。"), ("Too many streams", "Too many live streams are open.")),
-    "controller_away": _p(("接続が切れています", "制御装置と話せません。扉は動いています。何も変更されていません。"), ("Controller away", "The controller does not answer. Doors go on. Nothing was changed.")),
-    "no_answer": _p(("返事がありません", "行われたかどうか分かりません。一覧の記録を見てください。同じ id は二度行われません。"), ("No answer", "It may or may not have been done: look at the events. The same id is never done twice.")),
-    "protocol": _p(("通信の異常", "制御装置に通じませんでした。両方を同じ版にしてください。"), ("Not understood", "The controller did not understand; upgrade both together.")),
-    "expired": _p(("時間切れ", "制御装置に届くのが遅れたため、行いませんでした。"), ("Too late", "It reached the controller too late and was not done.")),
-    "other_boot": _p(("再起動をはさみました", "制御装置が再起動したため、行いませんでした。"), ("Controller restarted", "The controller restarted in between; it was not done.")),
-    "repeated": _p(("同じ id", "この Idempotency-Key は使用済みです。新しいものにしてください。"), ("Used before", "This Idempotency-Key was used before; take a new one.")),
-    "stale_base": _p(("先に変更されました", "別の変更が先に行われました。見直してもう一度送ってください。"), ("Changed meanwhile", "Something else was changed first. Look again, then send again.")),
-    "edit_refused": _p(("変更できません", "登録の規則に反するため、変更しませんでした。"), ("Change not accepted", "It breaks a rule of the registers; nothing was changed.")),
-    "unknown_portal": _p(("扉がありません", "その扉は登録されていません。"), ("No such door", "This door is not registered.")),
-    "protected_zone": _p(("開けられません", "保護対象の情報がある区域は、三つの鍵がない人のために開けることはできません。"), ("Not opened", "A zone with protected information is not opened for somebody without the three keys.")),
-    "zone_secured": _p(("区域は閉鎖中", "先に区域を使用中にしてください。"), ("Zone secured", "Open the zone first.")),
-    "ledger_unavailable": _p(("記録できません", "記録できないため、行いませんでした。"), ("Records cannot be written", "It could not be recorded, so it was not done.")),
-    "busy": _p(("混み合っています", "少し待ってもう一度送ってください。"), ("Busy", "Wait a moment and send again.")),
-    "key_reused": _p(("別の内容に同じ id", "この Idempotency-Key は別の要求に使われました。"), ("Key used for another request", "This Idempotency-Key was used for another request.")),
-    "key_in_use": _p(("処理中", "同じ Idempotency-Key の要求を処理しています。"), ("In progress", "A request with this Idempotency-Key is in progress.")),
-    "not_done": _p(("行いませんでした", "制御装置が受け付けませんでした。"), ("Not done", "The controller did not accept it.")),
-}  # fmt: skip
+_LONG: Final = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
+ALARMS: Final[dict[str, Words]] = _LONG["alarm"]
+PAGE: Final[dict[str, Words]] = _LONG["page"]
+PROBLEMS: Final[dict[str, dict[str, tuple[str, str]]]] = _LONG["problem"]
+"""(title, detail) of each problem."""
 
 FIELD_FAULTS: Final[dict[str, Words]] = {
     "other": _w("受け付けられない値です", "is not an acceptable value"),

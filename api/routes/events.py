@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse
 
@@ -20,15 +21,16 @@ def list_events(here: Here, query: Annotated[EventQuery, Query()]) -> EventPage:
     """Events after number `after`, oldest first. Ask again with `after` = `next`: none is missing, none comes twice."""
     tail = here.view.seq
     rows = here.view.events_after(query.after, query.limit)
-    return EventPage(
-        items=[event_public(row) for row in rows], next=rows[-1].seq if rows else query.after, tail=max(tail, rows[-1].seq if rows else -1)
-    )
+    last = rows[-1].seq if rows else query.after
+    return EventPage(items=[event_public(row) for row in rows], next=last, tail=max(tail, last if rows else -1))
 
 
 @router.get(
     "/events/stream",
     response_class=EventSourceResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "`record` events, `id` = seq; `snapshot` every 2 s"}},
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "`record`, `id` = seq; `snapshot` every 2 s"}
+    },
 )
 async def stream_events(
     here: Here,
@@ -42,5 +44,13 @@ async def stream_events(
     if here.broadcast.followers >= here.settings.streams_max:
         raise Problem("too_many", 503, headers={"Retry-After": "5"})
     position = int(last_event_id) if last_event_id is not None else after
-    frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail)
-    return EventSourceResponse(frames, ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0)
+    stopping = anyio.Event()
+    frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail, stopping)
+    return EventSourceResponse(
+        frames,
+        ping=0,
+        send_timeout=SEND_TIMEOUT_S,
+        cleanup_timeout=2.0,
+        shutdown_event=stopping,
+        shutdown_grace_period=1.0,
+    )

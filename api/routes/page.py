@@ -1,9 +1,9 @@
 """The officers' page: sign in with the token once, look, release. Scripts and styles are served from here alone."""
 
+import secrets
 from pathlib import Path
 from typing import Annotated
 
-import secrets
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool

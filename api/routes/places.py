@@ -51,7 +51,8 @@ def get_portal(here: Here, id: str) -> PortalPublic:
 @router.post("/portals/{id}/release")
 def release_portal(here: Here, id: str, asked: ReleaseCreate, key: RequestKey = None) -> Recorded:
     """Release the strike for one entry. 200 means recorded, and so released; a problem means it was not, except
-    `no_answer`, after which the events tell. It expires 3 s after it was asked for and is never repeated."""
+    `no_answer`, after which the events tell. It expires 3 s after it was asked for and is never repeated.
+    """
     if here.view.row("portal", id) is None:
         raise Problem("unknown_portal", 404)
     not_after_ms = now_ms() + RELEASE_MS

@@ -82,9 +82,7 @@ def _listed(
     docs = [doc for doc in here.view.rows(table, **filters) if is_there(table, doc, day)]
     rest = [doc for doc in docs if query.cursor is None or doc["id"] > query.cursor]
     page = rest[: query.limit]
-    return PageOf(
-        items=[shape(doc) for doc in page], next=page[-1]["id"] if len(rest) > query.limit else None
-    )
+    return PageOf(items=[shape(doc) for doc in page], next=page[-1]["id"] if len(rest) > query.limit else None)
 
 
 def _one(here: Parts, table: str, name: str) -> Doc:
@@ -366,5 +364,3 @@ def change_roster(here: Here, id: str, asked: RosterUpdate) -> RosterPublic:
 @router.post("/rosters/{id}/end")
 def end_roster(here: Here, id: str, key: RequestKey = None) -> Recorded:
     return _end(here, "roster", id, key)
-
-

@@ -51,6 +51,8 @@ LOOK_UP_EVERY_S: Final = 0.5
 FIRST_RETRY_MS: Final = 100
 LAST_RETRY_MS: Final = 5_000
 QUEUED_MESSAGES_MAX: Final = 64
+_LOST: Final = "broker lost"
+_NONSENSE: Final = "broker spoke nonsense"
 _TCP_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 """Linux only; elsewhere the link works, 40 ms slower behind a broker with Nagle's algorithm."""
 
@@ -99,7 +101,7 @@ class MqttLink:
         self._protocol = paho.MQTTv5
         self._up: paho.Client | None = None
         self._was_accepted = False
-        self._why = "broker lost"
+        self._why = _LOST
         self._silent_after_s: float | None = None
         self._lost_events = 0
 
@@ -160,17 +162,22 @@ class MqttLink:
         backoff = Backoff(FIRST_RETRY_MS, LAST_RETRY_MS)
         while not self._stopping.is_set():
             self._was_accepted = False
-            self._why = "broker lost"
+            self._why = _LOST
             try:
                 self._connect_and_listen()
             except OSError:
                 self._why = "broker unreachable"
             except Exception:  # noqa: BLE001 - the thread's rim: paho raises what it likes on a peer's bytes
-                self._why = "broker spoke nonsense"
+                self._why = _NONSENSE
             self._up = None
             if self._stopping.is_set():
                 return
+            if self._is_version_refused() and self._protocol == paho.MQTTv5:
+                self._protocol = paho.MQTTv311  # at once, and without an alarm: the broker is there
+                continue
             self._tell(self._inbound.broker_lost(self._why))
+            if self._is_version_refused():
+                self._protocol = paho.MQTTv5
             if self._was_accepted:
                 backoff.reset()
             self._stopping.wait(backoff.next_ms() / 1_000)
@@ -179,20 +186,17 @@ class MqttLink:
         """One connection from its beginning to its end. OSError when there is nobody."""
         client = self._new_client()
         client.connect(self._host, self._port, keepalive=KEEPALIVE_S, **self._clean_start())
-        try:
-            while client.loop(LOOK_UP_EVERY_S) == paho.MQTT_ERR_SUCCESS and not self._stopping.is_set():
-                self._look_up()
-        finally:
-            if not self._was_accepted and self._why == "broker lost":
-                self._speak_the_other()
+        while client.loop(LOOK_UP_EVERY_S) == paho.MQTT_ERR_SUCCESS and not self._stopping.is_set():
+            self._look_up()
+
+    def _is_version_refused(self) -> bool:
+        """Whether the broker was reached and ended the connection before it accepted us, for no reason that it gave."""
+        return not self._was_accepted and self._why in {_LOST, _NONSENSE}
 
     def _look_up(self) -> None:
         if self._silent_after_s is not None and time.monotonic() >= self._silent_after_s:
             self._silent_after_s = None
             self._tell(self._inbound.broker_silent())
-
-    def _speak_the_other(self) -> None:
-        self._protocol = paho.MQTTv311 if self._protocol == paho.MQTTv5 else paho.MQTTv5
 
     def _clean_start(self) -> dict[str, Any]:
         return {"clean_start": True} if self._protocol == paho.MQTTv5 else {}
@@ -225,10 +229,7 @@ class MqttLink:
 
     def _on_connect(self, client: paho.Client, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if reason.is_failure:
-            if _is_version_refused(reason):
-                self._why = "broker lost"  # as if it had hung up: the other version is tried next
-            else:
-                self._why = "broker refused us"
+            self._why = _LOST if _is_about_version(reason) else "broker refused us"
             return
         self._was_accepted = True
         client.subscribe([(topic, 1) for topic in topics.SUBSCRIPTIONS])
@@ -284,7 +285,7 @@ def _leave_to_the_thread(_client: paho.Client, _userdata: object, _sock: object)
     """The thread's own loop finds the packet."""
 
 
-def _is_version_refused(reason: ReasonCode) -> bool:
+def _is_about_version(reason: ReasonCode) -> bool:
     """MQTT 5 says 132; paho tells a 3.1.1 broker's return code 1 by the same name."""
     return bool(reason.getName() == "Unsupported protocol version")
 

@@ -72,7 +72,9 @@ class Web:
         return client
 
     def caught_up(self) -> None:
-        eventually(lambda: self.parts.view.seq == len(self.controller.records) - 1 and self.parts.view.live.is_connected)
+        eventually(
+            lambda: self.parts.view.seq == len(self.controller.records) - 1 and self.parts.view.live.is_connected
+        )
 
     def stop(self) -> None:
         for client in (self.client, *self.others):

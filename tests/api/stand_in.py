@@ -1,10 +1,11 @@
 """A controller stand-in that speaks the link's lines by hand: JSON over a Unix socket, none of our own codecs.
 
-It records what it is told and streams it back, and can be made to refuse, to go away, to fall silent and to lose records.
+It records what it is told and streams it back, and can be made to refuse, to go away, to fall silent, to lose records.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
@@ -71,10 +72,8 @@ class StandIn:
         self.path.unlink(missing_ok=True)
         lines, self._lines = self._lines, []
         for line in lines:
-            try:
+            with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             line.close()
         with self._changed:
             self._changed.notify_all()
@@ -95,12 +94,20 @@ class StandIn:
             digest = hashlib.sha256(bytes.fromhex(salt) + text.encode()).hexdigest()
             leaf = {"body": digest, "class": CLASSES.get(kind, "system"), "seq": seq, "v": 1}
             self.records.append(
-                {"is": "record", "seq": seq, "leaf": json.dumps(leaf, separators=(",", ":")), "salt": salt, "body": text}
+                {
+                    "is": "record",
+                    "seq": seq,
+                    "leaf": json.dumps(leaf, separators=(",", ":")),
+                    "salt": salt,
+                    "body": text,
+                }
             )
             self._changed.notify_all()
             return seq
 
-    def edit(self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x") -> int:
+    def edit(
+        self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x"
+    ) -> int:
         """Record an edit of policy, as from the site's files."""
         with self._changed:
             base = self.revision
@@ -167,7 +174,11 @@ class StandIn:
         if kind == "command":
             if message["boot"] != self.boot:
                 return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
-            return {"is": "done", "id": name, "seq": self.record("RELEASED", portal=message["portal"], detail={"id": name})}
+            return {
+                "is": "done",
+                "id": name,
+                "seq": self.record("RELEASED", portal=message["portal"], detail={"id": name}),
+            }
         return {"is": "done", "id": name, "seq": self.record("NOTE", detail={"id": name, "type": message["type"]})}
 
     def _stream(self, line: socket.socket, at: int) -> None:

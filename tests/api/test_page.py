@@ -17,7 +17,11 @@ SHOTS = os.environ.get("SEKISHO_SHOTS")
 
 def a_morning(web: Any) -> None:
     """Made-up people, a forced door, a held one, a reader that does not answer."""
-    people = [("c-1", "佐藤 美咲", "Misaki Sato"), ("c-2", "田中 一郎", "Ichiro Tanaka"), ("c-3", "小林 由美子", "Yumiko Kobayashi")]
+    people = [
+        ("c-1", "佐藤 美咲", "Misaki Sato"),
+        ("c-2", "田中 一郎", "Ichiro Tanaka"),
+        ("c-3", "小林 由美子", "Yumiko Kobayashi"),
+    ]
     for name, kanji, roman in people:
         web.client.post("/api/v1/cardholders", json={"id": name, "name": kanji, "roman": roman, "kana": ""})
     told = web.controller.record
@@ -105,7 +109,8 @@ def test_the_page_shows_doors_alarms_and_events_without_a_complaint(
     screen.shot(name)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     if size is PHONE:
-        page.mouse.wheel(0, 1500)
+        page.locator("#events").scroll_into_view_if_needed()
+        page.locator("tbody tr").nth(6).scroll_into_view_if_needed()
         screen.shot(f"{name}-below")
     assert screen.said == []
 
@@ -138,7 +143,6 @@ def test_a_frozen_web_process_is_noticed_within_six_seconds(web: Any, screens: A
 
     screen = screens(web, WIDE, "ja")
     expect(screen.page.locator("#clock")).not_to_be_empty()
-    web.parts.broadcast.follow = None
     loop = web.parts.broadcast._loop
     loop.call_soon_threadsafe(time.sleep, 7)
     expect(screen.page.locator("#cut")).to_be_visible(timeout=6500)

@@ -146,6 +146,10 @@ def test_five_histories_of_absence_answer_with_the_same_bytes(web: Any) -> None:
     assert "confirmed_by" not in events and "ended_on" not in events and "last_valid_on" not in events
 
 
+PLACE = {"cardholder": "c-1", "zone": "vault", "from_on": day(), "until_on": day(), "review_on": day()}
+BASIS = {"cardholder": "c-1", "basis": "COMPANY", "notified_on": day(), "recorded_by": "a", "confirmed_by": "b"}
+NEED = {"cardholder": "c-1", "item": "item-1", "purpose_code": "P1", "from_on": day(), "until_on": day()}
+
 HOSTILE: list[tuple[str, dict[str, Any], str]] = [
     ("cardholders", {"name": ""}, "an empty name"),
     ("cardholders", {"name": "a\u0000b"}, "a control character"),
@@ -159,19 +163,22 @@ HOSTILE: list[tuple[str, dict[str, Any], str]] = [
     ("credentials", {"cardholder": "c-1", "number": "zz"}, "no hex"),
     ("credentials", {"cardholder": "c-1", "number": "0" * 42}, "too long"),
     ("credentials", {"cardholder": "c-1", "number": "04a1b2c3", "fingerprint": "x"}, "a template (E-10)"),
-    ("rosters", {"cardholder": "c-1", "zone": "vault", "from_on": 0, "until_on": day(), "review_on": day()}, "date 0"),
-    ("rosters", {"cardholder": "c-1", "zone": "vault", "from_on": "2026-02-30", "until_on": day(), "review_on": day()}, "30 Feb"),
-    ("rosters", {"cardholder": "c-1", "zone": "vault", "from_on": "20260201", "until_on": day(), "review_on": day()}, "basic form"),
-    ("rosters", {"cardholder": "c-1", "zone": "vault", "from_on": day(2), "until_on": day(), "review_on": day()}, "backwards"),
-    ("needs-to-know", {"cardholder": "c-1", "item": "item-1", "purpose_code": "二人で", "from_on": day(), "until_on": day()}, "free text"),
-    ("clearances", {"cardholder": "c-1", "basis": "REFUSED", "notified_on": day(), "recorded_by": "a", "confirmed_by": "b"}, "a negative basis"),
-    ("clearances", {"cardholder": "c-1", "basis": "COMPANY", "notified_on": day(), "recorded_by": "a", "confirmed_by": "b", "reason": "x"}, "a cause"),
+    ("rosters", {**PLACE, "from_on": 0}, "date 0"),
+    ("rosters", {**PLACE, "from_on": "2026-02-30"}, "30 Feb"),
+    ("rosters", {**PLACE, "from_on": "20260201"}, "basic form"),
+    ("rosters", {**PLACE, "from_on": day(2)}, "backwards"),
+    ("rosters", {**PLACE, "is_suspended": True, "cause": "x"}, "a cause of suspension"),
+    ("needs-to-know", {**NEED, "purpose_code": "二人で"}, "free text"),
+    ("clearances", {**BASIS, "basis": "REFUSED"}, "a negative basis"),
+    ("clearances", {**BASIS, "reason": "x"}, "a cause"),
 ]  # fmt: skip
 
 
 @pytest.mark.req("E-01", "E-02", "E-10")
 @pytest.mark.parametrize(("table", "asked", "why"), HOSTILE, ids=[row[2] for row in HOSTILE])
-def test_hostile_and_forbidden_fields_are_refused_unheard(web: Any, table: str, asked: dict[str, Any], why: str) -> None:
+def test_hostile_and_forbidden_fields_are_refused_unheard(
+    web: Any, table: str, asked: dict[str, Any], why: str
+) -> None:
     """Something that must not exist would have been stored, or sent on."""
     answer = web.client.post(f"/api/v1/{table}", json=asked)
     assert answer.status_code == 422, why

@@ -12,8 +12,8 @@ from api.settings import Settings, SettingsError, load_settings, read_token
 
 GOOD = 'socket = "/run/s.sock"\nstate_dir = "/var/lib/s"\n'
 BAD: list[tuple[str, str]] = [
-    ("socket = \"/x\"\n", "state_dir"),
-    (GOOD + 'prot = 1\n', r":3: prot"),
+    ('socket = "/x"\n', "state_dir"),
+    (GOOD + "prot = 1\n", r":3: prot"),
     (GOOD + 'port = "8440"\n', r":3: port"),
     (GOOD + "port = 70000\n", "port"),
     (GOOD + 'host = "0.0.0.0"\n', "allow_remote"),

@@ -22,7 +22,10 @@ def records(controller: Any) -> list[Record]:
 
 def contents(path: Path) -> dict[str, list[Any]]:
     with sqlite3.connect(path) as db:
-        return {table.__tablename__: sorted(map(repr, db.execute(f'SELECT * FROM "{table.__tablename__}"'))) for table in PROJECTED}
+        return {
+            table.__tablename__: sorted(map(repr, db.execute(f'SELECT * FROM "{table.__tablename__}"')))
+            for table in PROJECTED
+        }
 
 
 def scenario(kit: Any, path: Path) -> Any:
@@ -160,13 +163,32 @@ def test_no_table_can_hold_what_must_not_exist() -> None:
     forbidden = re.compile(
         r"unsuit|refus|den(y|ied)|reject|withdr|consent|complain|health|medic|debt|loan|famil|spouse|national|crim|"
         r"alcohol|drug|questionn|assess|suspicion|cause|comment|remark|note|memo|photo|face|finger|vein|iris|template|"
-        r"biometr|pin$|number$|secret|password", re.I,
+        r"biometr|pin$|number$|secret|password", re.IGNORECASE,
     )  # fmt: skip
-    names = [f"{table.name}.{column.name}" for table in SQLModel.metadata.tables.values() if _is_ours(table.name) for column in table.columns]
+    names = [
+        f"{table.name}.{column.name}"
+        for table in SQLModel.metadata.tables.values()
+        if _is_ours(table.name)
+        for column in table.columns
+    ]
     assert names and [name for name in names if forbidden.search(name)] == []
     assert {name for name in names if name.startswith("event.")} == {
         f"event.{name}"
-        for name in "seq at_ms type class outcome reason zone portal access_point direction cardholder credential body".split()
+        for name in [
+            "seq",
+            "at_ms",
+            "type",
+            "class",
+            "outcome",
+            "reason",
+            "zone",
+            "portal",
+            "access_point",
+            "direction",
+            "cardholder",
+            "credential",
+            "body",
+        ]
     }
 
 

@@ -60,7 +60,7 @@ def test_reserved_numbers_are_on_the_page():
 def test_transitions_are_on_the_page_as_they_are_in_the_code():
     """Whoever reads the page would expect another door."""
     told = {
-        (phase, name): cell for name, row in TRANSITION_TABLE.items() for phase, cell in row.items() if phase in Phase
+        (phase, name): cell for name, row in TRANSITION_TABLE.items() for phase, cell in row.items() if phase != "input"
     }
     assert told == {(phase.value, kind.__name__): take.__name__ for (phase, kind), take in TRANSITIONS.items()}
     assert len(told) == len(Phase) * len(get_args(Input))

@@ -27,9 +27,7 @@ def upgrade() -> None:
         sa.Column("class", sa.String(), nullable=False),
         *(
             sa.Column(name, sa.String())
-            for name in (
-                "outcome", "reason", "zone", "portal", "access_point", "direction", "cardholder", "credential"
-            )
+            for name in ("outcome", "reason", "zone", "portal", "access_point", "direction", "cardholder", "credential")
         ),
         sa.Column("body", sa.Text()),
     )

@@ -1,0 +1,110 @@
+"""What a site leaves behind proves itself, and gives away every byte that was changed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sekisho import verify
+from tests.system.parts import ROOT
+from tests.system.site import SATO, STRANGER, SUZUKI, Site
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto")]
+
+
+def sekisho(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sekisho", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def busy(site: Site) -> None:
+    site.enters(SATO, "front")
+    site.badges(STRANGER, "front")
+    site.badges(SUZUKI, "vault", wait_ms=300)
+    site.building.rex("server", walk=False)
+    site.officer_releases("front")
+    site.recorded("RELEASED", portal="front")
+
+
+def verdict(capsys, *arguments: str) -> tuple[int, dict]:
+    capsys.readouterr()
+    status = verify.main([*arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.req("A-27")
+def test_an_export_proves_itself_and_names_a_changed_record(site, capsys):
+    """A record is changed after the fact, and the auditor's laptop says that all is well."""
+    busy(site)
+    export, key = site.folder / "export.jsonl", site.folder / "key"
+    assert sekisho("ledger", "export", str(export), "--socket", str(site.socket)).returncode == 0
+    key.write_text(sekisho("ledger", "key", "--socket", str(site.socket)).stdout)
+    done = sekisho("verify", str(export), "--key", str(key))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    lines = export.read_text("utf-8").splitlines()
+    die = random.Random(27)
+    for number, line in enumerate(lines):
+        record = json.loads(line)
+        part = die.choice([name for name in ("leaf", "salt", "body") if name in record])
+        at = die.randrange(len(record[part]))
+        old = record[part][at]
+        record[part] = record[part][:at] + ("x" if old != "x" else "y") + record[part][at + 1 :]
+        changed = [*lines]
+        changed[number] = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        export.write_text("\n".join(changed) + "\n", "utf-8")
+        status, answer = verdict(capsys, str(export), "--key", str(key))
+        assert status == 1, f"{part} of record {number} was changed at {at}, and nobody noticed"
+        assert answer["problem"]["index"] == number, answer
+
+
+@pytest.mark.req("A-27")
+def test_the_file_of_a_stopped_controller_proves_itself_and_names_a_changed_record(site, capsys):
+    """Whoever holds the SD card rewrites who was let in."""
+    busy(site)
+    key = sekisho("ledger", "key", "--socket", str(site.socket)).stdout.strip()
+    assert site.stops() == 0
+    ledger = site.state_dir / "ledger.db"
+    whole = sekisho("verify", str(ledger), "--key", key)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    granted = site.found("ACCESS_GRANTED", portal="front")[0]["seq"]
+    for column in ("body", "salt", "leaf"):
+        copy = forged(ledger, site.folder / "forged.db", granted, column)
+        status, answer = verdict(capsys, str(copy), "--key", key)
+        assert status == 1
+        assert answer["problem"]["index"] == granted, answer
+
+
+def forged(ledger: Path, copy: Path, seq: int, column: str) -> Path:
+    shutil.copy2(ledger, copy)
+    with sqlite3.connect(copy) as connection:
+        (old,) = connection.execute(f"SELECT {column} FROM record WHERE seq = ?", (seq,)).fetchone()
+        new = bytes([*old[:-1], old[-1] ^ 1])
+        connection.execute(f"UPDATE record SET {column} = ? WHERE seq = ?", (new, seq))
+    connection.close()
+    return copy
+
+
+@pytest.mark.req("A-27", "B-12")
+def test_a_damaged_ledger_keeps_the_doors_shut_at_the_next_start(site):
+    """The controller goes on writing behind a record that somebody changed, and so makes it look genuine."""
+    busy(site)
+    site.stops()
+    ledger = site.state_dir / "ledger.db"
+    with sqlite3.connect(ledger) as connection:
+        (last,) = connection.execute("SELECT max(seq) FROM record").fetchone()
+        connection.execute("UPDATE record SET body = replace(body, 'CONTROLLER', 'CONTROLLED') WHERE seq = ?", (last,))
+    connection.close()
+    done = sekisho("controller", str(site.file))
+    assert done.returncode == 3
+    assert "ledger.db" in done.stderr
+    assert str(last) in done.stderr
+    assert "Traceback" not in done.stderr
