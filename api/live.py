@@ -96,6 +96,7 @@ def _portal(
             "lock_type": doc.get("lock_type", "FAIL_SECURE"),
             "is_escape": doc.get("is_escape", False),
             "has_contact": doc.get("has_contact", True),
+            "has_entry_reader": doc.get("has_entry_reader", True),
             "state": state,
             "since": iso(row.since_ms) if row else None,
             "is_current": current,

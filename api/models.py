@@ -329,6 +329,7 @@ class PortalPublic(Given):
     lock_type: str
     is_escape: bool
     has_contact: bool
+    has_entry_reader: bool
     state: PortalStateWord
     since: str | None
     is_current: bool

@@ -24,7 +24,7 @@ from api.words import (
     TYPES,
     ZONE_STATES,
     Language,
-    deviation,
+    deviations,
     long_date,
     moment_of,
 )
@@ -87,7 +87,8 @@ class Pages:
         view = self._view
         doors = portals(view)
         door_names = {door.id: door.name_ja if language == "ja" else door.name_en for door in doors}
-        found = [_alarm(view, alarm, door_names, language) for alarm in alarms(view)]
+        zone_names = {zone.id: zone.name_ja if language == "ja" else zone.name_en for zone in zones(view)}
+        found = [_alarm(view, alarm, door_names, zone_names, language) for alarm in alarms(view)]
         names = view.names()
         return _templates.get_template("live.html").render(
             words=_words(language), zones=_tree(zones(view), doors, language),
@@ -123,7 +124,7 @@ def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Lang
         box = boxes.get(door.inner)
         if box is not None:
             outer = boxes[door.outer].name if door.outer in boxes else door.outer
-            box.doors.append(_door(door, outer, language, can_release=box.can_release))
+            box.doors.append(_door(door, outer, language, can_release=box.can_release and door.has_entry_reader))
     return top
 
 
@@ -138,14 +139,16 @@ def _door(door: PortalPublic, outer: str, language: Language, *, can_release: bo
     }  # fmt: skip
 
 
-def _alarm(view: View, alarm: Alarm, doors: dict[str, str], language: Language) -> dict[str, Any]:
+def _alarm(
+    view: View, alarm: Alarm, doors: dict[str, str], zones: dict[str, str], language: Language
+) -> dict[str, Any]:
     title = ALARMS[alarm.kind][language]
     door = doors.get(alarm.portal or "", "")
     where = f"{door} ({alarm.text})" if door and alarm.text else door or alarm.text
     at = iso(alarm.since_ms)
     notes: list[str] = []
     if alarm.kind == "deviations" and view.live.status is not None:
-        notes = [deviation(text, language) for text in view.live.status.deviations]
+        notes = deviations(view.live.status.deviations, zones, language)
     return {
         "title": f"{title}: {where}" if where else title, "since": at[11:19] if at else "", "notes": notes,
         "is_notice": alarm.kind in ("deviations", "clock"),

@@ -6,6 +6,7 @@ Words about a person are neutral: they say which registration was not found, nev
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -126,19 +127,25 @@ RELEASE_REASONS: Final[dict[str, Words]] = {
 }
 
 DEVIATIONS: Final[dict[str, Words]] = {
-    "UNSIGNED": _w("署名のない登録の変更", "Changes of registers without a signature"),
-    "UID_ACCEPTED": _w("複製できるカード番号を受け付ける区域", "Zone takes card numbers that can be copied"),
-    "RELAY_NO_AUTO_OFF": _w("自ら施錠に戻らない継電器", "Relay without its own auto-off"),
+    "uid_accepted": _w("複製できるカード番号を受け付ける区域", "Zones that take card numbers which can be copied"),
+    "edits_unsigned": _w("登録の変更に署名がない", "Changes of registers carry no signature"),
+    "mqtt_without_tls": _w("暗号化されていない機器通信", "Device messages are not encrypted"),
+    "simulation": _w("模擬運転中 (実際の設備ではない)", "Simulation: this is not a real site"),
 }
 
 
-def deviation(text: str, language: Language) -> str:
-    """Words for a deviation the controller reports: by its first word where that is known, else its own text."""
-    for code, words in DEVIATIONS.items():
-        if code in text.upper().replace(" ", "_").replace("-", "_"):
-            rest = text.partition(":")[2].strip()
-            return f"{words[language]}{': ' + rest if rest else ''}"
-    return text
+def deviations(codes: Sequence[str], places: Mapping[str, str], language: Language) -> list[str]:
+    """Words for what the controller reports as `code` or `code:place`: one line a code, its places named."""
+    found: dict[str, list[str]] = {}
+    for text in codes:
+        code, _, place = text.partition(":")
+        found.setdefault(code, []).extend([places.get(place, place)] if place else [])
+    comma = "、" if language == "ja" else ", "
+    lines: list[str] = []
+    for code, where in found.items():
+        words = DEVIATIONS[code][language] if code in DEVIATIONS else code
+        lines.append(f"{words}: {comma.join(where)}" if where else words)
+    return lines
 
 
 _LONG: Final = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))

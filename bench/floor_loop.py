@@ -80,7 +80,10 @@ def main(mode: str, folder: Path, board: str, lines: list[str]) -> None:
         for line, _ in poll.poll():
             number = os.read(line, 4096)[13:20]
             if (person := people.get(number)) is not None:
-                commit(b'{"cardholder":"h-%04d","number":"%s","outcome":"granted","type":"access"}' % (person, number.hex().encode()))
+                commit(
+                    b'{"cardholder":"h-%04d","number":"%s","outcome":"granted","type":"access"}'
+                    % (person, number.hex().encode())
+                )
                 os.write(relay, on[line])
 
 

@@ -157,7 +157,9 @@ def enter_people(site: Site, count: int = PEOPLE) -> None:
                 place = {"id": f"r-{person:04}", "cardholder": holder, "zone": "office", **period}
                 puts.append(("roster", place | {"review_on": str(today + timedelta(days=90))}))
             not_after_ms = time.time_ns() // 1_000_000 + 30_000
-            edit = Propose(id=f"people-{first:06}", base=revision, not_after_ms=not_after_ms, puts=puts, officer="bench")
+            edit = Propose(
+                id=f"people-{first:06}", base=revision, not_after_ms=not_after_ms, puts=puts, officer="bench"
+            )
             answer = client.request(edit, timeout_s=30)
             if not isinstance(answer, Done) or answer.revision is None:
                 raise RuntimeError(f"the people were refused: {answer}")

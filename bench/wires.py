@@ -187,7 +187,9 @@ class Bench:
             self._turn(0.05)
         self.serve(self._random.uniform(0.004, 0.012))
 
-    def badge(self, doors: Sequence[Chip] | Sequence[Bare], channels: Sequence[int], numbers: Sequence[bytes]) -> list[float]:
+    def badge(
+        self, doors: Sequence[Chip] | Sequence[Bare], channels: Sequence[int], numbers: Sequence[bytes]
+    ) -> list[float]:
         """Hold a card to each door, at once. Returns, in ms, how long the relay of each took to be switched on."""
         sent = {channel: door.hold_card(number) for door, channel, number in zip(doors, channels, numbers, strict=True)}
         taken: dict[int, float] = {}

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -69,6 +70,10 @@ def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
     """The keys in `state_dir`, made at the first start. A key file that others can read is refused."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = state_dir / "ledger.key"
+    if (state_dir / "ledger.db").exists():
+        for key, loss in ((path, "no record can be signed as before"), (state_dir / "site.key", "no card is known")):
+            if not key.exists():
+                raise ValueError(f"{key} is missing beside a ledger; restore it from the backup: without it {loss}")
     signer = SigningKey.load(path) if path.exists() else SigningKey.create(path)
     secret = read_or_create(state_dir / "site.key", random)
     return Keys(
@@ -81,11 +86,10 @@ def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
 def start(site: Site) -> Runtime:
     """Everything up to armed doors, short of the loop. Raises SiteFileError, LedgerError, OSError with what to do."""
     random = _randomness(site)
-    program = _start_guard(site)
     keys = load_keys(site.state_dir, random)
     ledger = Ledger.open(site.state_dir / "ledger.db", keys.signer, f"{site.domain}/{site.node}", random)
-    latest = ledger.last_at_ms()
-    clock = SystemClock(None if latest is None else from_wall_ms(latest))
+    program = _start_guard(site)  # not before: whoever holds the ledger owns the boards
+    clock = SystemClock(latest_trusted(ledger))
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
@@ -133,8 +137,7 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
     policy, why = PolicyAt(), ""
     try:
         policy = read_site(path, seal)
-        if policy.seq >= ledger.size:
-            raise SiteUnusable("is ahead of the ledger")
+        _check_history(policy, ledger)
     except SiteUnusable as error:
         policy, why = PolicyAt(), str(error)
     for record in ledger.scan(policy.seq + 1):
@@ -146,6 +149,29 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
             if policy.revision != body.detail["revision"]:
                 raise SiteFileError(f"record {record.seq} of the ledger names another revision than its history gives")
     return policy, why
+
+
+def _check_history(policy: PolicyAt, ledger: Ledger) -> None:
+    """Whether the record that site.db says it stands for is in this ledger and made this policy. Else SiteUnusable."""
+    if policy.seq >= ledger.size:
+        raise SiteUnusable("is ahead of the ledger")
+    for record in ledger.read(policy.seq, 1):
+        body = record.decoded()
+        if body is None:  # dropped by retention: the leaf alone cannot say
+            return
+        if body.type != "POLICY_EDITED" or (body.detail or {}).get("revision") != policy.revision:
+            raise SiteUnusable("is of another history")
+
+
+def latest_trusted(ledger: Ledger) -> datetime | None:
+    """The time of the last record made by a clock that was believed; None where there is none near the end."""
+    for count, record in enumerate(ledger.scan(is_backward=True)):
+        body = record.decoded()
+        if body is not None and body.clock == "trusted":
+            return from_wall_ms(body.at_ms)
+        if count > PLACES_SCAN_MAX:
+            break
+    return None
 
 
 def layout_edit(site: Site, policy: Policy) -> Edit:

@@ -84,7 +84,7 @@ class Committer(threading.Thread):
             while self._turns or self._pages:
                 if self._turns:
                     self._commit([self._turns.popleft() for _ in range(len(self._turns))])
-                elif self._pages:
+                if self._pages:
                     self._read(*self._pages.popleft())
             if self._is_stopping:
                 self._ledger.close()

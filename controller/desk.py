@@ -32,7 +32,7 @@ EDITABLE: Final = frozenset({"cardholder", "credential", "clearance", "need_to_k
 """Zones, portals and schedules come from the site file, by somebody who stands at the controller."""
 
 RELEASE_REASONS: Final = ("visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other")
-NOTE_TYPES: Final = ("SIGN_IN", "VIEW_PERSONAL", "EXPORT", "REFUSED_ATTEMPT")
+NOTE_TYPES: Final = ("SIGN_IN", "NAME_CHANGED", "VIEW_PERSONAL", "EXPORT", "REFUSED_ATTEMPT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from controller.cards import CardNumbers, last4
 from controller.clock import wall_ms
 from controller.config import Wiring
 from controller.desk import Desk, LinkRequest
+from controller.lateness import Lateness
 from controller.ledger import body
 from controller.ledger.body import Scribe
 from controller.link.messages import Done, Refused
@@ -51,6 +52,7 @@ from zones.occupancy import Occupancy
 from zones.places import Direction, Portal, entry_id, exit_id
 from zones.portal import (
     EntryGranted,
+    ExitCompleted,
     ExitReleased,
     Grant,
     Input,
@@ -72,6 +74,14 @@ REPEAT_MS: Final = 1_000
 
 GRANT_MS_MAX: Final = 3_000
 """A grant whose record took longer than this to become durable releases nothing."""
+
+
+def portals_of_devices(wiring: Wiring) -> dict[str, PortalId]:
+    """The portal that each device serves; a relay board with strikes of several portals serves none in particular."""
+    found: dict[str, PortalId] = {}
+    for table in (wiring.entry_readers, wiring.exit_readers, wiring.contacts, wiring.rexes):
+        found |= table
+    return found | {s.device: portal for portal, s in wiring.strikes.items() if s.channel is None}
 
 
 class Engine:
@@ -110,6 +120,8 @@ class Engine:
         self._portals: dict[PortalId, PortalState] = {}
         self._recent: OrderedDict[tuple[str, bytes], int] = OrderedDict()
         self._noise = Noise(scribe)
+        self._lateness = Lateness()
+        self._portal_of = portals_of_devices(wiring)
         self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot)
         self._known_devices = frozenset(self.offline)
         self._unheard = set(self.offline)
@@ -127,7 +139,7 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the loop's rim: record, alarm, deny (design §1 P1)
                 turn.record(
                     self._scribe.draft(
-                        "RULE_ERROR", now=now, detail={"where": type(event).__name__, "why": repr(error)[:200]}
+                        "RULE_ERROR", now=now, detail={"rule": type(event).__name__, "error": repr(error)[:200]}
                     )
                 )
         self._pass_time(now, turn)
@@ -210,17 +222,22 @@ class Engine:
         if event.source not in self._known_devices:
             self._noise.note(MessageRefused(source=event.source, why="undeclared device"), now, turn)
             return
+        self._lateness.forget(event.source)
+        portal = self._portal_of.get(event.source)
         was_offline = event.source in self.offline
         if isinstance(event, DeviceOnline) and was_offline:
             self._unheard.discard(event.source)
             self.offline.discard(event.source)
-            turn.record(self._scribe.draft("DEVICE_ONLINE", now=now, detail={"device": event.source}))
+            turn.record(self._scribe.draft("DEVICE_ONLINE", now=now, portal=portal, detail={"device": event.source}))
         elif isinstance(event, DeviceOffline):
             self.offline.add(event.source)
             if not was_offline or event.source in self._unheard:
                 turn.record(
                     self._scribe.draft(
-                        "DEVICE_OFFLINE", now=now, detail={"device": event.source, "why": event.why[:200]}
+                        "DEVICE_OFFLINE",
+                        now=now,
+                        portal=portal,
+                        detail={"device": event.source, "why": event.why[:200]},
                     )
                 )
             self._unheard.discard(event.source)
@@ -234,7 +251,10 @@ class Engine:
                 self._step(portal, LeafOpened() if event.is_active else LeafClosed(), now, turn)
         elif event.line == "rex" and (portal := wiring.rexes.get(event.source)) is not None:
             if event.is_active and not event.is_level_report:
-                self._rex(portal, now, turn)
+                if self._lateness.is_late(event.source, event.at_ms, now):
+                    self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
+                else:
+                    self._rex(portal, now, turn)
         else:
             self._noise.note(MessageRefused(source=event.source, why=f"no input {event.line[:32]} is wired"), now, turn)
 
@@ -267,8 +287,8 @@ class Engine:
             turn.after.append(after)
             return
         index = self._record_decision("ACCESS_DENIED", decision, reason, None, event, now, turn)
-        is_person = public_reason(reason) is PublicReason.NO_AUTHORISATION
-        shown = Shown.REFUSED if is_person else Shown.OUT_OF_ORDER
+        is_alike = public_reason(reason) is PublicReason.NO_AUTHORISATION
+        shown = Shown.REFUSED if is_alike else Shown.OUT_OF_ORDER
         if self.is_writable:
             turn.after.append(AfterRefusal(index=index, reader=event.source, shown=shown))
         else:
@@ -367,6 +387,13 @@ class Engine:
             turn.record(happening_record(self._scribe, portal, happening, self.policy.revision, now))
             if isinstance(happening, PassageCompleted) and happening.grant.cardholder is not None:
                 self.occupancy = self.occupancy.moved(happening.grant.cardholder, happening.grant.to_zone)
+            elif isinstance(happening, ExitCompleted):
+                self._doubt(portal)
+
+    def _doubt(self, portal: Portal) -> None:
+        """Somebody left and nobody knows who: no place inside is certain any more (A-05)."""
+        inside = self.policy.policy.insides.get(portal.inner, frozenset())
+        self.occupancy = self.occupancy.left_unseen(inside | {portal.inner})
 
     def _pass_time(self, now: Moment, turn: Turn) -> None:
         for portal_id, state in list(self._portals.items()):

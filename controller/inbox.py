@@ -19,6 +19,7 @@ class Inbox:
 
     def __init__(self, events_max: int = EVENTS_MAX) -> None:
         self._events: deque[Any] = deque()
+        self._reports: deque[Any] = deque()
         self._max = events_max
         self._lock = threading.Lock()
         self._refused = 0
@@ -34,7 +35,7 @@ class Inbox:
                 self._refused += 1
                 return False
             self._events.append(event)
-            is_first = len(self._events) == 1
+            is_first = len(self._events) + len(self._reports) == 1
         if is_first:
             self.wake()
         return True
@@ -44,10 +45,13 @@ class Inbox:
         self.put(event)
 
     def put_report(self, report: Any) -> None:
-        """Enqueue an outcome of our own (a commit, a page read): always taken; there are only so many under way."""
+        """Enqueue an outcome of our own (a commit, a page read): always taken; there are only so many under way.
+
+        It goes before events: a flood of reads must not hold back what is decided already.
+        """
         with self._lock:
-            self._events.append(report)
-            is_first = len(self._events) == 1
+            self._reports.append(report)
+            is_first = len(self._events) + len(self._reports) == 1
         if is_first:
             self.wake()
 
@@ -56,15 +60,16 @@ class Inbox:
         os.eventfd_write(self._wake, 1)
 
     def drain(self, limit: int = 1024) -> tuple[list[Any], int]:
-        """Up to `limit` events, and how many were refused since the last drain."""
+        """Every report, then up to `limit` events; and how many events were refused since the last drain."""
         with self._lock:
             with suppress(BlockingIOError):  # the loop woke for something else
                 os.eventfd_read(self._wake)
-            events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+            waiting = [*self._reports, *(self._events.popleft() for _ in range(min(limit, len(self._events))))]
+            self._reports.clear()
             refused, self._refused = self._refused, 0
             if self._events:
                 self.wake()
-        return events, refused
+        return waiting, refused
 
     def close(self) -> None:
         os.close(self._wake)

@@ -29,15 +29,24 @@ class Noise:
             else ("MESSAGE_REFUSED", event.why[:80], 1)
         )
         key = (event.source[:64], why)
-        if key not in self._since and len(self._since) >= KINDS_MAX:
+        if key not in self._since and len(self._since) >= KINDS_MAX and not self._has_forgotten_one(now):
             key = ("*", "too many sources")
         recorded_at, counted = self._since.get(key, (now.tick_ms - WINDOW_MS, 0))
         counted += count
         if now.tick_ms - recorded_at < WINDOW_MS:
             self._since[key] = (recorded_at, counted)
             return
+        self._since.pop(key, None)  # the longest silent stands first
         self._since[key] = (now.tick_ms, 0)
         detail: dict[str, str | int] = {"device": key[0], "count": counted}
         if type_ == "MESSAGE_REFUSED":
             detail["why"] = key[1]
         turn.record(self._scribe.draft(type_, now=now, detail=detail))
+
+    def _has_forgotten_one(self, now: Moment) -> bool:
+        """Make room for one more by forgetting the source whose minute ended first, if it has."""
+        oldest = next(iter(self._since))
+        if now.tick_ms - self._since[oldest][0] < WINDOW_MS:
+            return False
+        del self._since[oldest]
+        return True

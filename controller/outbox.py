@@ -34,6 +34,7 @@ class Outbox:
         self._submit = submit
         self._waiting: deque[tuple[Turn, int]] = deque()
         self._owed: deque[Draft] = deque()
+        self._returned = 0
         self._lost = 0
         self._failed_why = ""
         self._failed_at: Moment | None = None
@@ -61,7 +62,11 @@ class Outbox:
 
     def owe(self, drafts: list[Draft], why: str, now: Moment) -> None:
         """Records of a failed turn: written when the disk is back. From now on the ledger counts as unwritable."""
+        self._owed.rotate(-self._returned)  # turns fail in the order in which they were handed over
         self._owed.extendleft(reversed(drafts))
+        self._owed.rotate(self._returned)
+        self._returned += len(drafts)
+        self._trim()
         self._note_failure(why, now)
 
     def settled(self) -> None:
@@ -96,13 +101,19 @@ class Outbox:
         return None if self._failed_at is None else self._retry_tick
 
     def _hand_over(self, turn: Turn, now: Moment) -> None:
+        self._returned = 0 if not self._waiting else self._returned
         self._waiting.append((turn, now.tick_ms))
         self._submit(turn)
 
     def _owe(self, drafts: list[Draft]) -> None:
         self._owed.extend(drafts)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Memory is bounded: the oldest owed records are lost, and counted."""
         while len(self._owed) > OWED_MAX:
             self._owed.popleft()
+            self._returned = max(0, self._returned - 1)
             self._lost += 1
 
     def _note_failure(self, why: str, now: Moment) -> None:

@@ -58,6 +58,12 @@ class Outputs:
                     return "too late"
                 return self._release(effect, self._wiring.strikes[effect.portal], now)
 
+    def all_off(self, now: Moment) -> None:
+        """Every serial strike off: the last thing said on those lines. MQTT devices drop theirs by themselves."""
+        for board, port in self._boards.values():
+            board.all_off()
+            port.send(now.tick_ms)
+
     def device_of(self, effect: ReleaseStrike | SecureStrike | ShowAtReader) -> str:
         """The device that an effect is for."""
         return effect.reader if isinstance(effect, ShowAtReader) else self._wiring.strikes[effect.portal].device

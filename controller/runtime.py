@@ -160,7 +160,7 @@ class Runtime:
         """One turn of the loop."""
         for key, mask in self._selector.select(self._timeout_s()):
             key.data(mask, self._clock.now().tick_ms)
-        waiting, refused = self._inbox.drain()
+        waiting, refused = self._inbox.drain(max(0, 2 * EVENTS_PER_TURN - len(self._events)))
         now = self._clock.now()
         for port in self._ports:
             port.tick(now.tick_ms)
@@ -224,6 +224,8 @@ class Runtime:
         now = self._clock.now()
         if self._core.is_writable:
             self._core.record([self._scribe.draft("CONTROLLER_STOPPED", now=now)], now)
+        if self._outputs is not None:
+            self._outputs.all_off(now)
         for port in self._ports:
             port.close(now.tick_ms)
         if self._link is not None:

@@ -6,20 +6,25 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from controller.ledger.checkpoint import sync_directory
+
 SECRET_BYTES = 32
 
 
 def read_or_create(path: Path, random: Callable[[int], bytes]) -> bytes:
     """The secret in `path`; a new one where there is no file. OSError and ValueError say what is wrong with it."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return _read(path)
-    with os.fdopen(descriptor, "wb") as file:
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)  # of a start that lost its power
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         secret = random(SECRET_BYTES)
         file.write(secret)
         file.flush()
         os.fsync(file.fileno())
+    os.link(partial, path)  # whole or not at all, and never over another
+    partial.unlink()
+    sync_directory(path.parent)
     return secret
 
 

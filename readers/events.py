@@ -46,13 +46,14 @@ class InputChanged:
     """An input line says what it is: "contact" active = the leaf is OPEN, "rex" active = pressed.
 
     `is_level_report`: a state that was already there (a retained message), not an edge; it may never release
-    anything.
+    anything. `at_ms`: epoch ms by the device's clock, None where the device has none.
     """
 
     source: str
     line: str
     is_active: bool
     is_level_report: bool
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,10 @@ Channel: TypeAlias = Literal["card", "input", "state", "done"]
 
 INPUT_LINES: Final = frozenset({"contact", "rex"})
 
-SUBSCRIPTIONS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/input/+", f"{PREFIX}/+/state", f"{PREFIX}/+/done")
+ACTS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/input/rex", f"{PREFIX}/+/done")
+"""What happens once. None may be retained, and MQTT 5 brokers are asked to say if one was published so."""
+
+SUBSCRIPTIONS: Final = (*ACTS, f"{PREFIX}/+/input/contact", f"{PREFIX}/+/state")
 """What the controller listens to. Commands are not among them: it must never hear itself."""
 
 _CHANNELS: Final[dict[str, Channel]] = {"card": "card", "state": "state", "done": "done"}

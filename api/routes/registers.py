@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.auth import signed_in
 from api.edits import Puts, propose
+from api.link import done
 from api.models import (
     CardholderCreate,
     CardholderPublic,
@@ -44,6 +45,7 @@ from api.problems import Problem
 from api.tables import NameRow
 from api.view import Snapshot
 from api.words import moment_of
+from controller.link.messages import Note
 from zones.people import Basis
 from zones.terms import term_of
 
@@ -191,6 +193,8 @@ def change_cardholder(here: Here, id: str, asked: CardholderUpdate) -> Cardholde
     now = was.model_copy(update=_fields(asked))
     if now.name is None:
         raise Problem("not_valid", 422, members={"errors": [{"pointer": "/name", "in": "body", "detail": "name"}]})
+    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=here.settings.officer)
+    done(here.requests.ask(lambda _: note))
     here.view.set_name(NameRow(cardholder=id, name=now.name, kana=now.kana, roman=now.roman))
     return now
 

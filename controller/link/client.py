@@ -73,10 +73,14 @@ class LinkClient:
             connection.connect(str(self._path))
         except OSError as error:
             connection.close()
-            raise LinkDown(f"no controller at {self._path}: {error.strerror}") from error
+            raise LinkDown(f"no controller at {self._path}: {error.strerror or error}") from error
         self._socket = connection
-        self._send(Hello(client=self._name))
-        answer = self._receive(5.0)
+        try:
+            self._send(Hello(client=self._name))
+            answer = self._receive(5.0)
+        except LinkDown:
+            self.close()
+            raise
         if not isinstance(answer, Welcome) or answer.protocol != PROTOCOL:
             self.close()
             why = answer.why if isinstance(answer, Refused) else "it speaks another protocol; upgrade both together"
@@ -120,10 +124,11 @@ class LinkClient:
             connection.close()
 
     def _send(self, message: ToController) -> None:
-        if self._socket is None:
+        connection = self._socket  # another thread may close it meanwhile
+        if connection is None:
             raise LinkDown("not connected")
         try:
-            self._socket.sendall(self._encode(message) + b"\n")
+            connection.sendall(self._encode(message) + b"\n")
         except OSError as error:
             raise LinkDown(f"the controller went away: {error}") from error
 
@@ -131,11 +136,12 @@ class LinkClient:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > ANSWER_BYTES_MAX:
                 raise LinkDown("the controller sent a line that is too long")
-            if self._socket is None:
+            connection = self._socket
+            if connection is None:
                 raise LinkDown("not connected")
-            self._socket.settimeout(timeout_s)
             try:
-                chunk = self._socket.recv(65536)
+                connection.settimeout(timeout_s)
+                chunk = connection.recv(65536)
             except TimeoutError:
                 raise LinkDown(f"the controller did not answer within {timeout_s:g} s") from None
             except OSError as error:

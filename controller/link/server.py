@@ -146,9 +146,11 @@ class LinkServer:
     def page(self, session: int, from_seq: int, records: Sequence[Stored], tick_ms: int) -> None:
         """A page that was fetched for a subscriber."""
         found = self._sessions.get(session)
-        if found is None or found.next_seq != from_seq:
+        if found is None:
             return
         found.is_fetching = False
+        if found.next_seq != from_seq:
+            return  # it subscribed anew while this was fetched
         lines = bytearray()
         for record in records:
             lines += self._encode(_as_message(record)) + b"\n"
@@ -315,8 +317,7 @@ class LinkServer:
         change(session.socket, mask, lambda m, t, s=session: self._ready(s, m, t))
 
     def _refuse(self, session: _Session, why: str) -> None:
-        with suppress(OSError):
-            session.socket.send(self._encode(Refused(id="", code="protocol", why=why)) + b"\n")
+        self._queue(session, self._encode(Refused(id="", code="protocol", why=why)) + b"\n")
         self._end(session)
 
     def _end(self, session: _Session) -> None:

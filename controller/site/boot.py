@@ -33,7 +33,7 @@ def read_site(path: Path, seal: Seal) -> PolicyAt:
     if not path.exists():
         raise SiteUnusable("missing")
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.2)
         try:
             return _read(connection, seal)
         finally:

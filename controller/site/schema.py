@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, event
+from alembic.util import CommandError
+from sqlalchemy import URL, Engine, event
 from sqlmodel import create_engine
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+LOCK_S_MAX = 1.0
+"""Nobody else writes here: a lock that lasts longer is reported, and tried again later."""
 
 
 def alembic_config(url: str) -> Config:
@@ -21,19 +23,25 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-@lru_cache(maxsize=4)
 def open_site(path: Path) -> Engine:
-    """An engine on site.db, migrated to the head. Raises SQLAlchemyError where the file cannot be used."""
-    url = f"sqlite:///{path}"
-    engine = create_engine(url)
+    """An engine on site.db, migrated to the head. Raises SQLAlchemyError or OSError where the file cannot be used."""
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": LOCK_S_MAX})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: object, _record: object) -> None:
         connection.execute("PRAGMA journal_mode=DELETE")  # type: ignore[attr-defined]
         connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
 
-    config = alembic_config(url)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config = alembic_config(url.render_as_string())
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        engine.dispose()
+        raise OSError(f"{path} was written by a newer program ({error}); it is left alone") from error
+    except BaseException:
+        engine.dispose()
+        raise
     return engine

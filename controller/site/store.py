@@ -8,39 +8,23 @@ are imported here, after the doors are armed, and nowhere on the badge path.
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.link.rows import row_to_doc
 from controller.policy_log import PolicyAt
 from controller.site.seal import Seal
-from zones.policy import TABLE_OF, Policy, Row
+from zones.policy import ATTRIBUTES, TABLE_OF, Policy, Row
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
 RETRY_S: Final = 5.0
-
-_INDEX: Final = {
-    "schedule": "schedules",
-    "zone": "zones",
-    "zone_status": "zone_statuses",
-    "portal": "portals",
-    "cardholder": "cardholders",
-    "credential": "credentials",
-    "clearance": "clearances",
-    "need_to_know": "needs_to_know",
-    "roster": "roster",
-}
-"""Where a Policy keeps each table."""
-
-
-def rows_of(policy: Policy) -> list[Row]:
-    """Every row of a policy, in an order that satisfies references."""
-    return [row for name in _INDEX.values() for row in getattr(policy, name).values()]
 
 
 class SiteStore(threading.Thread):
@@ -58,6 +42,7 @@ class SiteStore(threading.Thread):
         self._seal = seal
         self._report = report
         self._queue: queue.SimpleQueue[PolicyAt | None] = queue.SimpleQueue()
+        self._open: Engine | None = None
         self._written: PolicyAt | None = None
         self._total = 0
         self._is_failing = False
@@ -72,29 +57,28 @@ class SiteStore(threading.Thread):
 
     def run(self) -> None:
         latest: PolicyAt | None = None
-        while True:
-            try:
+        is_stopping = False
+        while not is_stopping:
+            with suppress(queue.Empty):  # time to try again
                 asked = self._queue.get(timeout=RETRY_S if self._is_failing else None)
-            except queue.Empty:
-                asked = latest
-            else:
-                while not self._queue.empty() and asked is not None:
+                while asked is not None:
+                    latest = asked
+                    if self._queue.empty():
+                        break
                     asked = self._queue.get()
-            if asked is None and not self._is_failing:
-                return
-            latest = asked or latest
+                is_stopping = asked is None
             if latest is not None and latest is not self._written:
                 self._try(latest)
-            if asked is None:
-                return
+        self._close()
 
     def _try(self, policy: PolicyAt) -> None:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             self._write(policy)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             self._written = None
+            self._close()  # whatever stands there next time is looked at afresh
             if not self._is_failing:
                 self._is_failing = True
                 self._report(str(error).splitlines()[0])
@@ -118,7 +102,14 @@ class SiteStore(threading.Thread):
     def _engine(self) -> Engine:
         from controller.site.schema import open_site
 
-        return open_site(self._path)
+        if self._open is None:
+            self._open = open_site(self._path)
+        return self._open
+
+    def _close(self) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.dispose()
 
     def _replace_all(self, session: Session, policy: Policy) -> None:
         from sqlmodel import delete
@@ -127,15 +118,14 @@ class SiteStore(threading.Thread):
 
         for table in reversed(MODELS):
             session.exec(delete(MODELS[table]))
-        rows = rows_of(policy)
-        for row in rows:
+        for row in policy.rows():
             session.add(_model_of(row))
-        self._total = self._seal.total(rows)
+        self._total = self._seal.total(policy.rows())
 
     def _replace_changed(self, session: Session, before: Policy, after: Policy) -> None:
         from controller.site.tables import MODELS
 
-        for table, name in _INDEX.items():
+        for table, name in ATTRIBUTES.items():
             old, new = getattr(before, name), getattr(after, name)
             if old is new:
                 continue

@@ -114,7 +114,13 @@ class MqttInbound:
         message = mqtt_messages.decode_input(payload)
         if not is_retained:
             self._once(device, message.id)
-        return InputChanged(source=device, line=line, is_active=message.is_active, is_level_report=is_retained)
+        return InputChanged(
+            source=device,
+            line=line,
+            is_active=message.is_active,
+            is_level_report=is_retained,
+            at_ms=message.at_ms,
+        )
 
     def _once(self, device: str, message_id: str) -> None:
         if not self._seen[device].is_new(message_id):

@@ -138,7 +138,7 @@ class Pn532Reader:
         source: str,
         *,
         poll_interval_ms: int = 50,
-        retries: int = 2,
+        retries: int = 4,
         absent_polls: int = 2,
         modulations: tuple[Modulation, ...] = ("106A", "212F"),
         keep_ms: int = 0,

@@ -27,6 +27,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from readers import topics
 from readers.backoff import Backoff
@@ -232,7 +233,7 @@ class MqttLink:
             self._why = _LOST if _is_about_version(reason) else "broker refused us"
             return
         self._was_accepted = True
-        client.subscribe([(topic, 1) for topic in topics.SUBSCRIPTIONS])
+        client.subscribe(_subscriptions(client))
         self._up = client
 
     def _on_subscribe(self, client: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
@@ -259,6 +260,17 @@ class MqttLink:
             except Exception:  # noqa: BLE001 - the listener's fault must not end the link; it is counted
                 self._lost_events += 1
         self._on_wake()
+
+
+def _subscriptions(client: paho.Client) -> Any:
+    """Everything at QoS 1. Brokers drop the retained mark of a message that is published while we listen, unless MQTT 5
+    asks them to keep it: asked for what happens once, so that a card read or REX published to be retained is told from
+    a live one. A contact is retained by its nature, and there the mark must mean "was there before". MQTT 3.1.1 cannot
+    ask.
+    """
+    if client.protocol != paho.MQTTv5:
+        return [(topic, 1) for topic in topics.SUBSCRIPTIONS]
+    return [(topic, SubscribeOptions(qos=1, retainAsPublished=topic in topics.ACTS)) for topic in topics.SUBSCRIPTIONS]
 
 
 def _send_at_once(_client: paho.Client, _userdata: object, sock: SocketLike) -> None:

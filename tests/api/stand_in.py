@@ -191,7 +191,8 @@ class StandIn:
                           "revision": self.revision, "is_ledger_writable": True, "is_clock_trusted": True,
                           "deviations": [], "devices_offline": [], **self.status}  # fmt: skip
             if self.is_silent:
-                time.sleep(0.02)
+                with self._changed:
+                    self._changed.wait(0.02)
                 continue
             for record in new:
                 _send(line, record)

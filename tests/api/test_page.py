@@ -26,7 +26,8 @@ def a_morning(web: Any) -> None:
         web.client.post("/api/v1/cardholders", json={"id": name, "name": kanji, "roman": roman, "kana": ""})
     told = web.controller.record
     for kind, portal, c, reason in (
-        ("ACCESS_GRANTED", "front", "c-1", "OK"), ("PASSAGE", "front", "c-1", None), ("DOOR_CLOSED", "front", None, None),
+        ("ACCESS_GRANTED", "front", "c-1", "OK"), ("PASSAGE", "front", "c-1", None),
+        ("DOOR_CLOSED", "front", None, None),
         ("ACCESS_DENIED", "vault-door", "c-2", "NOT_ON_ROSTER"), ("ACCESS_DENIED", "lab-east", None, "CARD_UNKNOWN"),
         ("ACCESS_GRANTED", "lab-east", "c-3", "OK"), ("PASSAGE", "lab-east", "c-3", None),
         ("DOOR_HELD", "lab-east", None, None), ("DOOR_FORCED", "side", None, None),
@@ -35,7 +36,7 @@ def a_morning(web: Any) -> None:
         extra: dict[str, Any] = {"subject": {"cardholder": c}} if c else {}
         told(kind, portal=portal, **extra, **({"reason": reason} if reason else {}))
     told("DEVICE_OFFLINE", portal="front", detail={"device": "reader-front"})
-    web.controller.set_status(deviations=["UNSIGNED: 4", "UID_ACCEPTED: lab"], is_clock_trusted=False)
+    web.controller.set_status(deviations=["edits_unsigned", "uid_accepted:lab"], is_clock_trusted=False)
     web.caught_up()
 
 

@@ -63,7 +63,7 @@ def test_a_gap_is_noticed_and_nothing_after_it_is_folded(kit: Any, tmp_path: Pat
 
 
 HOSTILE_BODIES = [None, "", "null", "[]", "{", "[" * 10_000, '{"type": 7, "portal": [], "at_ms": "x", "subject": 1}',
-                  '{"type": "POLICY_EDITED", "detail": {"edit": {"puts": [1, [1], ["zone", 2], ["zone", {}]], "drops": 3}}}',
+                  '{"type": "POLICY_EDITED", "detail": {"edit": {"puts": [1, ["zone", 2], ["zone", {}]], "drops": 3}}}',
                   '{"type": "DOOR_FORCED", "portal": "front", "at_ms": 1e99}',
                   '{"type": "DEVICE_OFFLINE", "detail": {"device": {}}}',
                   '{"type": "PASSAGE", "at_ms": 99999999999999999999}']  # fmt: skip

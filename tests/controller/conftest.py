@@ -13,7 +13,7 @@ import pytest
 
 from controller.cards import CardNumbers
 from controller.clock import ClockTrust, wall_ms
-from controller.committer import Committed, CommitFailed
+from controller.committer import CommitFailed, Committed
 from controller.config import Site, parse_site
 from controller.core import Core
 from controller.desk import LinkRequest
@@ -150,9 +150,7 @@ class VirtualSite:
             boot=self.boot,
             devices=self.file.devices,
         )
-        self.core = Core(
-            engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform
-        )
+        self.core = Core(engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform)
         self.happens(*(DeviceOnline(source=device) for device in self.file.devices))
         self.effects.clear()
 

@@ -348,3 +348,41 @@ def test_no_card_number_reaches_the_ledger(site: Any) -> None:
     site.badges(STRANGER, "rd-office")
     for record in site.ledger.scan(0):
         assert SATO.encode() not in record.body.lower() and STRANGER.encode() not in record.body.lower()
+
+
+@pytest.mark.req("S-03")
+def test_an_event_that_makes_us_raise_is_an_alarm_and_opens_nothing(site: Any) -> None:
+    """One impossible event would end the loop, and with it every door."""
+    site.happens(InputChanged(source="dr-office", line="contact", is_active="no bool", is_level_report=None))  # type: ignore[arg-type]
+    site.happens(CardRead(source="rd-office", number=None, kind="mqtt"))  # type: ignore[arg-type]
+    assert "RULE_ERROR" in site.types() and site.releases == []
+    site.badges(SATO, "rd-office")
+    assert site.last.type in ("ACCESS_GRANTED", "ACCESS_DENIED")
+
+
+@pytest.mark.req("A-05")
+def test_whoever_leaves_by_the_button_can_come_back(site: Any) -> None:
+    """Somebody who left by REX would count as inside for ever and be refused as already there."""
+    site.badges(SATO, "rd-vault")
+    site.opens("dr-vault")
+    site.closes("dr-vault")
+    site.passes(2000)
+    site.badges(SATO, "rd-vault")
+    assert site.last.reason == "APB"
+    site.presses_rex("dr-vault")
+    site.opens("dr-vault")
+    site.closes("dr-vault")
+    site.passes(2000)
+    site.badges(SATO, "rd-vault")
+    assert site.last.type == "ACCESS_GRANTED"
+
+
+@pytest.mark.req("B-22")
+def test_a_rex_that_was_held_back_releases_nothing(site: Any) -> None:
+    """A button pressed before an outage would open the door after it."""
+    at_ms = int(site.at.timestamp() * 1000) - 60_000
+    site.happens(InputChanged(source="dr-office", line="rex", is_active=True, is_level_report=False, at_ms=at_ms))
+    assert site.releases == [] and site.types()[-1] == "MESSAGE_REFUSED"
+    at_ms += 60_000
+    site.happens(InputChanged(source="dr-office", line="rex", is_active=True, is_level_report=False, at_ms=at_ms))
+    assert len(site.releases) == 1

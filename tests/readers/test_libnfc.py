@@ -141,10 +141,11 @@ def test_the_real_libnfc_reads_a_card_once_per_presentation(chip_on, reader_on, 
 def test_an_unplugged_reader_is_told_and_comes_back(chip_on, reader_on, told, tmp_path):
     """A reader that was pulled would look alive, or need a restart."""
     name = tmp_path / "pn532"
-    far, _ = chip_on()
+    far, chip = chip_on()
     name.symlink_to(far.path)
     reader_on(str(name))
     assert told.next() == DeviceOnline(source="gate")
+    chip.end()
     far.unplug()
     offline = told.next()
     assert isinstance(offline, DeviceOffline)

@@ -70,8 +70,8 @@ def test_retained_reads_and_presses_are_refused(inbound):
 def test_a_retained_contact_is_a_state_and_a_live_one_is_an_edge(inbound):
     """A door that stood open at the start would look as if it had just been opened, or the other way round."""
     message = b'{"id":"c-1","is_active":true,"at_ms":7}'
-    level = InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=True)
-    edge = InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=False)
+    level = InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=True, at_ms=7)
+    edge = InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=False, at_ms=7)
     assert retained(inbound, CONTACT, message) == [level]
     assert live(inbound, CONTACT, message) == [edge]
     assert retained(inbound, CONTACT, message) == [level]  # the next subscription, same id

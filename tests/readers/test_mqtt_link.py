@@ -165,7 +165,7 @@ def test_retained_and_repeated_reads_are_refused_on_the_wire(broker, told, link_
     first = {told.next() for _ in range(3)}
     assert first == {
         MessageRefused(source="reader-1", why="retained"),
-        InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=True),
+        InputChanged(source="reader-1", line="contact", is_active=True, is_level_report=True, at_ms=7),
         READER_ONLINE,
     }
     device.publish(CARD, b'{"id":"r-2","number":"04a1b2c3","at_ms":7}')
@@ -179,7 +179,23 @@ def test_retained_and_repeated_reads_are_refused_on_the_wire(broker, told, link_
     device.publish("sekisho/v1/stranger/card", b'{"id":"r-3","number":"04a1b2c3","at_ms":7}')
     assert told.next() == MessageRefused(source="stranger", why="unknown_device")
     device.publish(CONTACT, b'{"id":"c-2","is_active":false,"at_ms":7}', retain=True)
-    assert told.next() == InputChanged(source="reader-1", line="contact", is_active=False, is_level_report=False)
+    assert told.next() == InputChanged(
+        source="reader-1", line="contact", is_active=False, is_level_report=False, at_ms=7
+    )
+
+
+@pytest.mark.needs("mosquitto")
+@pytest.mark.req("B-22")
+@pytest.mark.parametrize("topic", [CARD, "sekisho/v1/reader-1/input/rex"])
+def test_what_is_published_to_be_retained_while_we_listen_is_refused(broker, told, link_to, device_on, topic):
+    """It would open the door now, and again for whoever subscribes next."""
+    device = device_on(broker.port)
+    device.publish(STATE, b"online", retain=True)
+    link_to(broker.port)
+    assert told.next() == READER_ONLINE
+    kind = b'"number":"04a1b2c3"' if topic == CARD else b'"is_active":true'
+    device.publish(topic, b'{"id":"r-1",' + kind + b',"at_ms":7}', retain=True)
+    assert told.next() == MessageRefused(source="reader-1", why="retained")
 
 
 @pytest.mark.needs("mosquitto")

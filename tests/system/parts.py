@@ -173,7 +173,9 @@ class Ear:
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.reconnect_delay_set(1, 1)
         all_of_it = SubscribeOptions(qos=1, retainAsPublished=True)
-        self._client.on_connect = lambda client, *_: client.subscribe([("#", all_of_it), ("$SYS/broker/log/#", all_of_it)])
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [("#", all_of_it), ("$SYS/broker/log/#", all_of_it)]
+        )
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.on_message = lambda _c, _u, message: self.heard.append(message)
         self._client.connect(*address)

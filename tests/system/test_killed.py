@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,8 +63,6 @@ class Crowd:
 
 def bodies_on_disk(site: Site) -> tuple[dict[int, str], list[dict[str, Any]]]:
     """Every leaf and every body in the dead controller's ledger, as SQLite recovers it."""
-    import json
-
     with sqlite3.connect(site.ledger_copy()) as connection:
         rows = connection.execute("SELECT seq, leaf, body FROM record ORDER BY seq").fetchall()
     connection.close()
@@ -102,7 +102,7 @@ def test_killed_at_fifty_moments_under_load(site, capsys):
             controller = site.launch()
             if die.random() < 0.8:
                 controller.wait_said("armed")
-        threading.Event().wait(die.uniform(0.0, 1.2))
+        threading.Event().wait(die.uniform(0.0, 0.9))
         site.dies()
         eventually(lambda: not site.any_strike_is_on(), 2.0, f"kill {number}: every strike is off")
         check_what_is_left(site, key)
@@ -119,7 +119,7 @@ def test_a_strike_that_was_left_on_is_off_before_anybody_badges(make_site):
     """The controller comes back after a power cut, and a relay that somebody left on stays on."""
     site = make_site()
     board = site.building.fittings.wires["board"]
-    with open(board.device, "wb", buffering=0) as port:
+    with Path(board.device).open("wb", buffering=0) as port:
         port.write(bytes.fromhex("a00101a2a00201a3"))
     eventually(lambda: site.strike_is_on("vault") and site.strike_is_on("server"), 2, "somebody left the relays on")
     site.starts()
@@ -138,11 +138,9 @@ def test_the_guard_alone_switches_off(site):
 def test_the_service_manager_switches_off_too(site):
     """Controller and guard die together, and the unit's last command leaves the strike on."""
     assert site.badges(WATANABE, "server").released
-    children = f"/proc/{site.controller.process.pid}/task/{site.controller.process.pid}/children"
-    with open(children) as file:
-        guards = [int(number) for number in file.read().split()]
-    for guard in guards:
-        os.kill(guard, 9)
+    task = Path(f"/proc/{site.controller.process.pid}/task/{site.controller.process.pid}")
+    for guard in (task / "children").read_text().split():
+        os.kill(int(guard), 9)
     site.dies()
     Program.sekisho("safe", str(site.file), log=site.folder / "safe.log").ends()
     eventually(lambda: not site.strike_is_on("server"), 1.0, "`sekisho safe` switches the board off")

@@ -101,7 +101,8 @@ def test_a_damaged_ledger_keeps_the_doors_shut_at_the_next_start(site):
     ledger = site.state_dir / "ledger.db"
     with sqlite3.connect(ledger) as connection:
         (last,) = connection.execute("SELECT max(seq) FROM record").fetchone()
-        connection.execute("UPDATE record SET body = replace(body, 'CONTROLLER', 'CONTROLLED') WHERE seq = ?", (last,))
+        forge = "UPDATE record SET body = CAST(replace(CAST(body AS TEXT), 'LLER', 'LLED') AS BLOB) WHERE seq = ?"
+        connection.execute(forge, (last,))
     connection.close()
     done = sekisho("controller", str(site.file))
     assert done.returncode == 3

@@ -97,8 +97,48 @@ def test_days_at_their_edges_are_in_force(building):
         building.row(NeedToKnow, "ana-need", from_on=TODAY, until_on=TODAY, ended_on=TOMORROW),
         building.row(RosterEntry, "ana-vault", from_on=TODAY, until_on=TODAY, review_on=TODAY, ended_on=TOMORROW),
         building.row(Cardholder, "ana", ended_on=TOMORROW),
+        building.row(Clearance, "ana-clearance", notified_on=TODAY, last_valid_on=date(2036, 5, 10), ended_on=TOMORROW),
     ]
     assert building.decides(building.policy(*rows)).is_granted
+
+
+def test_a_clearance_counts_from_its_notice_and_not_before(building):
+    """A result that nobody was told yet would open a door."""
+    row = building.row(Clearance, "ana-clearance", notified_on=TOMORROW, last_valid_on=date(2036, 5, 11))
+    assert failed(building.decides(building.policy(row))) == {"D11": Reason.CLEARANCE_NONE}
+
+
+def test_a_zone_asks_only_for_what_it_has(building):
+    """The trace would say that a limit was checked which the zone does not have (P8)."""
+
+    def exempt(point, occupancy, *rows):
+        decision = building.decides(building.policy(*rows), occupancy, point=point)
+        return {finding.rule for finding in decision.findings if finding.kind is FindingKind.EXEMPT}
+
+    assert exempt("vault-door.in", building.at("lab")) == {"D19"}
+    assert exempt("lab-door.in", building.at("office")) == {"D11", "D12", "D14", "D18", "D19"}
+    level = building.row(Zone, "lab", accepted_bases=(Basis.COMPANY,))  # a level, and nothing protected
+    assert exempt("lab-door.in", building.at("office"), level) == {"D12", "D14", "D18", "D19"}
+    yard = Zone(id="yard", name_ja="庭", name_en="Yard", kind=ZoneKind.UNRESTRICTED, parent="street")
+    gate = Portal(id="gate", name_ja="門", name_en="Gate", outer="street", inner="yard")
+    assert exempt("gate.in", building.at("street"), yard, gate) == {"D11", "D12", "D13", "D14", "D17", "D18", "D19"}
+
+
+@pytest.mark.req("D-01")
+def test_information_items_make_any_zone_ask_for_all_three_keys(building):
+    """A drawing on the wall of the lobby would be open to everybody because it is only the lobby."""
+    yard = Zone(
+        id="yard",
+        name_ja="庭",
+        name_en="Yard",
+        kind=ZoneKind.UNRESTRICTED,
+        parent="street",
+        items=("item-9",),
+        accepted_bases=(Basis.COMPANY,),
+    )
+    gate = Portal(id="gate", name_ja="門", name_en="Gate", outer="street", inner="yard")
+    decision = building.decides(building.policy(yard, gate), building.at("street"), point="gate.in")
+    assert set(failed(decision)) == {"D11", "D12", "D13"}
 
 
 @pytest.mark.req("A-24")
@@ -303,6 +343,13 @@ def test_outside_the_schedule_nobody_enters(building):
 def test_sequence_and_anti_passback(building, where, is_certain, expected, why):
     """A card would be handed back to let a second person in, or an honest person would be kept out after a restart."""
     assert failed(building.decides(building.policy(), building.at(where, is_certain=is_certain))) == expected, why
+
+
+@pytest.mark.req("B-06")
+def test_open_ground_is_a_place_nobody_is_seen_to_reach(building):
+    """Whoever slipped out behind a colleague in the evening would be refused at the front entrance in the morning."""
+    decision = building.decides(building.policy(), building.at("vault"), point="front.in")
+    assert next(finding.kind for finding in decision.findings if finding.rule == "D17") is FindingKind.EXEMPT
 
 
 def test_somebody_never_seen_is_passed(building):

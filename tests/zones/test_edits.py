@@ -91,6 +91,8 @@ REFUSED_CHANGES = [
     (Credential, "ana-card", {"cardholder": "bo"}, "cardholder", "a card handed on"),
     (Credential, "ana-card", {"number_hash": f"{7:064x}"}, "number_hash", "another card under its name"),
     (Clearance, "ana-clearance", {"cardholder": "bo"}, "cardholder", "a clearance is personal"),
+    (Clearance, "ana-clearance", {"id": "new", "recorded_by": "O. Ficer"}, "recorded_by", "a name, not an identifier"),
+    (Clearance, "ana-clearance", {"id": "new", "confirmed_by": "O. Ficer"}, "confirmed_by", "a name"),
     (Clearance, "ana-clearance", {"recorded_by": "officer-3"}, "recorded_by", "four eyes undone afterwards"),
     (Clearance, "ana-clearance", {"confirmed_by": None}, "confirmed_by", "an end is an end, not a step back"),
     (Clearance, "ana-clearance", {"confirmed_by": "officer-3"}, "confirmed_by", "four eyes rewritten"),
@@ -101,6 +103,7 @@ REFUSED_CHANGES = [
     (RosterEntry, "ana-lab", {"review_on": date(2027, 4, 1)}, "review_on", "reviewed after its end"),
     (NeedToKnow, "ana-need", {"until_on": date(2026, 3, 31)}, "until_on", "ends before it begins"),
     (NeedToKnow, "ana-need", {"until_on": date(2027, 4, 2)}, "until_on", "longer than twelve months"),
+    (NeedToKnow, "ana-need", {"id": "new", "item": "Item 1"}, "item", "a title is not a number"),
     (NeedToKnow, "ana-need", {"purpose_code": "because he asked"}, "purpose_code", "free text (E-01)"),
     (Portal, "front", {"has_rex": False}, "has_rex", "D-24: an escape that asks a card"),
     (Zone, "office", {"min_factors": 3}, "min_factors", "the lab inside would ask less than the office"),
@@ -236,6 +239,23 @@ def test_a_window_outside_its_day_is_refused(weekday, from_min, to_min):
     assert refused.value.field == "windows"
 
 
+def test_limits_themselves_are_allowed(building):
+    """A whole day, a room for one, the longest period: what the message calls possible would be refused."""
+    day = Schedule(id="day", windows=tuple(Window(weekday=day, from_min=0, to_min=1440) for day in range(7)))
+    rows = [
+        day,
+        zone("one", occupancy_max=1, min_factors=3, name_en="n" * 80),
+        zone("many", occupancy_max=100_000, min_factors=1),
+        portal(release_ms=60_000, held_after_ms=3_600_000),
+        portal("quick", release_ms=1, held_after_ms=1),
+        Cardholder(id="a" * 64, ended_on=date(2000, 1, 1)),
+        building.row(NeedToKnow, "ana-need", until_on=date(2027, 4, 1)),
+        building.row(RosterEntry, "ana-lab", review_on=date(2026, 4, 1)),
+        building.row(RosterEntry, "ana-office", review_on=date(2027, 3, 31)),
+    ]
+    apply(building.policy(), Edit(puts=tuple(rows)))
+
+
 # -- drops -------------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +279,21 @@ def test_a_drop_that_leaves_something_dangling_is_refused(building, drops, field
     with pytest.raises(EditRefused) as refused:
         apply(policy, Edit(drops=tuple(drops)))
     assert refused.value.field == field, why
+
+
+@pytest.mark.parametrize(
+    "puts, drop, by",
+    [
+        ((), ("schedule", "hours"), "zone vault"),
+        ((zone("room"), zone("closet", parent="room")), ("zone", "room"), "zone closet"),
+        ((zone("room"), portal("room-door", "street", "room")), ("zone", "room"), "portal room-door"),
+        ((zone("room"), ZoneStatus(id="room", state=ZoneState.SECURED)), ("zone", "room"), "zone_status room"),
+    ],
+)
+def test_a_refused_drop_says_who_still_needs_the_place(building, puts, drop, by):
+    """The officer would search the whole site for what holds the room."""
+    with pytest.raises(EditRefused, match=f"still named by {by}$"):
+        apply(apply(building.policy(), Edit(puts=puts)), Edit(drops=(drop,)))
 
 
 def test_places_nobody_names_are_dropped(building):

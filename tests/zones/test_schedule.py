@@ -15,6 +15,7 @@ NIGHT = Schedule(
     id="night",
     windows=(Window(weekday=4, from_min=22 * 60, to_min=1440), Window(weekday=5, from_min=0, to_min=6 * 60)),
 )
+HALF = Schedule(id="half", windows=(Window(weekday=0, from_min=8 * 60 + 30, to_min=8 * 60 + 45),))
 
 
 @pytest.mark.req("B-03")
@@ -33,6 +34,10 @@ NIGHT = Schedule(
         (NIGHT, "2026-05-15T20:59:00", True, "Saturday 05:59"),
         (NIGHT, "2026-05-15T21:00:00", False, "Saturday 06:00"),
         (NIGHT, "2026-05-14T13:00:00", False, "Thursday 22:00"),
+        (HALF, "2026-05-10T23:29:59", False, "Monday 08:29:59"),
+        (HALF, "2026-05-10T23:30:00", True, "Monday 08:30"),
+        (HALF, "2026-05-10T23:44:59", True, "Monday 08:44:59"),
+        (HALF, "2026-05-10T23:45:00", False, "Monday 08:45"),
         (Schedule(id="never", windows=()), "2026-05-11T03:00:00", False, "no window is never, not always"),
     ],
 )

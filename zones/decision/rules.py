@@ -77,7 +77,7 @@ class Rule:
 
 def access_point_is_known(ask: Ask) -> FindingKind:
     """D01. The policy has this side of this portal, and its zone."""
-    return FAILED if ask.point is None or ask.zone is NOWHERE else PASSED
+    return FAILED if ask.zone is NOWHERE else PASSED
 
 
 def ledger_is_writable(ask: Ask) -> FindingKind:
@@ -195,7 +195,15 @@ def schedule_is_open(ask: Ask) -> FindingKind:
 
 
 def comes_from_where_portal_leads_from(ask: Ask) -> FindingKind:
-    """D17. Nobody who is certainly elsewhere; an uncertain place is passed (B-07), being inside is D18's question."""
+    """D17. Nobody who is certainly elsewhere; an uncertain place is passed (B-07), being inside is D18's question.
+
+    Who comes from open ground (一般区域) is not asked: nobody is seen to get there, and whoever slipped out behind
+    somebody else would be refused at the front entrance the next morning.
+    """
+    point = ask.point
+    from_zone = None if point is None else ask.policy.zones.get(point.from_zone)
+    if from_zone is not None and from_zone.kind is ZoneKind.UNRESTRICTED:
+        return EXEMPT
     certain = _certain_zone(ask)
     if certain is None or _is_inside(ask, certain):
         return PASSED

@@ -1,0 +1,61 @@
+"""Is a press of REX happening now, or is it an old message? The device's clock may be wrong, and exits must stay free.
+
+Judged by the device's own clock against ours, relative to the best agreement seen since it came online. A message that
+was held back somewhere is later than that; a device whose clock is plainly wrong is believed from the second press on,
+when its clock was seen to run at the same pace as ours. Without a trusted clock of our own nothing is called late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from controller.clock import wall_ms
+from zones.moment import Moment
+
+LATE_MS: Final = 5_000
+"""A message this much later than its device's best is late."""
+
+PACE_MS: Final = 1_000
+"""Two messages this far apart by both clocks, give or take as much, were not waiting together in a queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    skew_ms: int
+    at_ms: int
+    tick_ms: int
+
+
+class Lateness:
+    """Remembers, per device, how its clock stands to ours."""
+
+    def __init__(self) -> None:
+        self._best: dict[str, int] = {}
+        self._last: dict[str, _Seen] = {}
+
+    def forget(self, source: str) -> None:
+        """The device went or came: what was learnt of its clock counts no more."""
+        self._best.pop(source, None)
+        self._last.pop(source, None)
+
+    def is_late(self, source: str, at_ms: int | None, now: Moment) -> bool:
+        """Whether a message stamped `at_ms` by its device (None: not stamped) is older than it should be."""
+        if at_ms is None or not now.is_trusted:
+            return False
+        skew_ms = wall_ms(now.at) - at_ms
+        last, self._last[source] = self._last.get(source), _Seen(skew_ms=skew_ms, at_ms=at_ms, tick_ms=now.tick_ms)
+        best = self._best.get(source, 0)
+        if abs(skew_ms) <= LATE_MS or (source in self._best and -LATE_MS <= skew_ms - best <= LATE_MS):
+            self._best[source] = min(best, skew_ms) if source in self._best else skew_ms
+            return False
+        if last is not None and _kept_pace(last, at_ms, now.tick_ms):
+            self._best[source] = skew_ms
+            return False
+        return True
+
+
+def _kept_pace(last: _Seen, at_ms: int, tick_ms: int) -> bool:
+    """Whether as much time went by on the device's clock as on ours, and enough to tell."""
+    ours = tick_ms - last.tick_ms
+    return ours >= PACE_MS and abs(ours - (at_ms - last.at_ms)) <= PACE_MS

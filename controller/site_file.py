@@ -1,0 +1,194 @@
+"""The site file as it is written: its sections, and complaints that name the line and the key and say what is expected.
+
+What the sections say in themselves is checked here; what they say of each other, in `controller.config`. A key that is
+not known is a typing mistake, and refused.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import types
+import typing
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from controller.toml_lines import line_of
+from zones.ids import ID_PATTERN
+from zones.people import Basis
+from zones.places import AntiPassback, LockType
+
+Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Baud = Annotated[int, msgspec.Meta(ge=1200, le=4_000_000)]
+Millis = Annotated[int, msgspec.Meta(ge=100, le=3_600_000)]
+Origin = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\Z", max_length=200)]
+
+ID_IN_WORDS: Final = "lower-case letters, digits and dashes, 1 to 64 of them"
+
+
+class SiteFileError(ValueError):
+    """A site file that must not be used. The message names file, line and key and says what is expected."""
+
+
+class DeviceKind(StrEnum):
+    """What speaks on a wire. `pynfc` is a PN532 reached through libnfc."""
+
+    PN532 = "pn532"
+    PYNFC = "pynfc"
+    LCUS = "lcus"
+    MQTT = "mqtt"
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the file's sections: a key that is not known is a typing mistake, and refused."""
+
+
+class ControllerSection(_Section, frozen=True, kw_only=True):
+    """Which controller this is, and where it keeps its files (relative to the site file)."""
+
+    node: Id
+    state_dir: str
+    socket: str
+    domain: Origin = "sekisho.example"
+
+
+class SimulationSection(_Section, frozen=True, kw_only=True):
+    """Only in a simulation: allows loopback `socket://` lines and a seeded source of randomness."""
+
+    seed: int | None = None
+
+
+class MqttSection(_Section, frozen=True, kw_only=True):
+    """The broker. Beyond this machine it must speak TLS."""
+
+    host: str
+    port: Port = 1883
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+class DeviceSection(_Section, frozen=True, kw_only=True):
+    """One device on a wire; which keys it needs goes by its kind."""
+
+    id: Id
+    kind: DeviceKind
+    port: str | None = None
+    baud: Baud | None = None
+    connection: str | None = None
+    channels: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
+
+
+class ScheduleSection(_Section, frozen=True, kw_only=True):
+    """Windows like `mon-fri 08:00-20:00`, in Japan."""
+
+    id: Id
+    windows: list[str]
+
+
+class ZoneSection(_Section, frozen=True, kw_only=True):
+    """One zone; fields as in `zones.places.Zone`."""
+
+    id: Id
+    name_ja: str
+    name_en: str
+    kind: str
+    parent: str | None = None
+    items: list[str] = []
+    accepted_bases: list[Basis] = []
+    min_factors: Annotated[int, msgspec.Meta(ge=0, le=3)] | None = None
+    uid_accepted: bool = False
+    anti_passback: AntiPassback = AntiPassback.NONE
+    occupancy_max: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    schedule: str | None = None
+
+
+class PortalSection(_Section, frozen=True, kw_only=True):
+    """Wires are named by device id: a strike as `device` (MQTT) or `device:channel` (relay board)."""
+
+    id: Id
+    name_ja: str
+    name_en: str
+    outer: str
+    inner: str
+    strike: str
+    entry_reader: str | None = None
+    exit_reader: str | None = None
+    contact: str | None = None
+    rex: str | None = None
+    lock_type: LockType = LockType.FAIL_SECURE
+    is_escape: bool = False
+    release_ms: Annotated[int, msgspec.Meta(ge=500, le=30_000)] = 3000
+    held_after_ms: Millis = 20_000
+
+
+class SiteFile(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    controller: ControllerSection
+    device: list[DeviceSection]
+    zone: list[ZoneSection]
+    portal: list[PortalSection]
+    schedule: list[ScheduleSection] = []
+    mqtt: MqttSection | None = None
+    simulation: SimulationSection | None = None
+
+
+class Source:
+    """A site file's text and where it came from: reads its sections, and words complaints about them."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.path = path
+        self._text = text
+
+    def sections(self) -> SiteFile:
+        """The file's sections. Raises SiteFileError."""
+        try:
+            document = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
+            line = int(found[1]) if found else self._text.count("\n") + 1
+            why = str(error).replace(found[0], f", column {found[2]}") if found else str(error)
+            raise SiteFileError(f"{self.path}:{line}: is not TOML: {why}") from error
+        try:
+            return msgspec.convert(document, SiteFile)
+        except msgspec.ValidationError as error:
+            why, _, where = str(error).partition(" - at `$")
+            raise self._misread(where.removesuffix("`"), why) from None
+
+    def refusal(self, key_path: str, why: str) -> SiteFileError:
+        """The complaint about a key, named by a path like `.zone[2].kind`; "" is the file as a whole."""
+        key = key_path.strip(".") or "the file"
+        return SiteFileError(f"{self.path}:{line_of(self._text, key_path)}: {key}: {why}")
+
+    def _misread(self, where: str, why: str) -> SiteFileError:
+        """msgspec's complaint in our words: what is expected instead."""
+        if unknown := re.fullmatch(r"Object contains unknown field `(.+)`", why):
+            expected = _at(where).__struct_fields__
+            return self.refusal(f"{where}.{unknown[1]}", f"there is no such key here; there are {_listed(expected)}")
+        if missing := re.fullmatch(r"Object missing required field `(.+)`", why):
+            return self.refusal(where, f"`{missing[1]}` is missing")
+        if why.startswith("Invalid enum value"):
+            return self.refusal(where, f"{why.removeprefix('Invalid enum value ')} is not one of {_listed(_at(where))}")
+        if "matching regex" in why:
+            expected = ID_IN_WORDS if ID_PATTERN in why else "a host name like sekisho.example"
+            return self.refusal(where, f"must be {expected}")
+        return self.refusal(where, why)
+
+
+def _at(key_path: str) -> Any:
+    """The section or enum that stands at a key path."""
+    kind: Any = SiteFile
+    for name in re.findall(r"\.(\w+)", key_path):
+        kind = typing.get_type_hints(kind)[name]
+        while inner := [one for one in typing.get_args(kind) if one is not types.NoneType]:
+            kind = inner[0]
+    return kind
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(str(name.value) if isinstance(name, StrEnum) else str(name) for name in names)

@@ -1,0 +1,346 @@
+"""A site file with a fault is refused whole, and the complaint leads to the place and says what belongs there."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.config import SiteFileError, load_site, parse_site
+from controller.toml_lines import line_of
+from zones.places import Window
+
+PATH = Path("site.toml")
+
+GOOD = """\
+[controller]
+node = "gate"
+state_dir = "state"
+socket = "controller.sock"
+
+[mqtt]
+host = "127.0.0.1"
+
+[[device]]
+id = "rd-in"
+kind = "mqtt"
+
+[[device]]
+id = "dr"
+kind = "mqtt"
+
+[[device]]
+id = "rd-line"
+kind = "pn532"
+port = "/dev/ttyUSB0"
+
+[[device]]
+id = "board"
+kind = "lcus"
+port = "/dev/ttyUSB1"
+channels = 2
+
+[[schedule]]
+id = "hours"
+windows = [
+    "mon-fri 08:00-20:00",  # a week's work
+    "sat 09:00-12:00",
+]
+
+[[zone]]
+id = "outside"
+name_ja = "屋外"
+name_en = "Outside"
+kind = "UNRESTRICTED"
+
+[[zone]]
+id = "office"
+name_ja = "執務室"
+name_en = "Office"
+kind = "CONTROLLED"
+parent = "outside"
+schedule = "hours"
+
+[[portal]]
+id = "front"
+name_ja = "正面"
+name_en = "Front"
+outer = "outside"
+inner = "office"
+entry_reader = "rd-in"
+strike = "dr"
+contact = "dr"
+rex = "dr"
+
+[[portal]]
+id = "side"
+name_ja = "通用口"
+name_en = "Side"
+outer = "outside"
+inner = "office"
+entry_reader = "rd-line"
+strike = "board:1"
+"""
+
+
+def line_with(text: str, line: str, nth: int = 1) -> int:
+    """The number of the `nth` line that reads `line`."""
+    return [n for n, found in enumerate(text.splitlines(), 1) if found == line][nth - 1]
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(SiteFileError) as refused:
+        parse_site(text, PATH)
+    return str(refused.value)
+
+
+FAULTS = [
+    # what was there, what stands there instead, the line that is named, the key, words of the complaint
+    ('node = "gate"', 'nod = "gate"', 'nod = "gate"', "controller.nod", "no such key here; there are node, state_dir"),
+    ('node = "gate"\n', "", "[controller]", "controller", "`node` is missing"),
+    ('node = "gate"', "node = 3", "node = 3", "controller.node", "Expected `str`, got `int`"),
+    ('node = "gate"', 'node = "Gate A"', 'node = "Gate A"', "controller.node", "lower-case letters, digits and dashes"),
+    ('node = "gate"', 'node = "a\\n"', 'node = "a\\n"', "controller.node", "lower-case letters, digits and dashes"),
+    ('node = "gate"', 'node = "himitsu-1"', 'node = "himitsu-1"', "controller.node", "'himitsu' tells all"),
+    ('node = "gate"', 'node = "gate"\ndomain = "a b"', 'domain = "a b"', "controller.domain", "a host name like"),
+    ("[mqtt]\n", "[mqtt]\nport = 70000\n", "port = 70000", "mqtt.port", "<= 65535"),
+    ('host = "127.0.0.1"', 'host = "10.0.0.7"', 'host = "10.0.0.7"', "mqtt.host", "needs `ca_file`"),
+    ('host = "127.0.0.1"', 'host = "broker"', 'host = "broker"', "mqtt.host", "needs `ca_file`"),
+    ("[mqtt]\n", '[mqtt]\nusername = "u"\n', 'username = "u"', "mqtt.username", "needs `password_file`"),
+    ("[mqtt]\n", '[mqtt]\npassword_file = "p"\n', 'password_file = "p"', "mqtt.password_file", "needs `username`"),
+    ("[mqtt]\n", '[mqtt]\npassword = "p"\n', 'password = "p"', "mqtt.password", "there are host, port, username"),
+    ('[mqtt]\nhost = "127.0.0.1"\n', "", "[[device]]", "device[0]", "add a section [mqtt] with `host`"),
+    ('kind = "pn532"', 'kind = "pn533"', 'kind = "pn533"', "device[2].kind", "not one of pn532, pynfc, lcus, mqtt"),
+    ('kind = "pn532"', 'kind = "pynfc"', ("[[device]]", 3), "device[2]", "needs `connection`, for example pn532_uart:"),
+    ('port = "/dev/ttyUSB0"\n', "", ("[[device]]", 3), "device[2]", "needs `port`, for example /dev/serial/by-id"),
+    ("channels = 2\n", "", ("[[device]]", 4), "device[3]", "needs `channels`, how many relays"),
+    ("channels = 2", "channels = 0", "channels = 0", "device[3].channels", ">= 1"),
+    ('id = "rd-in"', 'id = "rd-secret"', 'id = "rd-secret"', "device[0].id", "'secret' tells all who see the wires"),
+    ('id = "rd-in"\n', 'id = "rd-in"\nchannels = 2\n', "channels = 2", "device[0].channels", "of kind mqtt has no `ch"),
+    (
+        '"/dev/ttyUSB0"',
+        '"socket://127.0.0.1:7"',
+        'port = "socket://127.0.0.1:7"',
+        "device[2].port",
+        "in a [simulation]",
+    ),
+    ('"/dev/ttyUSB0"', '"/dev/ttyUSB1"', ('port = "/dev/ttyUSB1"', 2), "device[3].port", "is the port of rd-line alre"),
+    ('port = "/dev/ttyUSB0"', 'port = "x"\nbaud = 0', "baud = 0", "device[2].baud", ">= 1200"),
+    ('id = "dr"', 'id = "rd-in"', ('id = "rd-in"', 2), "device[1].id", "'rd-in' is declared twice"),
+    ('id = "side"', 'id = "front"', ('id = "front"', 2), "portal[1].id", "'front' is declared twice"),
+    ('id = "office"', 'id = "outside"', ('id = "outside"', 2), "zone[1].id", "'outside' is declared twice"),
+    ('"sat 09', '"sit 09', "windows = [", "schedule[0].windows", "'sit 09:00-12:00' is not like 'mon-fri 08:00-20:00'"),
+    ('"sat 09:00', '"sat 13:00', "windows = [", "schedule[0].windows", "does not lie in order within one day"),
+    ("-12:00", "-24:01", "windows = [", "schedule[0].windows", "does not lie in order within one day"),
+    ("-12:00", "-12:70", "windows = [", "schedule[0].windows", "is not like"),
+    ('"mon-fri', '"fri-mon', "windows = [", "schedule[0].windows", "a week runs from mon to sun"),
+    ('kind = "CONTROLLED"', 'kind = "OPEN"', 'kind = "OPEN"', "zone[1].kind", "not one of UNRESTRICTED, CONTROLLED"),
+    ('kind = "CONTROLLED"', 'kind = "EXCLUSION"', ("[[zone]]", 2), "zone[1].items", "names the information items"),
+    ('parent = "outside"', 'parent = "garden"', 'parent = "garden"', "zone[1].parent", "there is no zone 'garden'"),
+    ('parent = "outside"', 'parent = "office"', 'parent = "office"', "zone[1].parent", "makes a circle"),
+    ('schedule = "hours"', 'schedule = "night"', 'schedule = "night"', "zone[1].schedule", "there is no schedule 'ni"),
+    ('schedule = "hours"', "min_factors = 0", "min_factors = 0", "zone[1].min_factors", "must be 1"),
+    ('schedule = "hours"', 'items = "x"', 'items = "x"', "zone[1].items", "Expected `array`, got `str`"),
+    ('schedule = "hours"', 'accepted_bases = ["X"]', 'accepted_bases = ["X"]', "accepted_bases[0]", "of KEIZAI_ANPO,"),
+    ('name_ja = "執務室"', 'name_ja = ""', 'name_ja = ""', "zone[1].name_ja", "must be 1 to 80 printable characters"),
+    ('outer = "outside"', 'outer = "yard"', 'outer = "yard"', "portal[0].outer", "there is no zone 'yard'"),
+    ('outer = "outside"', 'outer = "office"', 'inner = "office"', "portal[0].inner", "is the same zone as outer"),
+    ('rex = "dr"', "is_escape = true", "[[portal]]", "portal[0].rex", "an escape portal opens from inside without"),
+    ('strike = "dr"', 'strike = "rd-line"', 'strike = "rd-line"', "portal[0].strike", "neither a declared MQTT device"),
+    ('strike = "dr"', 'strike = "drr"', 'strike = "drr"', "portal[0].strike", "neither a declared MQTT device nor"),
+    ('strike = "dr"', 'strike = "board"', 'strike = "board"', "portal[0].strike", "nor `board:channel`"),
+    ('strike = "dr"', 'strike = "board:3"', 'strike = "board:3"', "portal[0].strike", "board has channels 1 to 2"),
+    ('strike = "dr"', 'strike = "board:01"', 'strike = "board:01"', "portal[0].strike", "nor `board:channel`"),
+    ('strike = "dr"', 'strike = "board:1"', ('strike = "board:1"', 2), "portal[1].strike", "the strike of front"),
+    ('contact = "dr"', 'contact = "d"', 'contact = "d"', "portal[0].contact", "is not a declared device of kind mqtt"),
+    ('rex = "dr"', 'rex = "board"', 'rex = "board"', "portal[0].rex", "is not a declared device of kind mqtt"),
+    (
+        '"rd-line"\nstrike',
+        '"rd-in"\nstrike',
+        ('entry_reader = "rd-in"', 2),
+        "portal[1].entry_reader",
+        "entry_reader of fr",
+    ),
+    ('rex = "dr"', 'exit_reader = "rd-in"', 'exit_reader = "rd-in"', "portal[0].exit_reader", "entry_reader of front"),
+    ('rex = "dr"', "release_ms = 99999", "release_ms = 99999", "portal[0].release_ms", "<= 30000"),
+    (
+        'rex = "dr"',
+        'lock_type = "OPEN"',
+        'lock_type = "OPEN"',
+        "portal[0].lock_type",
+        "not one of FAIL_SAFE, FAIL_SECURE",
+    ),
+    ('rex = "dr"', "rex =", "rex =", "is not TOML", "Invalid value, column 6"),
+    ('strike = "board:1"\n', "strike =", "strike =", "is not TOML", ""),
+]
+
+
+@pytest.mark.parametrize(("there", "instead", "line", "key", "words"), FAULTS)
+def test_a_fault_is_told_with_its_line_its_key_and_what_belongs_there(there, instead, line, key, words):
+    """Somebody on a ladder would look for a typing mistake in two hundred lines, or a door would run on it."""
+    assert there in GOOD
+    text = GOOD.replace(there, instead, 1)
+    wanted, nth = line if isinstance(line, tuple) else (line, 1)
+    said = complaint(text)
+    assert said.startswith(f"site.toml:{line_with(text, wanted, nth)}: "), said
+    assert key in said and words in said, said
+
+
+@pytest.mark.parametrize("section", ["controller", "device", "zone", "portal"])
+def test_a_missing_section_is_named(section):
+    """An empty building would be armed."""
+    document = {key: value for key, value in tomllib.loads(GOOD).items() if key != section}
+    text = "\n".join(_written(key, value) for key, value in document.items())
+    assert complaint(text) == f"site.toml:1: the file: `{section}` is missing"
+
+
+def test_a_relay_on_the_network_is_for_simulations_on_this_machine_only():
+    """Anybody on the network could press the relay's key (an unauthenticated line)."""
+    simulated = GOOD.replace("[mqtt]", "[simulation]\nseed = 1\n\n[mqtt]")
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        parse_site(simulated.replace("/dev/ttyUSB1", f"socket://{host}:7001"), PATH)
+    for host in ("10.0.0.7", "board", "127.0.0.1.example"):
+        assert "to this machine only" in complaint(simulated.replace("/dev/ttyUSB1", f"socket://{host}:7001"))
+
+
+def test_a_file_that_cannot_be_read_is_told_so(tmp_path):
+    """A start would end in a traceback that says nothing to whoever stands before it."""
+    path = tmp_path / "site.toml"
+    for content, words in (
+        (None, "cannot be read: No such file"),
+        (b'[controller]\nnode = "\xff"\n', ":2: is not UTF-8"),
+    ):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(SiteFileError) as refused:
+            load_site(path)
+        assert str(path) in str(refused.value) and words in str(refused.value)
+    with pytest.raises(SiteFileError, match="cannot be read: Is a directory"):
+        load_site(tmp_path)
+
+
+def test_a_socket_that_no_kernel_takes_is_refused(tmp_path):
+    """The doors would be armed and then the program would end, for a path that is too long."""
+    with pytest.raises(SiteFileError, match=r"controller\.socket: .* at most 107 bytes"):
+        parse_site(GOOD, tmp_path / ("x" * 100) / "site.toml")
+
+
+def test_paths_are_named_from_the_site_files_folder(tmp_path):
+    """A service that starts in another folder would make a second, empty ledger there."""
+    text = GOOD.replace("[mqtt]\n", '[mqtt]\nusername = "u"\npassword_file = "keys/mqtt"\nca_file = "/etc/ca.pem"\n')
+    site = parse_site(text, tmp_path / "site.toml")
+    assert site.state_dir == tmp_path / "state" and site.socket == tmp_path / "controller.sock"
+    assert site.mqtt is not None
+    assert (site.mqtt.password_file, site.mqtt.ca_file) == (str(tmp_path / "keys" / "mqtt"), "/etc/ca.pem")
+
+
+def test_a_good_file_says_what_it_says():
+    """A relay would hang on another door than the file says, or a door would open at another hour."""
+    site = parse_site(GOOD, PATH)
+    assert {portal: (strike.device, strike.channel) for portal, strike in site.wiring.strikes.items()} == {
+        "front": ("dr", None),
+        "side": ("board", 1),
+    }
+    assert site.wiring.entry_readers == {"rd-in": "front", "rd-line": "side"}
+    assert site.wiring.contacts == {"dr": "front"} == site.wiring.rexes
+    front, side = site.portals
+    assert (front.has_contact, front.has_rex, front.has_exit_reader) == (True, True, False)
+    assert (side.has_contact, side.has_rex, side.has_entry_reader) == (False, False, True)
+    (hours,) = site.schedules
+    assert hours.windows == (
+        *(Window(weekday=day, from_min=480, to_min=1200) for day in range(5)),
+        Window(weekday=5, from_min=540, to_min=720),
+    )
+
+
+@given(st.text(max_size=200) | st.text(alphabet="[]{}=\"'.#\n abc1", max_size=60))
+def test_no_text_makes_it_stumble(text):
+    """A half-written file would end the start in a traceback."""
+    with pytest.raises(SiteFileError, match=r"site\.toml:\d+: "):
+        parse_site(text, PATH)
+
+
+@given(cut=st.integers(0, len(GOOD)), more=st.text(max_size=8))
+def test_no_cut_or_slip_of_the_hand_makes_it_stumble(cut, more):
+    """A half-saved file would end the start in a traceback."""
+    for text in (GOOD[:cut] + more, GOOD[:cut] + more + GOOD[cut:]):
+        try:
+            parse_site(text, PATH)
+        except SiteFileError as refused:
+            said = str(refused)
+        else:
+            said = "site.toml:"
+        assert said.startswith("site.toml:")
+
+
+TRICKY = '''\
+# [controller]
+top = 1
+[ controller ] # [zone]
+note = """
+[zone]
+kind = 1
+"""
+'quoted key'.x = 2
+list = [
+  "kind = 3", # ]
+  [1, 2], { kind = 4 },
+]
+kind = 5
+[[zone]]
+kind = 6
+[zone.sub]
+kind = 7
+[[zone]]
+other = \'\'\'
+kind = 8\'\'\'
+  kind = 9
+[[zone.part]]
+kind = 10
+[[zone.part]]
+"kind" = 11
+'''
+
+
+@pytest.mark.parametrize(
+    ("key_path", "line"),
+    [
+        (".top", 2),
+        (".controller", 3),
+        (".controller.note", 4),
+        (".controller.quoted key.x", 8),
+        (".controller.list", 9),
+        (".controller.list[2].kind", 9),
+        (".controller.kind", 13),
+        (".zone[0]", 14),
+        (".zone[0].kind", 15),
+        (".zone[0].sub.kind", 17),
+        (".zone[1]", 18),
+        (".zone[1].kind", 21),
+        (".zone[1].missing", 18),
+        (".zone[1].part[0].kind", 23),
+        (".zone[1].part[1].kind", 25),
+        (".zone[1].part[1].missing.deeper[3]", 24),
+        (".nowhere", 1),
+        ("", 1),
+    ],
+)
+def test_the_line_of_a_key(key_path, line):
+    """The complaint would send somebody to another door's lines."""
+    tomllib.loads(TRICKY)
+    assert line_of(TRICKY, key_path) == line
+    assert line_of(TRICKY.replace("\n", "\r\n"), key_path) == line
+
+
+def _written(key: str, value: object) -> str:
+    rows = value if isinstance(value, list) else [value]
+    header = f"[[{key}]]" if isinstance(value, list) else f"[{key}]"
+    blocks = [[header, *(f"{name} = {_plain(field)}" for name, field in row.items())] for row in rows]
+    return "\n".join(line for block in blocks for line in block)
+
+
+def _plain(field: object) -> str:
+    return str(field).replace("'", '"') if isinstance(field, list | int) else f'"{field}"'

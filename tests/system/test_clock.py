@@ -1,0 +1,58 @@
+"""A Pi without a battery clock wakes up in 1970."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.system.parts import Faults, eventually
+from tests.system.site import STRANGER, WATANABE
+
+pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "gcc")]
+
+
+@pytest.mark.req("B-02")
+def test_at_1970_nobody_enters_and_everybody_leaves(make_site, fault_library, tmp_path):
+    """The clock is wrong, and rights that have run out count again, or nobody gets out."""
+    faults = Faults(fault_library, tmp_path)
+    site = make_site(faults=faults).starts().admits_the_demo_people()
+    assert site.badges(WATANABE, "server").released
+    site.dies()
+    eventually(lambda: not site.any_strike_is_on(), 2)
+
+    after = site.last_seq
+    faults.clock(-int(time.time()) + 60)
+    site.starts()
+    site.recorded("CLOCK_UNTRUSTED", after=after)
+    assert not site.badges(WATANABE, "server", wait_ms=800).released
+    denied = site.recorded("ACCESS_DENIED", portal="server", after=after)
+    assert denied["reason"] == "CLOCK_UNTRUSTED"
+    assert denied["clock"] == "untrusted"
+    assert denied["at_ms"] < 10_000_000
+    assert not site.badges("04E5F607", "front", wait_ms=800).released
+    for door in ("server", "escape", "front"):
+        assert site.building.rex(door, walk=False, wait_ms=1500), f"REX does not release {door} at 1970"
+    assert site.badges(STRANGER, "vault", side="out").released
+    site.recorded("REX", portal="server", after=after)
+    site.recorded("EXIT_GRANTED", portal="vault", after=after)
+    eventually(lambda: not site.any_strike_is_on(), 3)
+
+    faults.clock(0)  # the time server was found
+    site.recorded("CLOCK_TRUSTED", after=after)
+    assert site.badges("01147A0B2C3D4E5F", "server").released
+
+
+@pytest.mark.req("B-02")
+def test_a_clock_that_is_set_back_is_not_believed(make_site, fault_library, tmp_path):
+    """Somebody sets the clock back to a day on which he still had a right."""
+    faults = Faults(fault_library, tmp_path)
+    site = make_site(faults=faults).starts().admits_the_demo_people()
+    after = site.last_seq
+    faults.clock(-86_400)
+    assert not site.badges(WATANABE, "server", wait_ms=800).released
+    site.recorded("CLOCK_UNTRUSTED", after=after)
+    site.recorded("ACCESS_DENIED", portal="server", after=after, reason="CLOCK_UNTRUSTED")
+    assert site.building.rex("server", walk=False, wait_ms=1500)
+    faults.clock(0)
+    site.recorded("CLOCK_TRUSTED", after=after)
