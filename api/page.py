@@ -136,6 +136,7 @@ def _door(door: PortalPublic, outer: str, language: Language, *, can_release: bo
         "id": door.id, "name": door.name_ja if language == "ja" else door.name_en, "outer": outer,
         "state": door.state, "word": words[language], "icon": icon,
         "since": since[11:19] if since else "", "is_escape": door.is_escape, "can_release": can_release,
+        "is_entry": door.has_entry_reader,
     }  # fmt: skip
 
 

@@ -74,6 +74,11 @@ def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
         for key, loss in ((path, "no record can be signed as before"), (state_dir / "site.key", "no card is known")):
             if not key.exists():
                 raise ValueError(f"{key} is missing beside a ledger; restore it from the backup: without it {loss}")
+    elif path.exists():
+        raise ValueError(
+            f"{state_dir / 'ledger.db'} is missing although its key is there: put it back from the backup, "
+            f"or move {path.name}, site.key and site.db away too, to begin a new site with an empty ledger"
+        )
     signer = SigningKey.load(path) if path.exists() else SigningKey.create(path)
     secret = read_or_create(state_dir / "site.key", random)
     return Keys(
@@ -122,7 +127,7 @@ def start(site: Site) -> Runtime:
         guard=program,
     )
     runtime = Runtime(parts)
-    _attach(site, runtime, inbox, selector, boot, vkey)
+    _attach(site, runtime, engine, inbox, selector, boot, vkey)
     return runtime
 
 
@@ -255,6 +260,7 @@ def last_places(ledger: Ledger) -> Occupancy:
 def _attach(
     site: Site,
     runtime: Runtime,
+    engine: Engine,
     inbox: Inbox,
     selector: selectors.BaseSelector,
     boot: str,
@@ -294,7 +300,7 @@ def _attach(
             ),
         )
         mqtt.start()
-    outputs = Outputs(site.wiring, boards, mqtt, on_mqtt, boot)
+    outputs = Outputs(site.wiring, boards, mqtt, on_mqtt, boot, engine.lateness.skew_ms)
 
     def welcome() -> Welcome:
         status = runtime.status()

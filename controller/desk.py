@@ -6,6 +6,7 @@ controller is refused, and every answer names the record that was made.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from typing import Any, Final
 
 from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
-from controller.ledger.body import Scribe
+from controller.ledger.body import Draft, Scribe
 from controller.link.messages import Command, Note, Propose, Refused
 from controller.policy_log import PolicyAt, edit_from_doc
 from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
-from zones.ids import PortalId
+from zones.ids import ID_PATTERN, PortalId
 from zones.moment import Moment
 from zones.places import Direction, ZoneState
 from zones.policy import EditRefused, Policy
@@ -27,7 +28,9 @@ RELEASE_MS_MAX: Final = 3_000
 """A release may be asked for at most this far ahead, and acted on at most this long after its record was begun."""
 
 EDIT_MS_MAX: Final = 60_000
-IDS_MAX: Final = 10_000
+IDS_MAX: Final = 50_000
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+_OFFICER: Final = re.compile(ID_PATTERN)
 EDITABLE: Final = frozenset({"cardholder", "credential", "clearance", "need_to_know", "roster", "zone_status"})
 """Zones, portals and schedules come from the site file, by somebody who stands at the controller."""
 
@@ -83,6 +86,8 @@ class Desk:
             return
         try:
             self._use_id(message.id)
+            if not _OFFICER.fullmatch(message.officer):
+                raise _Rejected("protocol", "officer must be lower-case letters, digits and dashes", "officer")
             match message:
                 case Propose():
                     self._propose(request.session, message, policy, now, turn)
@@ -91,14 +96,7 @@ class Desk:
                 case Note():
                     self._note(request.session, message, now, turn)
         except _Rejected as rejected:
-            kind = "EDIT_REFUSED" if isinstance(message, Propose) else "COMMAND_REFUSED"
-            draft = self._scribe.draft(
-                kind,
-                now=now,
-                officer=message.officer[:64],
-                revision=policy.revision,
-                detail={"id": message.id[:64], "code": rejected.code},
-            )
+            draft = self._refusal(message, policy, rejected.code, now)
             after = AfterRefused(
                 index=turn.record(draft),
                 session=request.session,
@@ -109,9 +107,21 @@ class Desk:
             )
             turn.after.append(after)
 
+    def _refusal(self, message: Propose | Command | Note, policy: PolicyAt, code: str, now: Moment) -> Draft:
+        """The record of a refused request. Nothing a stranger wrote is copied into it unless it is of a known form."""
+        portal = message.portal if isinstance(message, Command) and message.portal in policy.policy.portals else None
+        return self._scribe.draft(
+            "EDIT_REFUSED" if isinstance(message, Propose) else "COMMAND_REFUSED",
+            now=now,
+            portal=portal,
+            officer=message.officer if _OFFICER.fullmatch(message.officer) else "unknown",
+            revision=policy.revision,
+            detail={"id": message.id if _ID.fullmatch(message.id) else "malformed", "code": code},
+        )
+
     def _use_id(self, request_id: str) -> None:
-        if not 8 <= len(request_id) <= 64 or not request_id.isascii() or not request_id.isprintable():
-            raise _Rejected("protocol", "an id has 8 to 64 printable ASCII characters", "id")
+        if not _ID.fullmatch(request_id):
+            raise _Rejected("protocol", "an id has 8 to 64 letters, digits and signs of -_.:", "id")
         if request_id in self._ids:
             raise _Rejected("repeated", "this id was used before; what it asked for is in the ledger", "id")
         self._ids[request_id] = None
@@ -142,7 +152,7 @@ class Desk:
             raise _Rejected("edit_refused", str(error), error.field) from None
         detail = {"id": message.id, "edit": doc, "revision": new.revision, "base": policy.revision, "signed": False}
         draft = self._scribe.draft(
-            "POLICY_EDITED", now=now, officer=message.officer[:64], revision=policy.revision, detail=detail
+            "POLICY_EDITED", now=now, officer=message.officer, revision=policy.revision, detail=detail
         )
         self._is_editing = True
         turn.after.append(
@@ -188,7 +198,7 @@ class Desk:
             portal=portal.id,
             zone=inner.id,
             direction=Direction.IN,
-            officer=message.officer[:64],
+            officer=message.officer,
             corr=grant_id,
             detail={"id": message.id, "reason": message.reason},
         )
@@ -208,5 +218,5 @@ class Desk:
         if message.type not in NOTE_TYPES:
             raise _Rejected("protocol", f"type must be one of {', '.join(NOTE_TYPES)}", "type")
         detail = {"id": message.id, "kind": message.type}
-        draft = self._scribe.draft("NOTE", now=now, officer=message.officer[:64], detail=detail)
+        draft = self._scribe.draft("NOTE", now=now, officer=message.officer, detail=detail)
         turn.after.append(AfterNote(index=turn.record(draft), session=session, request_id=message.id))

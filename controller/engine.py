@@ -120,7 +120,7 @@ class Engine:
         self._portals: dict[PortalId, PortalState] = {}
         self._recent: OrderedDict[tuple[str, bytes], int] = OrderedDict()
         self._noise = Noise(scribe)
-        self._lateness = Lateness()
+        self.lateness = Lateness()
         self._portal_of = portals_of_devices(wiring)
         self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot)
         self._known_devices = frozenset(self.offline)
@@ -222,7 +222,7 @@ class Engine:
         if event.source not in self._known_devices:
             self._noise.note(MessageRefused(source=event.source, why="undeclared device"), now, turn)
             return
-        self._lateness.forget(event.source)
+        self.lateness.forget(event.source)
         portal = self._portal_of.get(event.source)
         was_offline = event.source in self.offline
         if isinstance(event, DeviceOnline) and was_offline:
@@ -251,7 +251,7 @@ class Engine:
                 self._step(portal, LeafOpened() if event.is_active else LeafClosed(), now, turn)
         elif event.line == "rex" and (portal := wiring.rexes.get(event.source)) is not None:
             if event.is_active and not event.is_level_report:
-                if self._lateness.is_late(event.source, event.at_ms, now):
+                if self.lateness.is_late(event.source, event.at_ms, now):
                     self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
                 else:
                     self._rex(portal, now, turn)
@@ -312,7 +312,10 @@ class Engine:
         return not any(p == portal and device in self.offline for device, p in self._wiring.contacts.items())
 
     def _exit(self, event: CardRead, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """A card at an exit reader: out at once, whoever it is; the record follows."""
+        """A card at an exit reader: out at once, whoever it is. A read that was held back is nobody's exit."""
+        if self.lateness.is_late(event.source, event.at_ms, now):
+            self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
+            return
         policy = self.policy.policy
         evidence = Evidence(number_hash=self._numbers.hash(event.number), method=Method.UID, factors=0)
         decision = decide(policy, self.occupancy, Request(access_point=exit_id(portal_id), evidence=evidence), now)

@@ -39,12 +39,24 @@ class Lateness:
         self._best.pop(source, None)
         self._last.pop(source, None)
 
+    def skew_ms(self, source: str, now: Moment) -> int:
+        """Our wall clock minus the device's, as far as is known: so much must be taken off a time that it is to read.
+
+        While our own clock is wrong, the device's last message tells; otherwise only what was found in order.
+        """
+        if now.is_trusted:
+            return self._best.get(source, 0)
+        last = self._last.get(source)
+        return 0 if last is None else last.skew_ms
+
     def is_late(self, source: str, at_ms: int | None, now: Moment) -> bool:
         """Whether a message stamped `at_ms` by its device (None: not stamped) is older than it should be."""
-        if at_ms is None or not now.is_trusted:
+        if at_ms is None:
             return False
         skew_ms = wall_ms(now.at) - at_ms
         last, self._last[source] = self._last.get(source), _Seen(skew_ms=skew_ms, at_ms=at_ms, tick_ms=now.tick_ms)
+        if not now.is_trusted:
+            return False
         best = self._best.get(source, 0)
         if abs(skew_ms) <= LATE_MS or (source in self._best and -LATE_MS <= skew_ms - best <= LATE_MS):
             self._best[source] = min(best, skew_ms) if source in self._best else skew_ms

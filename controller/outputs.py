@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from controller.clock import wall_ms
@@ -29,6 +29,8 @@ class Outputs:
         mqtt: the broker link, where the site has one.
         displays: readers that can show something (those on MQTT).
         boot: this start's id, for command ids.
+        skew_ms: our wall clock minus a device's: commands expire by the clock of the device that reads them, so that
+            a wrong clock on either side holds nobody in.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Outputs:
         mqtt: MqttLink | None,
         displays: frozenset[str],
         boot: str,
+        skew_ms: Callable[[str, Moment], int],
     ) -> None:
         self._wiring = wiring
         self._boards = boards
         self._mqtt = mqtt
         self._displays = displays
         self._boot = boot
+        self._skew_ms = skew_ms
         self._count = 0
 
     def perform(self, effect: ReleaseStrike | SecureStrike | ShowAtReader, now: Moment) -> str:
@@ -71,7 +75,7 @@ class Outputs:
     def _release(self, effect: ReleaseStrike, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
             return self._switch(strike.device, strike.channel, True, now)
-        issued_ms = wall_ms(now.at)
+        issued_ms = self._time_of(strike.device, now)
         command = Release(
             id=effect.grant_id or self._next_id(),
             for_ms=effect.for_ms,
@@ -83,7 +87,7 @@ class Outputs:
     def _secure(self, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
             return self._switch(strike.device, strike.channel, False, now)
-        issued_ms = wall_ms(now.at)
+        issued_ms = self._time_of(strike.device, now)
         return self._publish(
             strike.device, Secure(id=self._next_id(), issued_ms=issued_ms, not_after_ms=issued_ms + SHOW_MS)
         )
@@ -99,13 +103,19 @@ class Outputs:
     def _show(self, effect: ShowAtReader, now: Moment) -> str:
         if effect.reader not in self._displays or self._mqtt is None:
             return ""
-        show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=wall_ms(now.at) + SHOW_MS)
+        show = Show(
+            id=self._next_id(), show=effect.shown.value, not_after_ms=self._time_of(effect.reader, now) + SHOW_MS
+        )
         return "" if self._mqtt.publish_show(effect.reader, show) else "broker is away"
 
     def _publish(self, device: str, command: Release | Secure) -> str:
         if self._mqtt is None or not self._mqtt.publish_command(device, command):
             return "broker is away"
         return ""
+
+    def _time_of(self, device: str, now: Moment) -> int:
+        """Now, as the device's clock shows it."""
+        return max(0, wall_ms(now.at) - self._skew_ms(device, now))
 
     def _next_id(self) -> str:
         self._count += 1

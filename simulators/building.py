@@ -107,7 +107,8 @@ class SimulatedBuilding:
 
         was_sent = self._present(reader, physical, rig)
         shown = self._watch(rig.name, reader, after=after, wait_ms=wait_ms if was_sent else 0, was_on=was_on)
-        released = self.loop.run(lambda: rig.door.is_strike_on) or self._seen_strike(rig.name, after)
+        is_on = self.loop.run(lambda: rig.door.is_strike_on) or self._seen_strike(rig.name, after)
+        released = is_on and shown in (None, "granted")  # it may be on for somebody who came before
         walking = walk and released and (shown == "granted" or reader not in self.fittings.readers)
         if walking:
             self.loop.run(self._walk(where, person.card, inward=side == "in").begin)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlmodel import create_engine
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -29,9 +30,14 @@ def open_site(path: Path) -> Engine:
     engine = create_engine(url, connect_args={"timeout": LOCK_S_MAX})
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: object, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=DELETE")  # type: ignore[attr-defined]
-        connection.execute("PRAGMA synchronous=FULL")  # type: ignore[attr-defined]
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # or the driver commits every CREATE TABLE by itself
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     config = alembic_config(url.render_as_string())
     try:

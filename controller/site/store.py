@@ -7,6 +7,7 @@ are imported here, after the doors are armed, and nowhere on the badge path.
 
 from __future__ import annotations
 
+import logging
 import queue
 import sqlite3
 import threading
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+log = logging.getLogger(__name__)
+
 RETRY_S: Final = 5.0
+SPOILT: Final = frozenset(
+    {
+        *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+        *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH),  # not our tables, or not our rows
+    }
+)
 
 
 class SiteStore(threading.Thread):
@@ -75,9 +84,15 @@ class SiteStore(threading.Thread):
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            self._write(policy)
+            try:
+                self._write(policy)
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                self._close()
+                if not _is_spoilt(error):
+                    raise
+                self._set_aside(error)
+                self._write(policy)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-            self._written = None
             self._close()  # whatever stands there next time is looked at afresh
             if not self._is_failing:
                 self._is_failing = True
@@ -86,6 +101,13 @@ class SiteStore(threading.Thread):
         if self._is_failing:
             self._is_failing = False
             self._report("")
+
+    def _set_aside(self, error: Exception) -> None:
+        """It is a copy: what cannot be written to is kept for whoever wants to know why, and made anew."""
+        aside = self._path.with_name(f"{self._path.name}.unusable")
+        log.warning("%s: %s: moved to %s and written anew", self._path, str(error).splitlines()[0], aside.name)
+        self._path.replace(aside)
+        self._path.with_name(f"{self._path.name}-journal").unlink(missing_ok=True)  # belongs to the file that went
 
     def _write(self, policy: PolicyAt) -> None:
         from sqlmodel import Session
@@ -107,7 +129,7 @@ class SiteStore(threading.Thread):
         return self._open
 
     def _close(self) -> None:
-        opened, self._open = self._open, None
+        opened, self._open, self._written = self._open, None, None
         if opened is not None:
             opened.dispose()
 
@@ -149,6 +171,12 @@ class SiteStore(threading.Thread):
             seal=self._seal.over(self._total, policy.seq, policy.revision),
         )
         session.merge(meta)
+
+
+def _is_spoilt(error: Exception) -> bool:
+    """Whether the file itself is at fault, and not the disk, a lock or the rights to it."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SPOILT
 
 
 def _model_of(row: Row) -> Any:

@@ -97,5 +97,5 @@ def test_a_start_that_lost_its_power_leaves_no_half_secret(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     """A start would end in a traceback."""
-    with pytest.raises(OSError, match="site.key"):
+    with pytest.raises(OSError, match=r"site\.key"):
         read_or_create(tmp_path / "nowhere" / "site.key", os.urandom)

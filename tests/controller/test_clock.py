@@ -46,9 +46,10 @@ def test_stepping_back_a_little_at_a_time_gets_nowhere():
     assert min(believed) >= NOON - ROLLBACK_TOLERANCE
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)))
-def test_times_go_through_the_ledger_and_back(at):
+@given(st.timedeltas(timedelta(0), timedelta(days=80_000)))
+def test_times_go_through_the_ledger_and_back(since_1970):
     """A record would stand at another time than it was made."""
+    at = datetime(1970, 1, 1, tzinfo=UTC) + since_1970
     ms = wall_ms(at)
     assert from_wall_ms(ms) <= at < from_wall_ms(ms + 1)
     assert wall_ms(from_wall_ms(ms)) == ms

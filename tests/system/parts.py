@@ -157,6 +157,15 @@ class Broker:
         self._program = Program([found, "-c", str(self._config)], self._log)
         self._program.wait_said("running")
 
+    def freezes(self) -> None:
+        """It hangs: connections stay, and nothing comes through."""
+        assert self._program is not None
+        self._program.signal(signal.SIGSTOP)
+
+    def thaws(self) -> None:
+        assert self._program is not None
+        self._program.signal(signal.SIGCONT)
+
     def kill(self) -> None:
         if self._program is not None:
             self._program.kill()

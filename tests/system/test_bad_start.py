@@ -54,7 +54,7 @@ def test_a_typing_mistake_in_the_site_file_is_named(make_site, old, new, key):
 
 def test_a_site_file_that_is_no_toml_is_named(make_site):
     """The controller does not come up, and says nothing that helps."""
-    does_not_start(make_site(change=lambda text: text + "\n[[zone]\n"), "site.toml", "line", status=1)
+    does_not_start(make_site(change=lambda text: text + "[[zone]\n"), "TOML", "site.toml:", status=1)
 
 
 @pytest.mark.req("A-27", "B-12")
@@ -150,7 +150,7 @@ def test_a_policy_database_that_cannot_be_believed_is_rebuilt_from_the_ledger(si
     site.recorded("SITE_REBUILT", after=after)
     assert site.badges(WATANABE, "server").released, "who was on the roster is not any more"
     assert not site.badges("04F60718", "front", wait_ms=700).released, "a lost card opens"
-    site.dies()
+    site.stops()
     last = site.last_seq
     site.starts()
     assert not site.found("SITE_REBUILT", after=last), "site.db was not put right again"

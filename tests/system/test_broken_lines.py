@@ -64,6 +64,27 @@ def test_a_flapping_broker_releases_nobody(site):
     site.enters(SATO, "front")
 
 
+@pytest.mark.req("B-11", "B-22", "B-27")
+def test_a_broker_that_hangs_opens_nothing_when_it_goes_on(site):
+    """A broker hangs for some seconds, then delivers everything at once, and doors open for people long gone."""
+    ear, after = site.ear, site.last_seq
+    site.broker.freezes()
+    began = time.monotonic()
+    site.presents(SATO, "rd-front-in")
+    site.building.rex("lab", walk=False, wait_ms=0)
+    assert site.officer_releases("side") is not None
+    assert site.badges(WATANABE, "server").released, "a serial door waits for the broker"
+    eventually(lambda: not site.strike_is_on("server"), 3)
+    before = site.building.journal.last
+    eventually(lambda: time.monotonic() - began > 5.2, 6)
+    site.broker.thaws()
+    eventually(lambda: ear.messages("sekisho/v1/rd-front-in/card"), 5, "the read has come through")
+    stays(lambda: not site.any_strike_is_on(), 1.5, "what waited in the broker released a door")
+    assert not [one for one in site.building.journal.after(before) if one.what == "relay" and one.detail["is_on"]]
+    assert not site.found("ACCESS_GRANTED", after=after, portal="front")
+    eventually(lambda: site.badges(YAMAMOTO, "front", wait_ms=800).released, 20, "the doors work again")
+
+
 @pytest.mark.req("B-11")
 def test_a_device_that_vanishes_is_offline_until_it_says_otherwise(site):
     """A relay is torn off the wall, and the site goes on as if it were there."""

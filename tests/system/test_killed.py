@@ -114,6 +114,16 @@ def test_killed_at_fifty_moments_under_load(site, capsys):
     site.enters(WATANABE, "server")
 
 
+@pytest.mark.req("B-12")
+def test_an_edit_that_was_answered_is_in_force_after_the_power_cut(make_site):
+    """An officer is told that a change is in force, the power goes, and the change is gone."""
+    site = make_site().starts().admits_the_demo_people()
+    site.dies()
+    site.starts()
+    assert site.badges(WATANABE, "server").released
+    assert not site.badges("04F60718", "front", wait_ms=500).released
+
+
 @pytest.mark.req("B-26")
 def test_a_strike_that_was_left_on_is_off_before_anybody_badges(make_site):
     """The controller comes back after a power cut, and a relay that somebody left on stays on."""

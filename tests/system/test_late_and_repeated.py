@@ -148,6 +148,25 @@ def test_a_press_from_another_time_opens_nothing(site):
     nothing_opens(site, before)
 
 
+@pytest.mark.req("D-24", "A-35")
+def test_a_device_whose_clock_is_wrong_still_lets_people_out(site):
+    """A relay box without a battery clock takes nobody's press seriously, and they stand before a shut door."""
+    off_ms = -86_400_000
+    site.ear.say(REX, press(at_ms=epoch_ms() + off_ms))
+    stays(lambda: True, 1.3)  # somebody presses again
+    before = site.building.journal.last
+    site.ear.say(REX, press(at_ms=epoch_ms() + off_ms))
+    eventually(lambda: opened(site, before), 2, "the second press releases")
+
+
+@pytest.mark.req("B-22")
+def test_an_exit_read_from_another_time_opens_nothing(site):
+    """A card read of somebody who left an hour ago waited in a queue, and opens the front door from outside."""
+    before = site.building.journal.last
+    site.ear.say("sekisho/v1/rd-front-out/card", read(at_ms=epoch_ms() - 3_600_000))
+    nothing_opens(site, before)
+
+
 @pytest.mark.req("B-22", "B-27")
 def test_retained_messages_open_nothing_at_the_start(make_site):
     """Somebody leaves a read on the broker, and every start of the controller opens the door."""

@@ -14,7 +14,7 @@ def test_a_card_read_by_the_real_libnfc_opens_the_door(make_site):
     """A site that uses libnfc has a door that nobody can enter."""
 
     def through_libnfc(text: str) -> str:
-        serial = 'kind = "pn532"\nport = "{}/pn532-server"'.format(site_folder(text))
+        serial = f'kind = "pn532"\nport = "{site_folder(text)}/pn532-server"'
         assert serial in text
         return text.replace(
             serial, f'kind = "pynfc"\nconnection = "pn532_uart:{site_folder(text)}/pn532-server:115200"'

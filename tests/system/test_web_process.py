@@ -53,7 +53,7 @@ def test_doors_go_on_without_the_web_process(site):
 def test_a_frozen_web_process_holds_nobody_up(site):
     """The web process hangs while everybody badges; the controller grows until the machine has no more."""
     officer = site.api_starts()
-    eventually(lambda: officer.get("/health")["status"], 10)
+    eventually(lambda: officer.get("/events?after=0&limit=1")["items"], 10, "the web process follows")
     memory = site.controller.memory_bytes()
     officer.program.signal(signal.SIGSTOP)
     after = site.last_seq
@@ -132,12 +132,16 @@ def a_flood_of_commands(site: Site) -> None:
 
 
 def a_flood_of_edits(site: Site) -> None:
+    """Each is big, and its fault stands in the last row."""
     line, welcome = greeted(site)
+    dangling = ["credential", {"id": "cr-x", "cardholder": "h-nobody", "number": "0A0B0C0D", "state": "ACTIVE"}]
     with line:
-        for _ in range(60):
-            puts = [["cardholder", {"id": f"h-{secrets.token_hex(6)}"}] for _ in range(400)]
-            propose = {"id": secrets.token_hex(8), "base": "00" * 32, "not_after_ms": epoch_ms() + 2000, "puts": puts}
-            line.sendall(json.dumps({"is": "propose", "officer": "officer-01", **propose}).encode() + b"\n")
+        for _ in range(40):
+            puts = [*(["cardholder", {"id": f"h-{secrets.token_hex(6)}"}] for _ in range(400)), dangling]
+            base = {"base": welcome["revision"], "not_after_ms": epoch_ms() + 2000, "officer": "officer-01"}
+            line.sendall(
+                json.dumps({"is": "propose", "id": secrets.token_hex(8), **base, "puts": puts}).encode() + b"\n"
+            )
 
 
 def thousands_of_connections(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""What stands on the bus, in the files and in the logs after a whole day's work: no names, no card numbers, no signs."""
+"""What stands on the bus, in the files and in the logs after a day's work: no names, no card numbers, no signs."""
 
 from __future__ import annotations
 
@@ -30,23 +30,7 @@ UNSUITABLE = re.compile(
     rb"unsuitab|not.?suitab|unfit|reject(?:ed|ion)|declin(?:e|ed)|refus(?:al|ed).?(?:consent|vetting)|withdr[ae]wn?|"
     rb"complain|criminal|offen[cs]e|bankrupt|credit.?(?:score|history)|alcohol|drug|mental|illness|psychiatr|"
     rb"foreign.?(?:relative|spouse)|spouse|nationality|espionage|terroris|"
-    + "|".join(
-        (
-            "不適",
-            "不合格",
-            "不同意",
-            "同意の取下げ",
-            "犯罪",
-            "懲戒",
-            "飲酒",
-            "薬物",
-            "精神",
-            "信用状態",
-            "家族",
-            "国籍",
-            "苦情",
-        )
-    ).encode(),
+    + "不適|不合格|不同意|同意の取下げ|犯罪|懲戒|飲酒|薬物|精神|信用状態|家族|国籍|苦情".encode(),
     re.IGNORECASE,
 )
 """The seven investigated matters, and that somebody was not found suitable: nowhere at all (E-01, E-02)."""
@@ -73,10 +57,10 @@ def a_days_work(site: Site) -> None:
     site.building.rex("escape", walk=False)
     officer.post("/portals/front/release", {"reason": "visitor"})
     site.badges(YAMAMOTO, "side", wait_ms=250)
-    site.building.force("side")
+    site.building.force("server")
     site.building.cut("rd-front-in")
     site.recorded("DEVICE_OFFLINE", device="rd-front-in")
-    site.recorded("DOOR_FORCED", portal="side")
+    site.recorded("DOOR_FORCED", portal="server")
     officer.get("/cardholders")
     officer.get("/events?after=0&limit=200")
 
@@ -87,7 +71,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
 
 def names() -> list[bytes]:
     spoken = [one for person in PEOPLE for one in (*person.name.split(), *person.roman.split(), *person.kana.split())]
-    return [one.encode() for one in spoken]
+    return [one.encode() if not one.isascii() else rf"\b{one}\b".encode() for one in spoken]
 
 
 def excerpts(found: dict[str, bytes], pattern: re.Pattern[bytes]) -> dict[str, bytes]:
@@ -119,7 +103,7 @@ def test_what_a_day_leaves_behind(make_site):
     everywhere = {**bus, **link, **files, **logs, **api}
     assert not excerpts(everywhere, UNSUITABLE)
     assert not excerpts(everywhere, FINGERPRINTS)
-    by_name = re.compile(b"|".join(re.escape(name) for name in names()), re.IGNORECASE)
+    by_name = re.compile(b"|".join(names()), re.IGNORECASE)
     assert not excerpts({**bus, **link, **files, **logs}, by_name), "a name outside the web process"
     numbers = re.compile(b"|".join(card.encode() for card in CARDS), re.IGNORECASE)
     assert not excerpts({**link, **files, **logs, **api}, numbers), "a whole card number"
