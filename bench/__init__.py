@@ -1,1 +1,1 @@
-"""Figures against floors taken in the same run (`make bench`). Prints a table and writes build/bench.json; fails on nothing."""
+"""Figures against floors taken in the same run (`make bench`): a table, and build/bench.json. Fails on nothing."""

@@ -1,4 +1,4 @@
-"""A real Mosquitto on a free loopback port, as its Debian package comes."""
+"""A real Mosquitto on a free loopback port, with the queues that we ship for a site's broker, else its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 START_S_MAX: Final = 10
+SHIPPED: Final = Path(__file__).resolve().parents[1] / "deploy" / "mosquitto.conf"
+"""What a site is told to give its broker; only what it says of queues is taken from it."""
 
 
 def mosquitto() -> str | None:
@@ -22,7 +24,7 @@ def mosquitto() -> str | None:
 
 @contextmanager
 def broker(folder: Path) -> Iterator[int]:
-    """Its port. Nothing of its settings is ours but the listener: what a burst does to its queues is the question."""
+    """Its port. What a burst does to its queues is part of the question."""
     program = mosquitto()
     if program is None:
         raise RuntimeError("mosquitto is not installed")
@@ -30,7 +32,8 @@ def broker(folder: Path) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     settings = folder / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", "utf-8")
+    lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", *shipped_queues()]
+    settings.write_text("\n".join(lines) + "\n", "utf-8")
     with (folder / "mosquitto.log").open("wb") as log:
         process = subprocess.Popen([program, "-c", str(settings)], stdout=log, stderr=log)
     try:
@@ -39,6 +42,15 @@ def broker(folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+def shipped_queues() -> list[str]:
+    """The lines about queues of the broker settings that we ship."""
+    try:
+        lines = SHIPPED.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line for line in lines if line.startswith(("max_queued_", "max_inflight_"))]
 
 
 def _wait_for(port: int) -> None:

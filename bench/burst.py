@@ -1,6 +1,6 @@
 """Five thousand reads as fast as the wires take them: every one must be in the ledger, granted, denied or counted.
 
-Devices on a real Mosquitto with its own settings publish at QoS 1 as fast as it takes them, while cards are held to
+Devices on a real Mosquitto publish at QoS 1 as fast as it takes them, while cards are held to
 readers on serial lines. A read is lost when it is neither in a record of its own nor in the count of one that says how
 many were refused.
 """
@@ -20,7 +20,7 @@ import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.broker import broker, mosquitto
+from bench.broker import broker, mosquitto, shipped_queues
 from bench.doors import Cards
 from bench.figures import Figure, not_run, short
 from bench.site import PEOPLE, Site, enter_people, number_of, settle, start_controller
@@ -82,7 +82,8 @@ def burst_lost(folder: Path, *, is_quick: bool) -> Figure:
             f"{wires.shown} on serial lines, the rest over MQTT, published in {published_s:.1f} s; all recorded after "
             f"{done_s:.1f} s from its beginning ({short(decided / done_s)}/s): {counts['ACCESS_GRANTED']} granted, "
             f"{counts['ACCESS_DENIED']} denied ({counts['READ_STALE']} as late), {counts['refused']} refused unread"
-            + ("; the broker says that it dropped messages" if dropped else ""),
+            + ("; the broker says that it dropped messages for a slow client" if dropped else "")
+            + (f"; broker: {', '.join(shipped_queues())}" if shipped_queues() else "; broker: its own settings"),
         ),
     )
 

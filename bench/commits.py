@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench.figures import Figure, percentile, ratio_of_rounds, short
+from bench.figures import Figure, percentile, ratio_of_rounds, short, spell
 from controller.ledger.body import Draft, Evidence, Scribe, Trace
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.store import Ledger
@@ -44,6 +44,7 @@ def commit_rate(folder: Path, *, is_quick: bool) -> Figure:
                 took += ours
     ratio, _ = ratio_of_rounds(single, floors)
     ratios = [mine / theirs for mine, theirs in zip(single, floors, strict=True)]
+    limit, in_groups = statistics.median(floors), statistics.median(grouped)
     return Figure(
         name="commit_rate",
         value=statistics.median(single),
@@ -53,10 +54,8 @@ def commit_rate(folder: Path, *, is_quick: bool) -> Figure:
         aim=">= 0.85",
         spread=f"{short(percentile(ratios, 0.1))}-{short(percentile(ratios, 0.9))}",
         notes=(
-            f"{size} bytes a record; commit p50 {short(statistics.median(took) * 1e3)} p99 "
-            f"{short(percentile(took, 0.99) * 1e3)} ms; floor {short(statistics.median(floors))}/s; in groups of {GROUP} "
-            f"{short(statistics.median(grouped))} records/s ({short(statistics.median(grouped) / statistics.median(floors))} "
-            "of the floor); rounds: p10-p90",
+            f"{size} bytes each; {spell([one * 1e3 for one in took])} a commit; floor {short(limit)}/s; rounds p10-p90",
+            f"in groups of {GROUP}: {short(in_groups)} records/s, {short(in_groups / limit)} of the floor",
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which `share` (0 to 1) of the values lie."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def flat(rounds: Iterable[Iterable[float]]) -> list[float]:
+    """All values of all rounds."""
+    return [value for one in rounds for value in one]
+
+
+def spell(values: Sequence[float]) -> str:
+    """The two that are looked at."""
+    return f"p50 {short(statistics.median(values))} p99 {short(percentile(values, 0.99))} ms"
 
 
 def ratio_of_rounds(ours: Sequence[float], floor: Sequence[float]) -> tuple[float, str]:

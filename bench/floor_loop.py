@@ -1,4 +1,4 @@
-"""The floor of badge to relay: a bare loop that reads, looks up, makes durable and writes. Nothing else is possible less of.
+"""The floor of badge to relay: a bare loop that reads, looks up, makes durable and writes. There is no doing less.
 
 After shared/bench/bench_e2e.py (modes sqlite_warm and fdatasync_log) of the project's performance research. Run as a
 file of its own: `floor_loop.py MODE FOLDER BOARD LINE...` prints "ready". MODE is

@@ -28,7 +28,7 @@ MQTT_READERS: Final = 2
 def peopled_site(folder: Path) -> Iterator[tuple[Site, Program]]:
     """A serial reader, a relay board, a broker's name and a thousand people; the controller runs and has settled.
 
-    Nobody listens where the broker should be: a start does not wait for one, and has its library to import all the same.
+    Nobody listens where the broker should be: a start does not wait for one, and imports its library all the same.
     """
     lines: list[Pair] = [open_pair(), open_pair()]
     with socket.socket() as nobody:
@@ -104,7 +104,7 @@ def memory(folder: Path, *, is_quick: bool) -> Figure:
         ratio=ours[0] / floor[0],
         of="resident set of a process that imports everything both use",
         notes=(
-            f"resident (proportional) MB with {PEOPLE} people: controller {_pair(ours)}, after another start {_pair(fresh)}; "
+            f"resident (proportional) MB: controller {_pair(ours)}, started again {_pair(fresh)}; {PEOPLE} people",
             f"api {_pair(web)}; import everything {_pair(floor)}",
         ),
     )

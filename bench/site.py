@@ -34,7 +34,7 @@ def number_of(person: int) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What is installed. `readers`: port by reader on a serial line; `mqtt_readers` and their broker's port beside them.
+    """What is installed. `readers`: the port of each reader on a serial line; beside them `mqtt_readers` on a broker.
 
     Doors are numbered as readers are, serial ones first; each has the board's channel of its number and no contact.
     """

@@ -187,11 +187,11 @@ class Bench:
             self._turn(0.05)
         self.serve(self._random.uniform(0.004, 0.012))
 
-    def badge(
-        self, doors: Sequence[Chip] | Sequence[Bare], channels: Sequence[int], numbers: Sequence[bytes]
-    ) -> list[float]:
+    def badge(self, doors: Sequence[Chip | Bare], channels: Sequence[int], numbers: Sequence[bytes]) -> list[float]:
         """Hold a card to each door, at once. Returns, in ms, how long the relay of each took to be switched on."""
-        sent = {channel: door.hold_card(number) for door, channel, number in zip(doors, channels, numbers, strict=True)}
+        sent: dict[int, float] = {}
+        for door, channel, number in zip(doors, channels, numbers, strict=True):
+            sent[channel] = door.hold_card(number)
         taken: dict[int, float] = {}
         until = time.perf_counter() + LOST_AFTER_S
         while len(taken) < len(sent):

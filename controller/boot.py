@@ -88,19 +88,35 @@ def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
     )
 
 
-def start(site: Site) -> Runtime:
-    """Everything up to armed doors, short of the loop. Raises SiteFileError, LedgerError, OSError with what to do."""
+def start(site: Site, *, believe_clock: bool = False) -> Runtime:
+    """Everything up to armed doors, short of the loop. Raises SiteFileError, LedgerError, OSError with what to do.
+
+    `believe_clock`: somebody at the console says that the wall clock is right although the ledger holds later times (a
+    time server once told nonsense). That is recorded.
+    """
     random = _randomness(site)
     keys = load_keys(site.state_dir, random)
     ledger = Ledger.open(site.state_dir / "ledger.db", keys.signer, f"{site.domain}/{site.node}", random)
+    try:
+        return _assemble(site, keys, ledger, random, believe_clock=believe_clock)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _assemble(
+    site: Site, keys: Keys, ledger: Ledger, random: Callable[[int], bytes], *, believe_clock: bool
+) -> Runtime:
+    """Everything on top of an open ledger."""
     program = _start_guard(site)  # not before: whoever holds the ledger owns the boards
-    clock = SystemClock(latest_trusted(ledger))
+    clock = SystemClock(None if believe_clock else latest_trusted(ledger))
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
     policy, rebuilt = load_policy(site.state_dir / "site.db", keys.seal, ledger)
-    deviations = deviations_of(site)
-    policy = _record_start(site, ledger, scribe, policy, rebuilt, deviations, now)
+    rebuilt = rebuilt if ledger.size else ""  # a new site has nothing to rebuild from
+    drafts = _start_records(site, scribe, now, rebuilt=rebuilt, believe_clock=believe_clock)
+    policy = _adopt(site, ledger, scribe, policy, drafts, now)
     engine = Engine(
         wiring=site.wiring,
         policy=policy,
@@ -122,7 +138,7 @@ def start(site: Site) -> Runtime:
         committer=Committer(ledger, inbox.put_report),
         store=SiteStore(site.state_dir / "site.db", keys.seal, lambda why: inbox.put_report(StoreReport(why))),
         boot=boot,
-        deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations),
+        deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site)),
         size=ledger.size,
         guard=program,
     )
@@ -146,10 +162,13 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
     except SiteUnusable as error:
         policy, why = PolicyAt(), str(error)
     for record in ledger.scan(policy.seq + 1):
-        if b'"class":"policy"' not in record.leaf or record.body is None:
+        if b'"class":"policy"' not in record.leaf:
             continue
         body = record.decoded()
-        if body is not None and body.type == "POLICY_EDITED" and body.detail is not None:
+        if body is None:
+            why = "an edit whose text is gone may have taken a right away; restore ledger.db from the backup"
+            raise SiteFileError(f"record {record.seq} of the ledger: {why}")
+        if body.type == "POLICY_EDITED" and body.detail is not None:
             policy = policy.after(body.detail["edit"], record.seq)
             if policy.revision != body.detail["revision"]:
                 raise SiteFileError(f"record {record.seq} of the ledger names another revision than its history gives")
@@ -169,13 +188,11 @@ def _check_history(policy: PolicyAt, ledger: Ledger) -> None:
 
 
 def latest_trusted(ledger: Ledger) -> datetime | None:
-    """The time of the last record made by a clock that was believed; None where there is none near the end."""
-    for count, record in enumerate(ledger.scan(is_backward=True)):
+    """The time of the last record made by a clock that was believed; None where there is none."""
+    for record in ledger.scan(is_backward=True):
         body = record.decoded()
         if body is not None and body.clock == "trusted":
             return from_wall_ms(body.at_ms)
-        if count > PLACES_SCAN_MAX:
-            break
     return None
 
 
@@ -192,29 +209,12 @@ def layout_edit(site: Site, policy: Policy) -> Edit:
         old = {row.id: row for row in old_rows}
         puts += [row for row in new_rows if old.pop(row.id, None) != row]
         drops += [(TABLE_OF[type(row)], row.id) for row in old.values()]
+    drops += [("zone_status", zone) for table, zone in drops if table == "zone" and zone in policy.zone_statuses]
     return Edit(puts=tuple(puts), drops=tuple(reversed(drops)))
 
 
-def _record_start(
-    site: Site,
-    ledger: Ledger,
-    scribe: Scribe,
-    policy: PolicyAt,
-    rebuilt: str,
-    deviations: list[tuple[str, str]],
-    now: Moment,
-) -> PolicyAt:
-    """Record the start, every deviation, and the site file's zones and portals where they are new."""
-    is_simulated = site.simulation is not None
-    drafts: list[Draft] = [
-        scribe.draft("CONTROLLER_STARTED", now=now, detail={"version": product_version(), "is_simulated": is_simulated})
-    ]
-    if not now.is_trusted:
-        drafts.append(scribe.draft("CLOCK_UNTRUSTED", now=now))
-    if rebuilt and ledger.size:
-        drafts.append(scribe.draft("SITE_REBUILT", now=now, detail={"why": rebuilt[:200]}))
-    for code, place in deviations:
-        drafts.append(scribe.draft("DEVIATION", now=now, detail={"code": code, "place": place or None}))
+def _adopt(site: Site, ledger: Ledger, scribe: Scribe, policy: PolicyAt, drafts: list[Draft], now: Moment) -> PolicyAt:
+    """Record `drafts`, and with them the site file's zones and portals where they are new. Returns what is in force."""
     edit = layout_edit(site, policy.policy)
     if not edit.puts and not edit.drops:
         ledger.append(drafts)
@@ -229,6 +229,21 @@ def _record_start(
     drafts.append(scribe.draft("POLICY_EDITED", now=now, officer="site-file", revision=policy.revision, detail=detail))
     ledger.append(drafts)
     return new
+
+
+def _start_records(site: Site, scribe: Scribe, now: Moment, *, rebuilt: str, believe_clock: bool) -> list[Draft]:
+    """What is said at every start: that it is one, what is odd about it, and every deviation."""
+    detail = {"version": product_version(), "is_simulated": site.simulation is not None}
+    drafts = [scribe.draft("CONTROLLER_STARTED", now=now, detail=detail)]
+    if believe_clock:
+        drafts.append(scribe.draft("CLOCK_ACCEPTED", now=now))
+    if not now.is_trusted:
+        drafts.append(scribe.draft("CLOCK_UNTRUSTED", now=now))
+    if rebuilt:
+        drafts.append(scribe.draft("SITE_REBUILT", now=now, detail={"why": rebuilt[:200]}))
+    for code, place in deviations_of(site):
+        drafts.append(scribe.draft("DEVIATION", now=now, detail={"code": code, "place": place or None}))
+    return drafts
 
 
 def deviations_of(site: Site) -> list[tuple[str, str]]:

@@ -54,7 +54,7 @@ class ClockTrust:
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's own clocks. `latest`: what the wall clock must not be behind; None: any time from FLOOR on."""
 
     def __init__(self, latest: datetime | None) -> None:
         self._trust = ClockTrust(latest)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger, StoredRecord
@@ -45,6 +46,9 @@ class PageRead:
 
 Report = Committed | CommitFailed | PageRead
 
+_Page = tuple[int, int, int]
+"""Session, first sequence number, how many records."""
+
 
 class Committer(threading.Thread):
     """Appends turns to the ledger.
@@ -58,37 +62,40 @@ class Committer(threading.Thread):
         super().__init__(name="committer", daemon=True)
         self._ledger = ledger
         self._report = report
-        self._turns: deque[Turn] = deque()
-        self._pages: deque[tuple[int, int, int]] = deque()
-        self._wake = threading.Semaphore(0)
-        self._is_stopping = False
+        self._asked: SimpleQueue[Turn | _Page | None] = SimpleQueue()
 
     def submit(self, turn: Turn) -> None:
         """Hand over a turn that has records. Returns at once; the outcome is reported."""
-        self._turns.append(turn)
-        self._wake.release()
+        self._asked.put(turn)
 
     def read(self, session: int, from_seq: int, limit: int) -> None:
         """Ask for a page of records; reported as PageRead."""
-        self._pages.append((session, from_seq, limit))
-        self._wake.release()
+        self._asked.put((session, from_seq, limit))
 
     def stop(self) -> None:
         """Write what was handed over, then end the thread and close the ledger."""
-        self._is_stopping = True
-        self._wake.release()
+        self._asked.put(None)
 
     def run(self) -> None:
-        while True:
-            self._wake.acquire()
-            while self._turns or self._pages:
-                if self._turns:
-                    self._commit([self._turns.popleft() for _ in range(len(self._turns))])
-                if self._pages:
-                    self._read(*self._pages.popleft())
-            if self._is_stopping:
-                self._ledger.close()
-                return
+        pages: deque[_Page] = deque()
+        is_stopping = False
+        while not is_stopping or pages:
+            turns: list[Turn] = []
+            waiting = [] if pages or is_stopping else [self._asked.get()]
+            while not self._asked.empty():
+                waiting.append(self._asked.get())
+            for asked in waiting:
+                if asked is None:
+                    is_stopping = True
+                elif isinstance(asked, Turn):
+                    turns.append(asked)
+                else:
+                    pages.append(asked)
+            if turns:
+                self._commit(turns)
+            if pages:  # one between two commits: a reader never waits for ever, nor does a door
+                self._read(*pages.popleft())
+        self._ledger.close()
 
     def _commit(self, turns: list[Turn]) -> None:
         drafts = [draft for turn in turns for draft in turn.records]

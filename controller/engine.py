@@ -60,6 +60,7 @@ from zones.portal import (
     LeafLevel,
     LeafOpened,
     PassageCompleted,
+    Phase,
     PortalState,
     TimePassed,
     deadline,
@@ -306,7 +307,12 @@ class Engine:
         return Reason.REPEATED_READ if before is not None and now.tick_ms - before < REPEAT_MS else None
 
     def _is_sound(self, portal: PortalId, reader: str) -> bool:
-        """Whether all that guards this portal answers: its reader, its strike and, where it has one, its contact."""
+        """Whether all that guards this portal is in order: its reader, its strike and, where it has one, its contact,
+        which must not say that the leaf was forced: then nobody knows what an opening means.
+        """
+        state = self._portals.get(portal)
+        if state is not None and state.phase is Phase.FORCED:
+            return False
         if reader in self.offline or self._wiring.strikes[portal].device in self.offline:
             return False
         return not any(p == portal and device in self.offline for device, p in self._wiring.contacts.items())
@@ -348,8 +354,8 @@ class Engine:
             evidence=body.Evidence(method=Method.UID, factors=0, last4=last4(event.number)),
             revision=self.policy.revision,
             corr=corr,
-            trace=trace_of(decision),
-            detail={"device": event.source, "read_id": event.read_id},
+            trace=trace_of(decision.findings),
+            detail={"device": event.source},
         )
         return turn.record(draft)
 

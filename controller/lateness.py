@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from controller.clock import wall_ms
+from controller.clock import FLOOR, wall_ms
 from zones.moment import Moment
 
 LATE_MS: Final = 5_000
@@ -18,6 +18,10 @@ LATE_MS: Final = 5_000
 
 PACE_MS: Final = 1_000
 """Two messages this far apart by both clocks, give or take as much, were not waiting together in a queue."""
+
+
+_NO_CLOCK_MS: Final = wall_ms(FLOOR)
+"""A device that says it is earlier than this never was told the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +59,8 @@ class Lateness:
             return False
         skew_ms = wall_ms(now.at) - at_ms
         last, self._last[source] = self._last.get(source), _Seen(skew_ms=skew_ms, at_ms=at_ms, tick_ms=now.tick_ms)
-        if not now.is_trusted:
-            return False
+        if not now.is_trusted or at_ms < _NO_CLOCK_MS or (last is not None and last.at_ms == at_ms):
+            return False  # we, or it, have no clock to judge by: the way out is free
         best = self._best.get(source, 0)
         if abs(skew_ms) <= LATE_MS or (source in self._best and -LATE_MS <= skew_ms - best <= LATE_MS):
             self._best[source] = min(best, skew_ms) if source in self._best else skew_ms

@@ -60,6 +60,7 @@ class Port:
         self._retry_at: int | None = 0
         self._is_reported = False
         self._mask = 0
+        self._has_answer = False
 
     @property
     def is_open(self) -> bool:
@@ -80,8 +81,16 @@ class Port:
         """The next tick (ms) at which `tick` has something to do."""
         return self.protocol.deadline() if self._retry_at is None else self._retry_at
 
+    def answer(self, tick_ms: int) -> None:
+        """Write what the protocol answers to what was read in this turn: after the turn's decisions, because the next
+        poll of an idle reader can wait for somebody's door and not the other way round.
+        """
+        if self._has_answer:
+            self.send(tick_ms)
+
     def send(self, tick_ms: int) -> None:
         """Write what the protocol has to say; a line that breaks meanwhile is closed."""
+        self._has_answer = False
         if self._retry_at is not None:
             return
         if chunk := self.protocol.data_to_send():
@@ -129,7 +138,7 @@ class Port:
         if chunk:
             self._backoff.reset()
             self._tell(self.protocol.receive_data(chunk, tick_ms))
-        self.send(tick_ms)
+        self._has_answer = True
 
     def _lost(self, why: str, tick_ms: int) -> None:
         log.warning("%s: %s", self.device, why)

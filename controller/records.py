@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from controller.ledger.body import RECORD_TYPES, Draft, Scribe, Trace
 from controller.ledger.canonical import encode_sorted
-from zones.decision import Decision, FindingKind, Outcome, Reason
+from zones.decision import Finding, FindingKind, Outcome, Reason
 from zones.moment import Moment
 from zones.places import Direction, Portal
 from zones.portal import (
@@ -36,11 +37,15 @@ _UNDONE: Final = {"ACCESS_GRANTED": "ACCESS_DENIED", "RELEASED": "COMMAND_REFUSE
 """What a record becomes when its commit failed: it did not happen."""
 
 
-def trace_of(decision: Decision) -> Trace:
-    """Every rule's finding, as it stands in a record: rule numbers by kind; failed ones with their reason."""
+@lru_cache(maxsize=256)
+def trace_of(findings: tuple[Finding, ...]) -> Trace:
+    """Every rule's finding, as it stands in a record: rule numbers by kind; failed ones with their reason.
+
+    Sites see a handful of distinct traces, over and over.
+    """
     found: dict[FindingKind, list[str]] = {kind: [] for kind in FindingKind}
     failed: list[tuple[str, str]] = []
-    for finding in decision.findings:
+    for finding in findings:
         if finding.kind is FindingKind.FAILED:
             failed.append((finding.rule, str(finding.reason)))
         else:

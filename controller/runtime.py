@@ -34,7 +34,9 @@ from zones.moment import Moment
 log = logging.getLogger(__name__)
 
 EVENTS_PER_TURN: Final = 512
-LINK_REQUESTS_PER_TURN: Final = 64
+LINK_REQUESTS_PER_TURN: Final = 4
+"""A large edit takes some milliseconds to judge; doors come between."""
+
 WATCHDOG_MS: Final = 2_000
 
 
@@ -172,6 +174,8 @@ class Runtime:
         self._requests = 0
         events, self._events = self._events[:EVENTS_PER_TURN], self._events[EVENTS_PER_TURN:]
         self._core.take(events, now)
+        for port in self._ports:
+            port.answer(now.tick_ms)
         if self._link is not None:
             self._link.tick(now.tick_ms, self.status)
         if now.tick_ms >= self._watchdog_at:

@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("controller", help="run the controller: doors, decisions, ledger (制御部を動かす)")
     _site_argument(command)
+    command.add_argument(
+        "--believe-clock",
+        action="store_true",
+        help="the wall clock is right although the ledger holds later times; recorded (時計を正しいと認める)",
+    )
     command.set_defaults(run=_controller)
 
     command = commands.add_parser("api", help="run the officers' pages and the API (管理画面を動かす)")
@@ -116,7 +121,7 @@ def _say(text: str) -> None:
 def _controller(arguments: argparse.Namespace) -> int:
     from sekisho.run_controller import run
 
-    return run(arguments.site)
+    return run(arguments.site, believe_clock=arguments.believe_clock)
 
 
 def _api(arguments: argparse.Namespace) -> int:

@@ -261,12 +261,18 @@ def exit_through(portal: Portal, state: PortalState, what: ExitReleased, now: Mo
 
 
 def open_released(portal: Portal, state: PortalState, _what: Input, now: Moment) -> Step:
-    """Somebody came: every grant that waited has passed, and the strike is secured behind the open leaf."""
+    """Somebody came: every grant that waited has passed, and behind an entry the strike is secured.
+
+    Not behind an exit: a contact that flutters would cut the strike before the leaf was pulled, and hold somebody in.
+    """
     happenings: tuple[Happening, ...] = tuple(_passed(portal, grant) for grant in state.waiting)
     if state.exit_cause is not None:
         happenings = (*happenings, ExitCompleted(portal=portal.id, cause=state.exit_cause))
     opened = PortalState(phase=Phase.OPEN, held_tick=now.tick_ms + portal.held_after_ms)
-    return Step(state=opened, effects=(SecureStrike(portal=portal.id),), happenings=happenings)
+    is_entry = state.waiting and all(grant.direction is Direction.IN for grant in state.waiting)
+    if state.exit_cause is None and is_entry:
+        return Step(state=opened, effects=(SecureStrike(portal=portal.id),), happenings=happenings)
+    return Step(state=replace(opened, strike_off_tick=state.strike_off_tick), happenings=happenings)
 
 
 def force(portal: Portal, _state: PortalState, _what: LeafOpened, _now: Moment) -> Step:

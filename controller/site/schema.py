@@ -31,7 +31,7 @@ def open_site(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # or the driver commits every CREATE TABLE by itself
+        connection.isolation_level = None  # transactions begin below, where we say
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA synchronous=FULL")
 

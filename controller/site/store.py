@@ -96,7 +96,7 @@ class SiteStore(threading.Thread):
             self._close()  # whatever stands there next time is looked at afresh
             if not self._is_failing:
                 self._is_failing = True
-                self._report(str(error).splitlines()[0])
+                self._report(_words(error))
             return
         if self._is_failing:
             self._is_failing = False
@@ -105,7 +105,7 @@ class SiteStore(threading.Thread):
     def _set_aside(self, error: Exception) -> None:
         """It is a copy: what cannot be written to is kept for whoever wants to know why, and made anew."""
         aside = self._path.with_name(f"{self._path.name}.unusable")
-        log.warning("%s: %s: moved to %s and written anew", self._path, str(error).splitlines()[0], aside.name)
+        log.warning("%s: %s: moved to %s and written anew", self._path, _words(error), aside.name)
         self._path.replace(aside)
         self._path.with_name(f"{self._path.name}-journal").unlink(missing_ok=True)  # belongs to the file that went
 
@@ -171,6 +171,11 @@ class SiteStore(threading.Thread):
             seal=self._seal.over(self._total, policy.seq, policy.revision),
         )
         session.merge(meta)
+
+
+def _words(error: Exception) -> str:
+    """What is wrong, in the database's own words and one line."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _is_spoilt(error: Exception) -> bool:

@@ -112,8 +112,8 @@ class MqttInbound:
         if is_retained and line != LEVEL_LINE:
             raise PayloadRefused(Refusal.RETAINED)
         message = mqtt_messages.decode_input(payload)
-        if not is_retained:
-            self._once(device, message.id)
+        if not is_retained:  # a device that counts its ids anew after a restart must not lose its button
+            self._once(device, f"{message.id}@{message.at_ms}")
         return InputChanged(
             source=device,
             line=line,

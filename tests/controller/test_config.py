@@ -288,6 +288,7 @@ kind = 1
 list = [
   "kind = 3", # ]
   [1, 2], { kind = 4 },
+  ["zone"],
 ]
 kind = 5
 [[zone]]
@@ -314,16 +315,16 @@ kind = 10
         (".controller.quoted key.x", 8),
         (".controller.list", 9),
         (".controller.list[2].kind", 9),
-        (".controller.kind", 13),
-        (".zone[0]", 14),
-        (".zone[0].kind", 15),
-        (".zone[0].sub.kind", 17),
-        (".zone[1]", 18),
-        (".zone[1].kind", 21),
-        (".zone[1].missing", 18),
-        (".zone[1].part[0].kind", 23),
-        (".zone[1].part[1].kind", 25),
-        (".zone[1].part[1].missing.deeper[3]", 24),
+        (".controller.kind", 14),
+        (".zone[0]", 15),
+        (".zone[0].kind", 16),
+        (".zone[0].sub.kind", 18),
+        (".zone[1]", 19),
+        (".zone[1].kind", 22),
+        (".zone[1].missing", 19),
+        (".zone[1].part[0].kind", 24),
+        (".zone[1].part[1].kind", 26),
+        (".zone[1].part[1].missing.deeper[3]", 25),
         (".nowhere", 1),
         ("", 1),
     ],

@@ -386,3 +386,31 @@ def test_a_rex_that_was_held_back_releases_nothing(site: Any) -> None:
     at_ms += 60_000
     site.happens(InputChanged(source="dr-office", line="rex", is_active=True, is_level_report=False, at_ms=at_ms))
     assert len(site.releases) == 1
+
+
+@pytest.mark.req("D-24")
+def test_a_contact_that_flutters_does_not_cut_an_exit(site: Any) -> None:
+    """Somebody who pressed REX would pull at a leaf that is locked again."""
+    site.closes("dr-vault")
+    site.effects.clear()
+    site.presses_rex("dr-vault")
+    for _ in range(3):
+        site.passes(20)
+        site.opens("dr-vault")
+        site.closes("dr-vault")
+    assert site.secures == []
+    site.passes(3000)
+    assert len(site.secures) == 1
+
+
+@pytest.mark.req("B-08")
+def test_a_portal_that_was_forced_admits_nobody_until_it_is_shut(site: Any) -> None:
+    """A magnet at the contact would make a passage of every read, and keep its holder out afterwards."""
+    site.closes("dr-vault")
+    site.opens("dr-vault")
+    site.badges(SATO, "rd-vault")
+    assert site.last.reason == "READER_UNTRUSTED" and "PASSAGE" not in site.types()
+    site.closes("dr-vault")
+    site.passes(2000)
+    site.badges(SATO, "rd-vault")
+    assert site.last.type == "ACCESS_GRANTED" and len(site.releases) == 1

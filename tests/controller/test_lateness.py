@@ -49,3 +49,13 @@ def test_without_a_trusted_clock_nothing_is_late() -> None:
 def test_a_stamp_that_is_not_there_is_not_late() -> None:
     """A wired button has no clock."""
     assert not Lateness().is_late("dr-1", None, Moment(at=START, tick_ms=5))
+
+
+@pytest.mark.req("D-24")
+@pytest.mark.parametrize("stamps", [[0, 900, 2400], [7, 7, 7]], ids=["counts from its start", "stands still"])
+def test_a_device_without_a_clock_lets_out(stamps: list[int]) -> None:
+    """A button whose device was never told the time would hold somebody in."""
+    lateness = Lateness()
+    for number, at_ms in enumerate(stamps):
+        now = Moment(at=START + timedelta(seconds=number), tick_ms=number * 1000)
+        assert not lateness.is_late("dr-1", at_ms, now)

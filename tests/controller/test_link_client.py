@@ -6,6 +6,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +32,25 @@ class Controller:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         self._listener.listen()
+        self._listener.settimeout(10)
         self._scripts = scripts
-        self.is_over = threading.Event()
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
 
     def _serve(self) -> None:
-        for script in self._scripts:
-            connection, _ = self._listener.accept()
-            with connection:
-                for says in script:
-                    if says is None:  # waits until it was told something
-                        self.heard.append(connection.recv(65536))
-                    else:
-                        connection.sendall(says)
-                if not script:
-                    self.is_over.wait(20)
-        self._listener.close()
+        with self._listener, suppress(OSError):  # the client hung up first, or never came
+            for script in self._scripts:
+                connection, _ = self._listener.accept()
+                with connection:
+                    connection.settimeout(10)
+                    for says in script:
+                        if says is None:  # waits until it was told something
+                            self.heard.append(connection.recv(65536))
+                        else:
+                            connection.sendall(says)
 
     def ends(self) -> None:
-        self.is_over.set()
-        self.thread.join(20)
+        self.thread.join(30)
 
 
 @pytest.fixture

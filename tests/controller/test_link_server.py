@@ -345,7 +345,7 @@ def test_a_subscriber_that_never_reads_costs_bounded_memory_and_nobody_else(serv
     """A frozen web process would eat the controller's memory, or keep others from their records."""
     grow(served, ledger, 4000)
     frozen = served.peer().sends(b'{"is":"subscribe","from_seq":0}\n')
-    served.passes(5000)
+    served.passes(60_000)
     held = max(len(session.outgoing) for session in served.server._sessions.values())
     assert 0 < held < OUT_BYTES_MAX // 4
     reading = served.peer().sends(b'{"is":"subscribe","from_seq":0}\n')

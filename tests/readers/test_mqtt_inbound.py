@@ -45,7 +45,16 @@ def test_the_same_message_counts_once(inbound):
     message = b'{"id":"r-1","number":"04a1b2c3","at_ms":7}'
     live(inbound, CARD, message)
     assert live(inbound, CARD, message) == refused("duplicate")
-    assert live(inbound, REX, b'{"id":"r-1","is_active":true,"at_ms":8}') == refused("duplicate")
+    press = b'{"id":"r-1","is_active":true,"at_ms":8}'
+    assert live(inbound, REX, press) != refused("duplicate")
+    assert live(inbound, REX, press) == refused("duplicate")
+
+
+@pytest.mark.req("D-24")
+def test_a_device_that_counts_anew_after_a_restart_keeps_its_button(inbound):
+    """Its first press after a power cut would be taken for the first one before, and hold somebody in."""
+    live(inbound, REX, b'{"id":"1","is_active":true,"at_ms":8}')
+    assert live(inbound, REX, b'{"id":"1","is_active":true,"at_ms":90000}') != refused("duplicate")
 
 
 @pytest.mark.req("B-22")

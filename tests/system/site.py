@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -35,6 +36,7 @@ TANAKA = "04D4E5F6"  # not on the vault's roster
 ITO = "01147A0B2C3D4E5F"  # three keys, FeliCa
 WATANABE = "04112233445566"  # the server room
 YAMAMOTO = "04E5F607"  # the office
+NAKAMURA = "04F60718"  # lost this card
 STRANGER = "08FEEDFA"  # a card that nobody knows
 
 QUICK = Pace(hold_ms=500, reach_ms=30, pass_ms=80, press_ms=60)
@@ -101,10 +103,9 @@ class Site:
         if self._subscriber is not None:
             self._subscriber.stop()
         if self.api is not None:
-            self.api.program.signal(18)  # SIGCONT
+            self.api.program.signal(signal.SIGCONT)
             self.api.program.kill()
         if self.controller is not None:
-            self.controller.signal(18) if self.controller.is_alive else None
             self.controller.kill()
         if self._ear is not None:
             self._ear.close()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.system.parts import Faults, eventually
-from tests.system.site import STRANGER, WATANABE
+from tests.system.site import ITO, STRANGER, WATANABE, YAMAMOTO
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "gcc")]
 
@@ -30,7 +30,7 @@ def test_at_1970_nobody_enters_and_everybody_leaves(make_site, fault_library, tm
     assert denied["reason"] == "CLOCK_UNTRUSTED"
     assert denied["clock"] == "untrusted"
     assert denied["at_ms"] < 10_000_000
-    assert not site.badges("04E5F607", "front", wait_ms=800).released
+    assert not site.badges(YAMAMOTO, "front", wait_ms=800).released
     assert site.building.rex("server", walk=False, wait_ms=1500), "REX does not release at 1970"
     assert site.badges(STRANGER, "vault", side="out").released
     site.recorded("REX", portal="server", after=after)
@@ -39,7 +39,7 @@ def test_at_1970_nobody_enters_and_everybody_leaves(make_site, fault_library, tm
 
     faults.clock(0)  # the time server was found
     site.recorded("CLOCK_TRUSTED", after=after)
-    assert site.badges("01147A0B2C3D4E5F", "server").released
+    assert site.badges(ITO, "server").released
 
 
 @pytest.mark.req("B-02", "D-24", "A-35")

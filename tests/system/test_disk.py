@@ -70,7 +70,7 @@ def test_a_disk_that_cannot_be_written(ill_site, how):
 @pytest.mark.timeout(120)
 @pytest.mark.req("A-24", "B-26", "S-03")
 def test_a_disk_that_stalls_for_half_a_minute_during_a_pulse(ill_site):
-    """An SD card hangs: a strike stays on, an exit stays shut, or a door opens half a minute after the card was shown."""
+    """An SD card hangs: a strike stays on, an exit stays shut, or a door opens half a minute late."""
     site = ill_site
     before = site.building.journal.last
     assert site.badges(WATANABE, "server").released

@@ -12,12 +12,12 @@ import pytest
 
 from sekisho.demo_people import PEOPLE, load
 from tests.system.parts import ROOT, eventually
-from tests.system.site import ITO, SATO, STRANGER, SUZUKI, TAKAHASHI, TANAKA, WATANABE, YAMAMOTO, Site
+from tests.system.site import ITO, NAKAMURA, SATO, STRANGER, SUZUKI, TAKAHASHI, TANAKA, WATANABE, YAMAMOTO, Site
 from zones.moment import JST
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto")]
 
-CARDS = [SATO, SUZUKI, TAKAHASHI, TANAKA, ITO, WATANABE, YAMAMOTO, STRANGER, "04F60718"]
+CARDS = [SATO, SUZUKI, TAKAHASHI, TANAKA, ITO, WATANABE, YAMAMOTO, STRANGER, NAKAMURA]
 
 SIGNS = re.compile(
     rb"clear(?:ance|ed)|need.?to.?know|KEIZAI|ANPO|TOKUTEI|HIMITSU|roster|secret|EXCLUSION|LIMITED|item-\d|"
@@ -52,7 +52,7 @@ def a_days_work(site: Site) -> None:
     for card in (SUZUKI, TAKAHASHI, TANAKA, STRANGER):
         site.badges(card, "vault", wait_ms=250)
         site.badges(card, "lab", wait_ms=250)
-    site.badges("04F60718", "front", wait_ms=250)
+    site.badges(NAKAMURA, "front", wait_ms=250)
     site.enters(SATO, "vault", side="out")
     site.building.rex("escape", walk=False)
     officer.post("/portals/front/release", {"reason": "visitor"})

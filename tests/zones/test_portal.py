@@ -135,7 +135,18 @@ SCENARIOS = [
         "also through a held one",
     ),
     ([(0, LeafOpened()), (1, ENTRY)], "FORCED", [FORCED, passed(ANA)], "a grant does not heal a forced leaf"),
-    ([(0, REX), (1, LeafOpened()), (2, LeafClosed())], "SECURED", [left(), closed("OPEN")], "an exit by the button"),
+    (
+        [(0, REX), (1, LeafOpened()), (2, LeafClosed())],
+        "RELEASED",
+        [left(), closed("OPEN")],
+        "an exit by the button keeps its time: a fluttering contact must not cut it",
+    ),
+    (
+        [(0, REX), (1, LeafOpened()), (2, LeafClosed()), (3000, TimePassed())],
+        "SECURED",
+        [left(), closed("OPEN")],
+        "and then it is over",
+    ),
     ([(0, REX), (3000, TimePassed())], "SECURED", [], "pressed and went away"),
     ([(0, CARD_OUT), (1, LeafOpened())], "OPEN", [passed(OUT)], "an exit by card"),
     ([(0, CARD_OUT), (3000, TimePassed())], "SECURED", [GrantUnused(portal="p", grant=OUT)], "stayed after all"),
@@ -357,7 +368,9 @@ class NaiveDoor(RuleBasedStateMachine):
         else:
             self.held_at = self.tick + 10_000
             self.told.append(PortalOpenAtStart(portal="p"))
-        self.waiting, self.strike_until = [], None
+        if self.waiting and all(isinstance(one, Grant) and one.direction is Direction.IN for one in self.waiting):
+            self.strike_until = None  # an entry: one grant, one opening
+        self.waiting = []
 
     @rule(how=st.sampled_from(["edge", "level"]))
     def leaf_closes(self, how):

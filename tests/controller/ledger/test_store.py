@@ -255,7 +255,7 @@ def test_the_pragmas_are_those_of_the_page(site, path):
             "locking_mode": "exclusive",
             "user_version": 1,
             "application_id": 0x53454B49,
-            "page_size": 4096,
+            "page_size": 2048,
         }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
