@@ -5,6 +5,7 @@
  *                     'o' all is well
  *                     'f' full:    writes end with ENOSPC
  *                     'e' broken:  writes and syncs end with EIO
+ *                     'd' dawdling: every write takes 5 ms more, so that a kill falls between two of one commit
  *                     's' stalled: syncs do not come back before the byte changes
  *                     clock: seconds (int64, host order) added to what CLOCK_REALTIME says
  *
@@ -64,6 +65,9 @@ static char disk(int fd)
 static int refuses(int fd)
 {
     char now = disk(fd);
+    struct timespec moment = {0, 5000000};
+    if (now == 'd')
+        nanosleep(&moment, NULL);
     if (now == 'f')
         errno = ENOSPC;
     else if (now == 'e')

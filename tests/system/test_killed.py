@@ -87,12 +87,15 @@ def check_what_is_left(site: Site, key: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.req("B-12", "B-26", "A-27", "S-03")
-def test_killed_at_fifty_moments_under_load(site, capsys):
+@pytest.mark.needs("gcc")
+def test_killed_at_fifty_moments_under_load(ill_site, capsys):
     """The power goes, and a door was opened that no record speaks of, or stays open."""
     seed = int(os.environ.get("SEKISHO_SEED", time.time_ns() % 1_000_000))
     with capsys.disabled():
         print(f"\n[killed: SEKISHO_SEED={seed}]", end=" ")  # noqa: T201 - to do it again
     die = random.Random(seed)
+    site = ill_site
+    site.faults.disk("dawdle")
     with site.link() as link:
         key = link.connect().vkey
     site.ear.releases()
