@@ -34,7 +34,7 @@ from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.ports import Port
-from controller.runtime import Parts, Runtime, StoreReport
+from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.secrets_file import read_or_create
 from controller.site.boot import SiteUnusable, read_site
 from controller.site.seal import Seal
@@ -108,7 +108,6 @@ def _assemble(
     site: Site, keys: Keys, ledger: Ledger, random: Callable[[int], bytes], *, believe_clock: bool
 ) -> Runtime:
     """Everything on top of an open ledger."""
-    program = _start_guard(site)  # not before: whoever holds the ledger owns the boards
     clock = SystemClock(None if believe_clock else latest_trusted(ledger))
     now = clock.now()
     boot = random(4).hex()
@@ -140,7 +139,7 @@ def _assemble(
         boot=boot,
         deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site)),
         size=ledger.size,
-        guard=program,
+        guard=Guard(lambda: _start_guard(site)),
     )
     runtime = Runtime(parts)
     _attach(site, runtime, engine, inbox, selector, boot, vkey)

@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,6 +41,20 @@ LINK_REQUESTS_PER_TURN: Final = 4
 WATCHDOG_MS: Final = 2_000
 
 
+class Guard:
+    """Holds the guard process: it switches the boards off when nobody holds it any more. One that died is replaced."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes] | None]) -> None:
+        self._start = start
+        self._process = start()
+
+    def watch(self) -> None:
+        """Look after it."""
+        if self._process is not None and self._process.poll() is not None:
+            log.warning("the guard ended with %s and is started again", self._process.returncode)
+            self._process = self._start()
+
+
 class StoreReport:
     """What the site store has to say: "" when site.db can be written again."""
 
@@ -51,7 +66,7 @@ class StoreReport:
 class Parts:
     """What a runtime is made of, by `controller.boot`.
 
-    `deviations` stand in every status; `size` is the ledger's; `guard` is held for as long as the controller lives.
+    `deviations` stand in every status; `size` is the ledger's.
     """
 
     clock: Clock
@@ -64,14 +79,14 @@ class Parts:
     boot: str
     deviations: tuple[str, ...]
     size: int
-    guard: object = None
+    guard: Guard
 
 
 class Runtime:
     """Everything wired together; `run` is the controller's life."""
 
     def __init__(self, parts: Parts) -> None:
-        self._guard = parts.guard  # it switches the boards off when nobody holds it any more
+        self._guard = parts.guard
         self._clock = parts.clock
         self._engine = parts.engine
         self._scribe = parts.scribe
@@ -181,6 +196,7 @@ class Runtime:
         if now.tick_ms >= self._watchdog_at:
             self._watchdog_at = now.tick_ms + WATCHDOG_MS
             notify("WATCHDOG=1")
+            self._guard.watch()
 
     def _report(self, report: Any, now: Moment) -> None:
         """Something came from another thread: an outcome of the committer's, a reader's event, the store's word."""

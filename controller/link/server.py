@@ -42,6 +42,7 @@ FEED_MS: Final = 25
 """Records are passed on at most this often: a live page cannot tell, and the disk's thread is left alone."""
 
 STATUS_MS: Final = 2_000
+GREETING_MS: Final = 5_000
 REQUESTS_PER_S: Final = 50
 REQUESTS_BURST: Final = 100
 
@@ -66,6 +67,7 @@ class _Session:
 
     def __init__(self, number: int, connection: socket.socket, tick_ms: int) -> None:
         self.number = number
+        self.opened_at = tick_ms
         self.socket = connection
         self.incoming = bytearray()
         self.outgoing = bytearray()
@@ -173,6 +175,9 @@ class LinkServer:
                 session.is_paused = False
                 self._watch(session)
                 self._lines(session, tick_ms)
+            if not session.is_greeted and tick_ms - session.opened_at >= GREETING_MS:
+                self._end(session)  # whoever says nothing must not take a place from those who do
+                continue
             if session.next_seq is None:
                 continue
             if is_status_due and len(session.outgoing) < FEED_BYTES:
@@ -186,6 +191,8 @@ class LinkServer:
         """The next tick (ms) at which `tick` has something to do."""
         due: list[int] = []
         for session in self._sessions.values():
+            if not session.is_greeted:
+                due.append(session.opened_at + GREETING_MS)
             if session.is_paused:
                 due.append(tick_ms + 1000 // REQUESTS_PER_S)
             if session.next_seq is not None:

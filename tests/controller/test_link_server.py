@@ -410,3 +410,16 @@ def test_closing_ends_every_session_and_says_what_was_left_to_say(served):
     served.server = LinkServer(
         served.path, served.selector, on_request=served._on_request, welcome=served._welcome, fetch=served._fetch
     )
+
+
+def test_whoever_says_nothing_is_shown_out(served):
+    """Sixteen silent connections would keep the officers' pages away for ever."""
+    for _ in range(16):
+        served.peer(b"")
+    served.turns()
+    assert served.sessions == 16
+    served.passes(4_900)
+    assert served.sessions == 16
+    served.passes(200)
+    assert served.sessions == 0
+    assert served.peer().hears()[0]["is"] == "welcome"

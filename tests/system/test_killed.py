@@ -147,12 +147,28 @@ def test_the_guard_alone_switches_off(site):
     eventually(lambda: not site.strike_is_on("server"), 1.0, "the guard switches the board off")
 
 
+def guards_of(site):
+    """The process ids of the controller's children."""
+    pid = site.controller.process.pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+
+
+@pytest.mark.req("B-26")
+def test_a_guard_that_dies_is_replaced(site):
+    """Months later the controller dies too, and nobody is left to switch the strike off."""
+    (first,) = guards_of(site)
+    os.kill(int(first), 9)
+    eventually(lambda: guards_of(site) not in ([], [first]), 5.0, "another guard is started")
+    assert site.badges(WATANABE, "server").released
+    site.dies()
+    eventually(lambda: not site.strike_is_on("server"), 1.0, "the new guard switches the board off")
+
+
 @pytest.mark.req("B-26")
 def test_the_service_manager_switches_off_too(site):
     """Controller and guard die together, and the unit's last command leaves the strike on."""
     assert site.badges(WATANABE, "server").released
-    task = Path(f"/proc/{site.controller.process.pid}/task/{site.controller.process.pid}")
-    for guard in (task / "children").read_text().split():
+    for guard in guards_of(site):
         os.kill(int(guard), 9)
     site.dies()
     Program.sekisho("safe", str(site.file), log=site.folder / "safe.log").ends()
