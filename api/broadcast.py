@@ -11,8 +11,9 @@ import contextlib
 import json
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Final
 
 import anyio
@@ -86,33 +87,39 @@ class Broadcast:
             skip = position + 1 - self._ring[0][0]
             return [self._ring[index][1] for index in range(skip, min(len(self._ring), skip + PAGE))]
 
-    async def follow(self, position: int, stopping: anyio.Event) -> AsyncIterator[bytes]:
+    def follow(self, position: int, stopping: anyio.Event) -> AsyncIterator[bytes]:
         """Every event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S, until
-        `stopping` is set.
+        `stopping` is set. The follower's place is taken now, not when it starts to read, and given back when nobody
+        holds what is returned.
         """
         self.followers += 1
-        try:
-            yield self._snapshot_frame()
-            shown = time.monotonic()
-            while not stopping.is_set():
-                stirred = self._stir
-                frames = self._after(position)
-                if frames is None:
-                    page = await run_in_threadpool(self._read_after, position, PAGE)
-                    frames = [frame for _, frame in page]
-                if frames:
-                    position += len(frames)
-                    yield b"".join(frames)
-                else:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stirred.wait(), STOP_LOOK_S)
-                    if self._after(position) != []:
-                        continue
-                if stirred.is_set() or time.monotonic() - shown >= SNAPSHOT_S:
-                    yield self._snapshot_frame()
-                    shown = time.monotonic()
-        finally:
-            self.followers -= 1
+        frames = self._frames(position, stopping)
+        weakref.finalize(frames, self._leave).atexit = False
+        return frames
+
+    def _leave(self) -> None:
+        self.followers -= 1
+
+    async def _frames(self, position: int, stopping: anyio.Event) -> AsyncGenerator[bytes]:
+        yield self._snapshot_frame()
+        shown = time.monotonic()
+        while not stopping.is_set():
+            stirred = self._stir
+            frames = self._after(position)
+            if frames is None:
+                page = await run_in_threadpool(self._read_after, position, PAGE)
+                frames = [frame for _, frame in page]
+            if frames:
+                position += len(frames)
+                yield b"".join(frames)
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stirred.wait(), STOP_LOOK_S)
+                if self._after(position) != []:
+                    continue
+            if stirred.is_set() or time.monotonic() - shown >= SNAPSHOT_S:
+                yield self._snapshot_frame()
+                shown = time.monotonic()
 
     def _snapshot_frame(self) -> bytes:
         return b"event: snapshot\ndata: " + json.dumps(self._snapshot()).encode() + b"\n\n"

@@ -9,6 +9,7 @@ import hmac
 import logging
 import os
 import random as seeded
+import secrets
 import selectors
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from controller import guard
 from controller.cards import CardNumbers
@@ -26,6 +27,7 @@ from controller.committer import Committer
 from controller.config import DeviceKind, Site, SiteFileError
 from controller.engine import Engine
 from controller.inbox import Inbox
+from controller.intake import Intake
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.store import Ledger
@@ -39,6 +41,7 @@ from controller.secrets_file import read_or_create
 from controller.site.boot import SiteUnusable, read_site
 from controller.site.seal import Seal
 from controller.site.store import SiteStore
+from controller.site_file import MqttSection
 from readers.errors import MissingDriver
 from readers.events import DeviceOffline
 from readers.protocols.lcus import LcusBoard
@@ -48,6 +51,9 @@ from zones.ids import CardholderId, ZoneId
 from zones.moment import Moment
 from zones.occupancy import Occupancy, Presence
 from zones.policy import TABLE_OF, Edit, EditRefused, Policy, Row
+
+if TYPE_CHECKING:
+    from readers.transports.mqtt import MqttLink
 
 log = logging.getLogger(__name__)
 
@@ -295,26 +301,12 @@ def _attach(
             ports.append(Port(device.id, line, Pn532Reader(device.id), selector, runtime.emit))
         elif device.kind is DeviceKind.PYNFC and device.connection is not None:
             _start_libnfc(device.id, device.connection, inbox)
-    mqtt = None
+    mqtt = shows = None
+    intake = Intake(inbox)
     on_mqtt = frozenset(device.id for device in site.devices.values() if device.kind is DeviceKind.MQTT)
     if site.mqtt is not None:
-        from readers.transports.mqtt import BrokerAccess, MqttLink
-
-        mqtt = MqttLink(
-            host=site.mqtt.host,
-            port=site.mqtt.port,
-            client_id=f"sekisho-{site.node}-{boot}",
-            devices=on_mqtt,
-            on_event=inbox.take,
-            on_wake=inbox.wake,
-            access=BrokerAccess(
-                username=site.mqtt.username,
-                password_file=None if site.mqtt.password_file is None else Path(site.mqtt.password_file),
-                ca_file=None if site.mqtt.ca_file is None else Path(site.mqtt.ca_file),
-            ),
-        )
-        mqtt.start()
-    outputs = Outputs(site.wiring, boards, mqtt, on_mqtt, boot, engine.lateness.skew_ms)
+        mqtt, shows = _start_mqtt(site.mqtt, on_mqtt, inbox, intake)
+    outputs = Outputs(site.wiring, boards, mqtt, shows, on_mqtt, boot, engine.lateness.skew_ms)
 
     def welcome() -> Welcome:
         status = runtime.status()
@@ -323,7 +315,40 @@ def _attach(
         )
 
     link = LinkServer(site.socket, selector, on_request=runtime.take_request, welcome=welcome, fetch=runtime.fetch)
-    runtime.attach(ports, outputs, link)
+    runtime.attach(ports, outputs, link, intake)
+
+
+def _start_mqtt(
+    section: MqttSection, devices: frozenset[str], inbox: Inbox, intake: Intake
+) -> tuple[MqttLink, MqttLink]:
+    """Two connections to the broker: one for inputs and commands, one for reads and what readers show, so that a reader
+    that floods holds up no exit. Their client ids tell nobody anything: who knows one can throw its owner out.
+    """
+    from readers import topics
+    from readers.transports.mqtt import BrokerAccess, MqttLink
+
+    access = BrokerAccess(
+        username=section.username,
+        password_file=None if section.password_file is None else Path(section.password_file),
+        ca_file=None if section.ca_file is None else Path(section.ca_file),
+    )
+    listeners = ((topics.INPUTS, intake.inputs), (topics.READS, intake.acts))
+    inputs, reads = (
+        MqttLink(
+            host=section.host,
+            port=section.port,
+            client_id=f"sekisho-{secrets.token_hex(8)}",
+            devices=devices,
+            on_event=on_event,
+            on_wake=inbox.wake,
+            access=access,
+            subscriptions=subscriptions,
+        )
+        for subscriptions, on_event in listeners
+    )
+    inputs.start()
+    reads.start()
+    return inputs, reads
 
 
 def _start_libnfc(device: str, connection: str, inbox: Inbox) -> None:

@@ -28,6 +28,7 @@ RELEASE_MS_MAX: Final = 3_000
 """A release may be asked for at most this far ahead, and acted on at most this long after its record was begun."""
 
 EDIT_MS_MAX: Final = 60_000
+ROWS_MAX: Final = 100
 IDS_MAX: Final = 50_000
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _OFFICER: Final = re.compile(ID_PATTERN)
@@ -139,6 +140,8 @@ class Desk:
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if self._is_editing:
             raise _Rejected("busy", "another change is being recorded; try again")
+        if len(message.puts) > ROWS_MAX:
+            raise _Rejected("edit_refused", f"one change may hold at most {ROWS_MAX} rows", "puts")
         if message.base != policy.revision:
             raise _Rejected(
                 "stale_base", "the policy has changed since this was prepared; look again, then repeat", "base"
@@ -150,6 +153,8 @@ class Desk:
             new = policy.after(doc, seq=-1)
         except EditRefused as error:
             raise _Rejected("edit_refused", str(error), error.field) from None
+        except (TypeError, ValueError) as error:
+            raise _Rejected("edit_refused", f"a value that a record cannot hold: {error}", "puts") from None
         detail = {"id": message.id, "edit": doc, "revision": new.revision, "base": policy.revision, "signed": False}
         draft = self._scribe.draft(
             "POLICY_EDITED", now=now, officer=message.officer, revision=policy.revision, detail=detail

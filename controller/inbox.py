@@ -19,6 +19,7 @@ class Inbox:
 
     def __init__(self, events_max: int = EVENTS_MAX) -> None:
         self._events: deque[Any] = deque()
+        self._first: deque[Any] = deque()
         self._reports: deque[Any] = deque()
         self._max = events_max
         self._lock = threading.Lock()
@@ -28,17 +29,25 @@ class Inbox:
     def fileno(self) -> int:
         return self._wake
 
-    def put(self, event: Any) -> bool:
-        """Enqueue an event from outside; False, and counted, where the queue is full."""
+    def put(self, event: Any, *, is_first: bool = False) -> bool:
+        """Enqueue an event from outside; False, and counted, where the queue is full.
+
+        `is_first`: it goes before those that are not (a press of REX does not wait behind a thousand reads).
+        """
         with self._lock:
-            if len(self._events) >= self._max:
+            queue = self._first if is_first else self._events
+            if len(queue) >= self._max:
                 self._refused += 1
                 return False
-            self._events.append(event)
-            is_first = len(self._events) + len(self._reports) == 1
-        if is_first:
+            queue.append(event)
+            is_alone = self._depth == 1
+        if is_alone:
             self.wake()
         return True
+
+    @property
+    def _depth(self) -> int:
+        return len(self._first) + len(self._events) + len(self._reports)
 
     def take(self, event: Any) -> None:
         """As `put`, for whoever cannot do anything about a full queue."""
@@ -51,8 +60,8 @@ class Inbox:
         """
         with self._lock:
             self._reports.append(report)
-            is_first = len(self._events) + len(self._reports) == 1
-        if is_first:
+            is_alone = self._depth == 1
+        if is_alone:
             self.wake()
 
     def wake(self) -> None:
@@ -64,10 +73,12 @@ class Inbox:
         with self._lock:
             with suppress(BlockingIOError):  # the loop woke for something else
                 os.eventfd_read(self._wake)
-            waiting = [*self._reports, *(self._events.popleft() for _ in range(min(limit, len(self._events))))]
+            first = [self._first.popleft() for _ in range(min(limit, len(self._first)))]
+            rest = [self._events.popleft() for _ in range(min(limit - len(first), len(self._events)))]
+            waiting = [*self._reports, *first, *rest]
             self._reports.clear()
             refused, self._refused = self._refused, 0
-            if self._events:
+            if self._events or self._first:
                 self.wake()
         return waiting, refused
 

@@ -17,7 +17,7 @@ LATE_MS: Final = 5_000
 """A message this much later than its device's best is late."""
 
 PACE_MS: Final = 1_000
-"""Two messages this far apart by both clocks, give or take as much, were not waiting together in a queue."""
+"""Presses at one pace by both clocks for so long were not waiting together in a queue."""
 
 
 _NO_CLOCK_MS: Final = wall_ms(FLOOR)
@@ -37,11 +37,13 @@ class Lateness:
     def __init__(self) -> None:
         self._best: dict[str, int] = {}
         self._last: dict[str, _Seen] = {}
+        self._doubted: dict[str, _Seen] = {}
 
     def forget(self, source: str) -> None:
         """The device went or came: what was learnt of its clock counts no more."""
         self._best.pop(source, None)
         self._last.pop(source, None)
+        self._doubted.pop(source, None)
 
     def skew_ms(self, source: str, now: Moment) -> int:
         """Our wall clock minus the device's, as far as is known: so much must be taken off a time that it is to read.
@@ -58,20 +60,25 @@ class Lateness:
         if at_ms is None:
             return False
         skew_ms = wall_ms(now.at) - at_ms
-        last, self._last[source] = self._last.get(source), _Seen(skew_ms=skew_ms, at_ms=at_ms, tick_ms=now.tick_ms)
+        last, seen = self._last.get(source), _Seen(skew_ms=skew_ms, at_ms=at_ms, tick_ms=now.tick_ms)
+        self._last[source] = seen
         if not now.is_trusted or at_ms < _NO_CLOCK_MS or (last is not None and last.at_ms == at_ms):
             return False  # we, or it, have no clock to judge by: the way out is free
         best = self._best.get(source, 0)
         if abs(skew_ms) <= LATE_MS or (source in self._best and -LATE_MS <= skew_ms - best <= LATE_MS):
             self._best[source] = min(best, skew_ms) if source in self._best else skew_ms
+            self._doubted.pop(source, None)
             return False
-        if last is not None and _kept_pace(last, at_ms, now.tick_ms):
+        first = self._doubted.setdefault(source, seen)
+        if not _at_one_pace(first, seen):
+            self._doubted[source] = seen  # they waited in a queue together, or the clock was set: begin anew
+        elif seen.tick_ms - first.tick_ms >= PACE_MS:
             self._best[source] = skew_ms
+            del self._doubted[source]
             return False
         return True
 
 
-def _kept_pace(last: _Seen, at_ms: int, tick_ms: int) -> bool:
-    """Whether as much time went by on the device's clock as on ours, and enough to tell."""
-    ours = tick_ms - last.tick_ms
-    return ours >= PACE_MS and abs(ours - (at_ms - last.at_ms)) <= PACE_MS
+def _at_one_pace(first: _Seen, seen: _Seen) -> bool:
+    """Whether as much time went by on the device's clock as on ours."""
+    return abs((seen.tick_ms - first.tick_ms) - (seen.at_ms - first.at_ms)) <= PACE_MS // 2

@@ -26,7 +26,8 @@ class Outputs:
     Args:
         wiring: which strike hangs where.
         boards: relay boards by device id, with the port that each is on.
-        mqtt: the broker link, where the site has one.
+        mqtt: the broker connection for commands, where the site has one.
+        shows: the broker connection for what readers show.
         displays: readers that can show something (those on MQTT).
         boot: this start's id, for command ids.
         skew_ms: our wall clock minus a device's: commands expire by the clock of the device that reads them, so that
@@ -38,6 +39,7 @@ class Outputs:
         wiring: Wiring,
         boards: Mapping[str, tuple[LcusBoard, Port]],
         mqtt: MqttLink | None,
+        shows: MqttLink | None,
         displays: frozenset[str],
         boot: str,
         skew_ms: Callable[[str, Moment], int],
@@ -45,6 +47,7 @@ class Outputs:
         self._wiring = wiring
         self._boards = boards
         self._mqtt = mqtt
+        self._shows = shows
         self._displays = displays
         self._boot = boot
         self._skew_ms = skew_ms
@@ -101,12 +104,14 @@ class Outputs:
         return "" if port.is_open else "line broke"
 
     def _show(self, effect: ShowAtReader, now: Moment) -> str:
-        if effect.reader not in self._displays or self._mqtt is None:
-            return ""
-        show = Show(
-            id=self._next_id(), show=effect.shown.value, not_after_ms=self._time_of(effect.reader, now) + SHOW_MS
-        )
-        return "" if self._mqtt.publish_show(effect.reader, show) else "broker is away"
+        """Light and sound are a courtesy: one that does not get out is no failure of its own. That the broker or the
+        reader is away is in the ledger already, once.
+        """
+        if effect.reader in self._displays and self._shows is not None:
+            not_after_ms = self._time_of(effect.reader, now) + SHOW_MS
+            show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=not_after_ms)
+            self._shows.publish_show(effect.reader, show)
+        return ""
 
     def _publish(self, device: str, command: Release | Secure) -> str:
         if self._mqtt is None or not self._mqtt.publish_command(device, command):

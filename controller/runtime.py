@@ -22,6 +22,7 @@ from controller.core import Core
 from controller.desk import LinkRequest
 from controller.engine import Engine
 from controller.inbox import Inbox
+from controller.intake import Intake
 from controller.ledger.body import Scribe
 from controller.link.messages import Command, Note, Propose, Status
 from controller.link.server import LinkServer
@@ -39,6 +40,7 @@ LINK_REQUESTS_PER_TURN: Final = 4
 """A large edit takes some milliseconds to judge; doors come between."""
 
 WATCHDOG_MS: Final = 2_000
+REFUSALS_MS: Final = 1_000
 
 
 class Guard:
@@ -109,6 +111,8 @@ class Runtime:
         self._ports: list[Port] = []
         self._outputs: Outputs | None = None
         self._link: LinkServer | None = None
+        self._intake: Intake | None = None
+        self._refusals_at = 0
         self._is_stopping = False
         self._watchdog_at = 0
         parts.selector.register(parts.inbox, selectors.EVENT_READ, lambda _mask, _tick: None)
@@ -121,9 +125,10 @@ class Runtime:
 
     def take_request(self, session: int, message: Propose | Command | Note) -> bool:
         """Take a request from the link, in the loop's own thread; False when this turn has enough of them."""
-        if self._requests >= LINK_REQUESTS_PER_TURN:
+        cost = LINK_REQUESTS_PER_TURN if isinstance(message, Propose) else 1
+        if self._requests and self._requests + cost > LINK_REQUESTS_PER_TURN:
             return False
-        self._requests += 1
+        self._requests += cost
         self._events.append(LinkRequest(session=session, message=message))
         return True
 
@@ -131,9 +136,9 @@ class Runtime:
         """Ask the committer for a page of records, for a subscriber."""
         self._committer.read(session, from_seq, limit)
 
-    def attach(self, ports: Sequence[Port], outputs: Outputs, link: LinkServer | None) -> None:
+    def attach(self, ports: Sequence[Port], outputs: Outputs, link: LinkServer | None, intake: Intake) -> None:
         """The wires, once they exist."""
-        self._ports, self._outputs, self._link = list(ports), outputs, link
+        self._ports, self._outputs, self._link, self._intake = list(ports), outputs, link, intake
         if link is not None:
             link.grown(self._size)
 
@@ -181,11 +186,10 @@ class Runtime:
         now = self._clock.now()
         for port in self._ports:
             port.tick(now.tick_ms)
-        self._core.watch(now)
         for report in waiting:
             self._report(report, now)
-        if refused:
-            self._core.record([self._scribe.draft("INBOX_FULL", now=now, detail={"count": refused})], now)
+        self._core.watch(now)  # after the reports: a loop that was late must not be taken for a stalled disk
+        self._record_refusals(refused, now)
         self._requests = 0
         events, self._events = self._events[:EVENTS_PER_TURN], self._events[EVENTS_PER_TURN:]
         self._core.take(events, now)
@@ -197,6 +201,15 @@ class Runtime:
             self._watchdog_at = now.tick_ms + WATCHDOG_MS
             notify("WATCHDOG=1")
             self._guard.watch()
+
+    def _record_refusals(self, refused: int, now: Moment) -> None:
+        """Say what was not taken in: at once for a full inbox, and once a second for readers that flood."""
+        drafts = [self._scribe.draft("INBOX_FULL", now=now, detail={"count": refused})] if refused else []
+        if self._intake is not None and now.tick_ms >= self._refusals_at:
+            self._refusals_at = now.tick_ms + REFUSALS_MS
+            for device, count in self._intake.refused().items():
+                drafts.append(self._scribe.draft("READS_REFUSED", now=now, detail={"device": device, "count": count}))
+        self._core.record(drafts, now)
 
     def _report(self, report: Any, now: Moment) -> None:
         """Something came from another thread: an outcome of the committer's, a reader's event, the store's word."""

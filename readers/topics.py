@@ -23,11 +23,17 @@ Channel: TypeAlias = Literal["card", "input", "state", "done"]
 
 INPUT_LINES: Final = frozenset({"contact", "rex"})
 
-ACTS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/input/rex", f"{PREFIX}/+/done")
-"""What happens once. None may be retained, and MQTT 5 brokers are asked to say if one was published so."""
+READS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/done")
+"""What may come in floods: listened to on a connection of its own, so that it holds up nothing else."""
 
-SUBSCRIPTIONS: Final = (*ACTS, f"{PREFIX}/+/input/contact", f"{PREFIX}/+/state")
+INPUTS: Final = (f"{PREFIX}/+/input/rex", f"{PREFIX}/+/input/contact", f"{PREFIX}/+/state")
+"""What must not wait: presses, contacts, and which devices are there."""
+
+SUBSCRIPTIONS: Final = (*READS, *INPUTS)
 """What the controller listens to. Commands are not among them: it must never hear itself."""
+
+ACTS: Final = (*READS, f"{PREFIX}/+/input/rex")
+"""What happens once. None may be retained, and MQTT 5 brokers are asked to say if one was published so."""
 
 _CHANNELS: Final[dict[str, Channel]] = {"card": "card", "state": "state", "done": "done"}
 _DEVICE: Final = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)

@@ -550,9 +550,12 @@ class Report:
 class Check:
     """Holds each record against docs/ledger.md §4, in its order. Memory does not grow with the ledger."""
 
-    def __init__(self, key: Key, source: Store | Export, outside: Checkpoint | None, *, pure: bool) -> None:
+    def __init__(
+        self, key: Key, source: Store | Export, outside: Checkpoint | None, *, pure: bool, may_drop: bool
+    ) -> None:
         self.key = key
         self.outside = outside
+        self.may_drop = may_drop
         self.signatures_by, self.is_signed = signature_check(key.public_key, pure=pure)
         self.tree = Tree(source.check_tile)
         self.next_after_checkpoint = 0
@@ -570,21 +573,27 @@ class Check:
         match = LEAF.fullmatch(row.leaf)
         if match is None or int(match[2]) != index:
             refuse(index, "leaf", "the leaf is not the canonical text of this record")
-        if (row.salt is None) != (row.body is None):
-            refuse(index, "salt" if row.salt is None else "body", "salt and body must stand or be dropped together")
-        if row.salt is None or row.body is None:
-            self.bodies_dropped += 1
-        elif len(row.salt) != 32:
-            refuse(index, "salt", f"the salt has {len(row.salt)} bytes, not 32")
-        elif hashlib.sha256(row.salt + row.body).hexdigest().encode() != match[1]:
-            refuse(index, "body", "the body with its salt is not the one that the leaf names")
-        elif not is_canonical(row.body):
-            refuse(index, "body", "the body is not canonical JSON")
+        self.check_body(index, row, match[1])
         self.tree.append(row.leaf)
         if row.checkpoint is not None:
             self.check_checkpoint(index, row.checkpoint)
         if self.outside is not None and self.tree.size == self.outside.size:
             self.hold_against_outside(self.outside)
+
+    def check_body(self, index: int, row: Row, body_hash: bytes) -> None:
+        """Salt and body belong together, and to the leaf."""
+        if (row.salt is None) != (row.body is None):
+            refuse(index, "salt" if row.salt is None else "body", "salt and body must stand or be dropped together")
+        if row.salt is None or row.body is None:
+            if not self.may_drop:
+                refuse(index, "body", "body and salt are gone; --allow-dropped passes over what retention took")
+            self.bodies_dropped += 1
+        elif len(row.salt) != 32:
+            refuse(index, "salt", f"the salt has {len(row.salt)} bytes, not 32")
+        elif hashlib.sha256(row.salt + row.body).hexdigest().encode() != body_hash:
+            refuse(index, "body", "the body with its salt is not the one that the leaf names")
+        elif not is_canonical(row.body):
+            refuse(index, "body", "the body is not canonical JSON")
 
     def check_checkpoint(self, index: int, note: bytes) -> None:
         """A checkpoint vouches for the records since the one before. Where its root is not the recomputed one, a valid
@@ -650,9 +659,11 @@ def verify_file(
     *,
     checkpoint: bytes | None = None,
     pure: bool = False,
+    may_drop: bool = False,
     on_progress: Callable[[int, float], None] = lambda _records, _done: None,
 ) -> Report:
-    """Check a ledger or an export. `checkpoint`: one kept outside the box. `on_progress` hears records and 0 to 1.
+    """Check a ledger or an export. `checkpoint`: one kept outside the box. `may_drop`: records without body and salt
+    are passed over and counted. `on_progress` hears records and 0 to 1.
 
     Raises Misuse where the checkpoint is not of this key, CannotRun and OSError where the file cannot be read. Not for
     a process that has the ledger open itself: closing any handle on a file drops that process's locks on it (POSIX).
@@ -665,7 +676,7 @@ def verify_file(
             raise Misuse(f"the checkpoint given {error}") from error
     started, before, problem = time.monotonic(), state_of(path), None
     with open_source(path) as source:
-        check = Check(key, source, outside, pure=pure)
+        check = Check(key, source, outside, pure=pure, may_drop=may_drop)
         try:
             for row in source.rows():
                 check.add(row)
@@ -745,6 +756,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="ledger.db of a stopped controller, or an export (JSON Lines)")
     parser.add_argument("--key", required=True, help="the ledger's public key (vkey), or a file that holds it")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint kept outside the box: proves the end")
+    parser.add_argument("--allow-dropped", action="store_true", help="pass over records whose body retention dropped")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     parser.add_argument("--pure-python", action="store_true", help="do not use the cryptography package")
     try:
@@ -758,6 +770,7 @@ def main(arguments: list[str] | None = None) -> int:
             read_key(options.key),
             checkpoint=options.checkpoint.read_bytes() if options.checkpoint else None,
             pure=options.pure_python,
+            may_drop=options.allow_dropped,
             **({"on_progress": show_progress} if is_watched else {}),
         )
     except Misuse as error:

@@ -130,6 +130,7 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("STORAGE_FAILED", "alarm", "why"),
         ("STORAGE_RESTORED", "alarm", "why for_ms records_lost"),
         ("INBOX_FULL", "alarm", "count"),
+        ("READS_REFUSED", "alarm", "device count"),
         ("SITE_REBUILT", "alarm", "why"),
         ("SITE_STORE_FAILED", "alarm", "why"),
         ("SITE_STORE_RESTORED", "alarm", ""),

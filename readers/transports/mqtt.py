@@ -73,13 +73,13 @@ class MqttLink:
     """One broker and the devices that the site file puts behind it.
 
     `on_event` is called in the link's thread and must not block; `on_wake` is called once after the events of a
-    message.
+    message. `subscriptions`: which of the controller's topics this connection listens to.
 
     Raises:
         ValueError: a device id that may not stand in a topic.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a fact about a connection, all by name
         self,
         *,
         host: str,
@@ -89,11 +89,13 @@ class MqttLink:
         on_event: Callable[[Event], None],
         on_wake: Callable[[], None],
         access: BrokerAccess | None = None,
+        subscriptions: tuple[str, ...] = topics.SUBSCRIPTIONS,
     ) -> None:
         self._host = host
         self._port = port
         self._client_id = client_id
         self._access = access or BrokerAccess()
+        self._subscriptions = subscriptions
         self._inbound = MqttInbound(devices)
         self._on_event = on_event
         self._on_wake = on_wake
@@ -233,7 +235,7 @@ class MqttLink:
             self._why = _LOST if _is_about_version(reason) else "broker refused us"
             return
         self._was_accepted = True
-        client.subscribe(_subscriptions(client))
+        client.subscribe(_options(client, self._subscriptions))
         self._up = client
 
     def _on_subscribe(self, client: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
@@ -262,15 +264,15 @@ class MqttLink:
         self._on_wake()
 
 
-def _subscriptions(client: paho.Client) -> Any:
+def _options(client: paho.Client, subscriptions: tuple[str, ...]) -> Any:
     """Everything at QoS 1. Brokers drop the retained mark of a message that is published while we listen, unless MQTT 5
     asks them to keep it: asked for what happens once, so that a card read or REX published to be retained is told from
     a live one. A contact is retained by its nature, and there the mark must mean "was there before". MQTT 3.1.1 cannot
     ask.
     """
     if client.protocol != paho.MQTTv5:
-        return [(topic, 1) for topic in topics.SUBSCRIPTIONS]
-    return [(topic, SubscribeOptions(qos=1, retainAsPublished=topic in topics.ACTS)) for topic in topics.SUBSCRIPTIONS]
+        return [(topic, 1) for topic in subscriptions]
+    return [(topic, SubscribeOptions(qos=1, retainAsPublished=topic in topics.ACTS)) for topic in subscriptions]
 
 
 def _send_at_once(_client: paho.Client, _userdata: object, sock: SocketLike) -> None:

@@ -414,3 +414,12 @@ def test_a_portal_that_was_forced_admits_nobody_until_it_is_shut(site: Any) -> N
     site.passes(2000)
     site.badges(SATO, "rd-vault")
     assert site.last.type == "ACCESS_GRANTED" and len(site.releases) == 1
+
+
+def test_a_value_that_a_record_cannot_hold_is_an_answer_and_no_alarm(site: Any) -> None:
+    """One null in a row would be an alarm at night, and the officer would wait for an answer that never comes."""
+    answer = site.proposes(("roster", {"id": "r-2", "cardholder": "h-sato", "zone": "office", "ended_on": None} | {}))
+    assert isinstance(answer, Refused) and answer.code == "edit_refused"
+    answer = site.proposes(*[("cardholder", {"id": f"h-{n}"}) for n in range(101)])
+    assert isinstance(answer, Refused) and "at most 100" in answer.why
+    assert "RULE_ERROR" not in site.types()

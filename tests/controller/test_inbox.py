@@ -100,3 +100,11 @@ def test_threads_lose_nothing_between_them():
     for n in range(4):
         mine = [one for one in got if n * 2000 <= one < (n + 1) * 2000]
         assert mine == sorted(mine)
+
+
+def test_what_must_not_wait_goes_before_what_can(inbox):
+    """A press of REX would wait behind a thousand reads."""
+    inbox.put("read")
+    inbox.put("press", is_first=True)
+    assert inbox.drain(1) == (["press"], 0)
+    assert inbox.drain(1) == (["read"], 0)

@@ -59,3 +59,16 @@ def test_a_device_without_a_clock_lets_out(stamps: list[int]) -> None:
     for number, at_ms in enumerate(stamps):
         now = Moment(at=START + timedelta(seconds=number), tick_ms=number * 1000)
         assert not lateness.is_late("dr-1", at_ms, now)
+
+
+@pytest.mark.req("D-24")
+def test_whoever_keeps_pressing_gets_out() -> None:
+    """A device ten minutes slow would hold in whoever presses more often than once a second."""
+    lateness, start_ms = Lateness(), wall_ms(START)
+    late = [
+        lateness.is_late(
+            "dr-1", start_ms - 600_000 + n * 400, Moment(at=START + timedelta(milliseconds=n * 400), tick_ms=n * 400)
+        )
+        for n in range(6)
+    ]
+    assert late == [True, True, True, False, False, False]

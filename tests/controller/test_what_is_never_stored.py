@@ -106,6 +106,7 @@ ABOUT_REQUESTS = {
     "COMMAND_REFUSED": "a command that came late or twice",
     "MESSAGE_REFUSED": "a message on the broker",
     "DOOR_HELD": "the leaf stands open",
+    "READS_REFUSED": "reads of a reader that floods, by their number",
     "NOTE": "a record that the web process asked for: a kind out of a list, and no text",
     "STORAGE_FAILED": "the disk",
     "SITE_STORE_FAILED": "site.db",

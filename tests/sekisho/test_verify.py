@@ -20,8 +20,8 @@ PARTS = ("leaf", "salt", "body", "checkpoint")
 TMP_PATH_IS_ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def check(path, *, pure=False, checkpoint=None):
-    return verify_file(path, KEY, pure=pure, checkpoint=checkpoint)
+def check(path, *, pure=False, checkpoint=None, may_drop=False):
+    return verify_file(path, KEY, pure=pure, checkpoint=checkpoint, may_drop=may_drop)
 
 
 def problem_of(path, **options):
@@ -51,8 +51,18 @@ def test_bodies_dropped_by_retention_leave_a_whole_ledger(tmp_path):
     for record in ledger.records[1:3]:
         record.salt = record.body = None
     for path in (ledger.export(tmp_path / "export"), ledger.store(tmp_path / "store")):
-        report = check(path)
+        report = check(path, may_drop=True)
         assert (report.verdict, report.bodies_dropped) == ("ok", 2)
+
+
+@pytest.mark.req("A-27")
+def test_an_erased_record_is_not_passed_over_unasked(tmp_path):
+    """Somebody would erase what a record says, and the log would count as whole."""
+    ledger = HandLedger([2, 3])
+    ledger.records[3].salt = ledger.records[3].body = None
+    for path in (ledger.export(tmp_path / "export"), ledger.store(tmp_path / "store")):
+        problem = check(path).problem
+        assert problem is not None and (problem.index, problem.part) == (3, "body")
 
 
 # -- every byte of every part ------------------------------------------------------------------------------------------

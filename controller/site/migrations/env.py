@@ -12,6 +12,7 @@ context.configure(
     target_metadata=SQLModel.metadata,
     render_as_batch=True,
     include_name=lambda name, kind, _: kind != "table" or name in ours,
+    include_object=lambda _object, name, kind, *_: kind != "table" or name in ours,
 )
 with context.begin_transaction():
     context.run_migrations()
