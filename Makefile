@@ -19,10 +19,8 @@ demo: ## a simulated building, both processes and one page to open; Ctrl-C leave
 test: ## install what tests need (Mosquitto, libnfc, Chromium, gcc) and run everything
 	@tests/needs
 	@requirements/make-env .venv dev
-	@SEKISHO_TEST_ALL=1 $(BIN)/python -m pytest
 	@requirements/make-env .venv-3.13 dev 3.13
-	@if [ -x .venv-3.13/bin/python ]; then \
-	  echo 'again on Python 3.13: the quick part'; .venv-3.13/bin/python -m pytest -q -m 'not slow and not system'; fi
+	@tests/run
 
 test-quick: ## the part of the tests without real processes and long waits; installs no system package
 	@requirements/make-env .venv dev
