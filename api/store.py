@@ -22,6 +22,7 @@ class StoreError(RuntimeError):
 def open_store(path: Path) -> Engine:
     """The engine of the database at `path`, migrated to head. Raises StoreError saying what to do."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine: Engine | None = None
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10}, hide_parameters=True)
@@ -32,6 +33,8 @@ def open_store(path: Path) -> Engine:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except (OSError, DatabaseError, CommandError) as error:
+        if engine is not None:
+            engine.dispose()
         raise StoreError(
             f"{path}: {getattr(error, 'orig', error)}. Restore it from a backup; if it is deleted, all but the names"
             " comes back from the ledger."
@@ -41,7 +44,9 @@ def open_store(path: Path) -> Engine:
 
 def _prepare(connection: Any, _: object) -> None:
     """WAL and NORMAL: the view may lose its last commits with the power, the ledger gives them back."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "temp_store=MEMORY"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()  # SQLAlchemy would forget a connection that was never ready
+        raise

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 from sqlmodel import SQLModel
 
-from api.store import StoreError, open_store
+from api import store
+from api.store import StoreError
 from api.tables import PROJECTED
 from api.view import Gap, View
 from controller.link.messages import Record
+
+_opened: list[Engine] = []
+
+
+def open_store(path: Path) -> Engine:
+    """As the product opens it; closed after the test."""
+    _opened.append(store.open_store(path))
+    return _opened[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().dispose()
 
 
 def records(controller: Any) -> list[Record]:
@@ -21,7 +40,7 @@ def records(controller: Any) -> list[Record]:
 
 
 def contents(path: Path) -> dict[str, list[Any]]:
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         return {
             table.__tablename__: sorted(map(repr, db.execute(f'SELECT * FROM "{table.__tablename__}"')))
             for table in PROJECTED
@@ -199,7 +218,7 @@ def _is_ours(table: str) -> bool:
 def test_the_migrations_make_the_tables_the_code_expects(tmp_path: Path) -> None:
     """An upgraded installation would fail at the first column that is only in the code."""
     open_store(tmp_path / "api.db")
-    with sqlite3.connect(tmp_path / "api.db") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "api.db")) as db, db:
         made = {
             table: {row[1] for row in db.execute(f'PRAGMA table_info("{table}")')}
             for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")

@@ -6,6 +6,7 @@ The verifier is held against this as well as against the controller's writer.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -126,7 +127,7 @@ class HandLedger:
         return path
 
     def store(self, path: Path) -> Path:
-        with sqlite3.connect(path) as connection:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.executescript(SCHEMA)
             rows = [(one.seq, one.leaf, one.salt, one.body, one.checkpoint) for one in self.records]
             connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", rows)

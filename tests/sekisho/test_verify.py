@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -165,14 +166,14 @@ def test_records_missing_swapped_repeated_or_cut_are_found(tmp_path, order):
 def test_a_row_deleted_in_the_database_is_named(tmp_path, seq):
     """One DELETE with any SQLite tool removes an entry; renumbering the rest hides the gap."""
     path = HandLedger([1, 1, 1, 1, 1]).store(tmp_path / "ledger.db")
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM record WHERE seq = ?", (seq,))
     connection.close()
     if seq == 4:
         assert check(path).end == "not proven"
         return
     assert problem_of(path).index == seq
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         for old in range(seq + 1, 5):
             connection.execute("UPDATE record SET seq = ? WHERE seq = ?", (old - 1, old))
     connection.close()
@@ -314,7 +315,7 @@ def test_each_rule_names_its_record_and_part(tmp_path, name, form):
 def test_a_tile_that_is_not_its_records_is_found(tmp_path, change):
     """The controller would start from a cache that says something else than its records."""
     path = HandLedger([300]).store(tmp_path / "ledger.db")
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(change)
     connection.close()
     assert problem_of(path).part == "tile"

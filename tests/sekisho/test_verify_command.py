@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -66,7 +67,7 @@ def test_exit_codes_tell_misuse_from_a_bad_ledger(tmp_path, capsys):
     ledger = HandLedger([1, 1])
     path = ledger.export(tmp_path / "export.jsonl")
     strange, note = tmp_path / "strange.db", tmp_path / "note"
-    with sqlite3.connect(strange) as connection:
+    with contextlib.closing(sqlite3.connect(strange)) as connection, connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
     note.write_text(Signer(seed=bytes(32)).checkpoint(ledger.leaves), "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -134,7 +135,7 @@ def spoil_truncated(site: Site) -> None:
 
 
 def spoil_forged(site: Site) -> None:
-    with sqlite3.connect(site.state_dir / "site.db") as connection:
+    with contextlib.closing(sqlite3.connect(site.state_dir / "site.db")) as connection, connection:
         connection.execute("UPDATE credential SET state = 'ACTIVE'")
         connection.execute("DELETE FROM roster WHERE cardholder = 'h-06'")
     connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -63,7 +64,7 @@ class Crowd:
 
 def bodies_on_disk(site: Site) -> tuple[dict[int, str], list[dict[str, Any]]]:
     """Every leaf and every body in the dead controller's ledger, as SQLite recovers it."""
-    with sqlite3.connect(site.ledger_copy()) as connection:
+    with contextlib.closing(sqlite3.connect(site.ledger_copy())) as connection, connection:
         rows = connection.execute("SELECT seq, leaf, body FROM record ORDER BY seq").fetchall()
     connection.close()
     return {seq: leaf.decode() for seq, leaf, _ in rows}, [json.loads(body) | {"seq": seq} for seq, _, body in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -85,7 +86,7 @@ def test_the_file_of_a_stopped_controller_proves_itself_and_names_a_changed_reco
 
 def forged(ledger: Path, copy: Path, seq: int, column: str) -> Path:
     shutil.copy2(ledger, copy)
-    with sqlite3.connect(copy) as connection:
+    with contextlib.closing(sqlite3.connect(copy)) as connection, connection:
         (old,) = connection.execute(f"SELECT {column} FROM record WHERE seq = ?", (seq,)).fetchone()
         new = bytes([*old[:-1], old[-1] ^ 1])
         connection.execute(f"UPDATE record SET {column} = ? WHERE seq = ?", (new, seq))
@@ -99,7 +100,7 @@ def test_a_damaged_ledger_keeps_the_doors_shut_at_the_next_start(site):
     busy(site)
     site.stops()
     ledger = site.state_dir / "ledger.db"
-    with sqlite3.connect(ledger) as connection:
+    with contextlib.closing(sqlite3.connect(ledger)) as connection, connection:
         (last,) = connection.execute("SELECT max(seq) FROM record").fetchone()
         forge = "UPDATE record SET body = CAST(replace(CAST(body AS TEXT), 'LLER', 'LLED') AS BLOB) WHERE seq = ?"
         connection.execute(forge, (last,))

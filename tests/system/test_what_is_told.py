@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_no_place_exists_for_what_must_not_be_kept(site):
     site.stops()
     schema = ""
     for file in (site.state_dir / "ledger.db", site.state_dir / "site.db", site.folder / "api" / "api.db"):
-        with sqlite3.connect(file) as connection:
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
             schema += "\n".join(sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql)
         connection.close()
     assert "CREATE TABLE" in schema

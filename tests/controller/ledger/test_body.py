@@ -128,6 +128,14 @@ def test_a_body_of_another_schema_is_not_read_as_ours(change):
 
 def test_the_page_names_every_field():
     """The verifier, written from the page, would not know a field that the writer writes."""
-    page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8").split("## 5.")[1]
+    page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8").split("## 5.")[1].split("## 6.")[0]
     named = set(re.findall(r"`([a-z_0-9]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
     assert named == set(Body.__struct_fields__)
+
+
+def test_the_page_names_every_record_type():
+    """An auditor would meet a record whose meaning stands nowhere."""
+    page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8").split("## 6. Record types")[1]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", page, re.MULTILINE)
+    told = {name: (kind, frozenset(re.findall(r"`(\w+)`", keys))) for name, kind, keys in rows}
+    assert told == RECORD_TYPES
