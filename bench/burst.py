@@ -161,9 +161,9 @@ def _recorded(site: Site, begin: int, sent: int) -> tuple[Counter[str], float]:
                 continue
             body = msgspec.json.decode(message.body)
             counts[body["type"]] += 1
-            if body["type"] in DECISIONS or body["type"] == "INBOX_FULL":
+            if body["type"] in DECISIONS or body["type"] in ("INBOX_FULL", "READS_REFUSED"):
                 quiet_since = time.monotonic()
-            if body["type"] == "INBOX_FULL":
+            if body["type"] in ("INBOX_FULL", "READS_REFUSED"):
                 counts["refused"] += body["detail"]["count"]
             if body.get("reason") == "read_stale":
                 counts["READ_STALE"] += 1

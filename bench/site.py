@@ -22,7 +22,7 @@ from controller.link.client import LinkClient
 from controller.link.messages import Done, Propose
 
 PEOPLE: Final = 1_000
-PEOPLE_PER_EDIT: Final = 100
+PEOPLE_PER_EDIT: Final = 33
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 15
 
