@@ -191,6 +191,9 @@ def _introduce(demo: Demo) -> None:
         f"\n入力 / type:      {command} badge 佐藤 front{hands}"
         f"\n建物 / building:  {demo.hands}/   (扉を手で動かす / move the doors by hand)"
         f"\n扉 / doors:       front side lab vault server escape"
+        f"\n証明 / prove:     {command} ledger export log.jsonl --socket {demo.folder}/controller.sock"
+        f"\n                  {command} ledger key --socket {demo.folder}/controller.sock > key.txt"
+        f"\n                  {command} verify log.jsonl --key key.txt"
         f"\n終了 / end:       Ctrl-C\n"
     )
     for person in PEOPLE:
