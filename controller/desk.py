@@ -16,7 +16,7 @@ from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
 from controller.ledger.body import Draft, Scribe
 from controller.link.messages import Command, Note, Propose, Refused
-from controller.policy_log import PolicyAt, edit_from_doc
+from controller.policy_log import PolicyAt
 from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
 from zones.ids import ID_PATTERN, PortalId
 from zones.moment import Moment
@@ -160,11 +160,7 @@ class Desk:
             "POLICY_EDITED", now=now, officer=message.officer, revision=policy.revision, detail=detail
         )
         self._is_editing = True
-        turn.after.append(
-            AfterEdit(
-                index=turn.record(draft), policy=new, edit=edit_from_doc(doc), session=session, request_id=message.id
-            )
-        )
+        turn.after.append(AfterEdit(index=turn.record(draft), policy=new, session=session, request_id=message.id))
 
     def _prepared(self, table: str, row: dict[str, Any]) -> list[Any]:
         """A row as it may be recorded: card numbers become keyed hashes here and go no further."""

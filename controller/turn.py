@@ -13,7 +13,6 @@ from controller.ledger.body import Draft
 from controller.link.messages import FromController
 from controller.policy_log import PolicyAt
 from zones.ids import PortalId
-from zones.policy import Edit
 from zones.portal import Grant, ReleaseStrike, SecureStrike
 
 
@@ -72,7 +71,6 @@ class AfterEdit:
 
     index: int
     policy: PolicyAt
-    edit: Edit
     session: int | None = None
     request_id: str = ""
 

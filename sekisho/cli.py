@@ -148,9 +148,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _safe(arguments: argparse.Namespace) -> int:
-    from controller.boot import all_off
     from controller.config import DeviceKind, SiteFileError, load_site
     from controller.guard import switch_off
+    from controller.wires import all_off
 
     try:
         site = load_site(arguments.site)

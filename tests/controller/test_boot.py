@@ -15,17 +15,10 @@ from typing import Any
 import pytest
 
 from controller import boot
-from controller.boot import (
-    Keys,
-    deviations_of,
-    last_places,
-    latest_trusted,
-    layout_edit,
-    load_keys,
-    load_policy,
-    start,
-)
+from controller.boot import deviations_of, layout_edit, start
 from controller.config import Site, SiteFileError, parse_site
+from controller.history import last_places, latest_trusted, load_policy
+from controller.keys import Keys, load_keys
 from controller.ledger.body import Body, Scribe
 from controller.ledger.errors import LedgerRefused
 from controller.ledger.store import Ledger

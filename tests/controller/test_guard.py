@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from controller import guard
-from controller.boot import all_off
+from controller.wires import all_off
 
 WITHIN_S = 20.0
 

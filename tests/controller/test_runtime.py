@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from controller.boot import all_off, load_keys
 from controller.config import load_site
+from controller.keys import load_keys
 from controller.ledger.body import Body
 from controller.ledger.store import Ledger
 from controller.link.client import LinkClient
 from controller.link.messages import Done, Note, Record, Refused, Status
 from controller.site.boot import read_site
+from controller.wires import all_off
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 30.0

@@ -1,0 +1,77 @@
+"""What the ledger tells at a start: the policy in force, the latest time that was believed, people's last places."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from controller.clock import from_wall_ms
+from controller.ledger.store import Ledger
+from controller.policy_log import PolicyAt
+from controller.site.boot import SiteUnusable, read_site
+from controller.site.seal import Seal
+from controller.site_file import SiteFileError
+from zones.ids import CardholderId, ZoneId
+from zones.occupancy import Occupancy, Presence
+
+PLACES_SCAN_MAX: Final = 20_000
+"""How far back in the ledger last places are looked for: they are only a memory."""
+
+
+def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
+    """The policy that the ledger says is in force, and why site.db was not used ("" where it was).
+
+    site.db saves the work of folding the ledger from its first record; what came after it is folded in any case.
+    """
+    policy, why = PolicyAt(), ""
+    try:
+        policy = read_site(path, seal)
+        _check_history(policy, ledger)
+    except SiteUnusable as error:
+        policy, why = PolicyAt(), str(error)
+    for record in ledger.scan(policy.seq + 1):
+        if b'"class":"policy"' not in record.leaf:
+            continue
+        body = record.decoded()
+        if body is None:
+            why = "an edit whose text is gone may have taken a right away; restore ledger.db from the backup"
+            raise SiteFileError(f"record {record.seq} of the ledger: {why}")
+        if body.type == "POLICY_EDITED" and body.detail is not None:
+            policy = policy.after(body.detail["edit"], record.seq)
+            if policy.revision != body.detail["revision"]:
+                raise SiteFileError(f"record {record.seq} of the ledger names another revision than its history gives")
+    return policy, why
+
+
+def _check_history(policy: PolicyAt, ledger: Ledger) -> None:
+    """Whether the record that site.db says it stands for is in this ledger and made this policy. Else SiteUnusable."""
+    if policy.seq >= ledger.size:
+        raise SiteUnusable("is ahead of the ledger")
+    for record in ledger.read(policy.seq, 1):
+        body = record.decoded()
+        if body is None:  # dropped by retention: the leaf alone cannot say
+            return
+        if body.type != "POLICY_EDITED" or (body.detail or {}).get("revision") != policy.revision:
+            raise SiteUnusable("is of another history")
+
+
+def latest_trusted(ledger: Ledger) -> datetime | None:
+    """The time of the last record made by a clock that was believed; None where there is none."""
+    for record in ledger.scan(is_backward=True):
+        body = record.decoded()
+        if body is not None and body.clock == "trusted":
+            return from_wall_ms(body.at_ms)
+    return None
+
+
+def last_places(ledger: Ledger) -> Occupancy:
+    """Where people were last seen to pass into, none of it certain (B-07)."""
+    where: dict[CardholderId, Presence] = {}
+    for record in ledger.scan(max(0, ledger.size - PLACES_SCAN_MAX)):
+        if record.body is None or b'"type":"PASSAGE"' not in record.body:
+            continue
+        body = record.decoded()
+        if body is not None and body.subject is not None and body.subject.cardholder and body.zone:
+            where[CardholderId(body.subject.cardholder)] = Presence(zone=ZoneId(body.zone), is_certain=False)
+    return Occupancy(where=where)
