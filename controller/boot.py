@@ -18,6 +18,7 @@ from controller.history import last_places, latest_trusted, load_policy
 from controller.inbox import Inbox
 from controller.keys import Keys, load_keys
 from controller.ledger.body import Draft, Scribe
+from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.runtime import Guard, Parts, Runtime, StoreReport
@@ -54,7 +55,7 @@ def _assemble(
     policy, rebuilt = load_policy(site.state_dir / "site.db", keys.seal, ledger)
     rebuilt = rebuilt if ledger.size else ""  # a new site has nothing to rebuild from
     drafts = _start_records(site, scribe, now, rebuilt=rebuilt, believe_clock=believe_clock)
-    policy = _adopt(site, ledger, scribe, policy, drafts, now)
+    policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
     engine = Engine(
         wiring=site.wiring,
         policy=policy,
@@ -79,6 +80,7 @@ def _assemble(
         deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site)),
         size=ledger.size,
         guard=Guard(lambda: start_guard(site)),
+        owed=(drafts, unrecorded) if unrecorded else None,
     )
     runtime = Runtime(parts)
     attach(site, runtime, engine, inbox, selector, boot, vkey)
@@ -102,12 +104,21 @@ def layout_edit(site: Site, policy: Policy) -> Edit:
     return Edit(puts=tuple(puts), drops=tuple(reversed(drops)))
 
 
-def _adopt(site: Site, ledger: Ledger, scribe: Scribe, policy: PolicyAt, drafts: list[Draft], now: Moment) -> PolicyAt:
-    """Record `drafts`, and with them the site file's zones and portals where they are new. Returns what is in force."""
+def _adopt(
+    site: Site, ledger: Ledger, scribe: Scribe, policy: PolicyAt, drafts: list[Draft], now: Moment
+) -> tuple[PolicyAt, str]:
+    """Record `drafts`, and with them the site file's zones and portals where they are new.
+
+    Returns what is in force, and why `drafts` could not be recorded ("" where they were): a start on a full disk must
+    serve exits. A site file that is new is adopted with its record or not at all.
+    """
     edit = layout_edit(site, policy.policy)
     if not edit.puts and not edit.drops:
-        ledger.append(drafts)
-        return policy
+        try:
+            ledger.append(drafts)
+        except LedgerUnavailable as error:
+            return policy, str(error)
+        return policy, ""
     doc = edit_to_doc(edit)
     try:
         new = policy.after(doc, seq=ledger.size + len(drafts))
@@ -117,7 +128,7 @@ def _adopt(site: Site, ledger: Ledger, scribe: Scribe, policy: PolicyAt, drafts:
     detail = {"id": "site-file", "edit": doc, "revision": new.revision, "base": policy.revision, "signed": False}
     drafts.append(scribe.draft("POLICY_EDITED", now=now, officer="site-file", revision=policy.revision, detail=detail))
     ledger.append(drafts)
-    return new
+    return new, ""
 
 
 def _start_records(site: Site, scribe: Scribe, now: Moment, *, rebuilt: str, believe_clock: bool) -> list[Draft]:

@@ -73,6 +73,10 @@ class Core:
         self._outbox.recovered(now)
         self._push(out, now)
 
+    def owe(self, drafts: list[Draft], why: str, now: Moment) -> None:
+        """Records that could not be written before this core began: to be written when the disk is back."""
+        self._outbox.owe(drafts, why, now)
+
     def record(self, drafts: Iterable[Draft], now: Moment) -> None:
         """Put records in the ledger that no decision made."""
         self._outbox.push(Turn(records=list(drafts)), now)

@@ -23,7 +23,7 @@ from controller.desk import LinkRequest
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.intake import Intake
-from controller.ledger.body import Scribe
+from controller.ledger.body import Draft, Scribe
 from controller.link.messages import Command, Note, Propose, Status
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
@@ -68,7 +68,8 @@ class StoreReport:
 class Parts:
     """What a runtime is made of, by `controller.boot`.
 
-    `deviations` stand in every status; `size` is the ledger's.
+    `deviations` stand in every status; `size` is the ledger's. `owed`: what a start on a full disk could not record,
+    and why.
     """
 
     clock: Clock
@@ -82,6 +83,7 @@ class Parts:
     deviations: tuple[str, ...]
     size: int
     guard: Guard
+    owed: tuple[list[Draft], str] | None = None
 
 
 class Runtime:
@@ -115,6 +117,10 @@ class Runtime:
         self._refusals_at = 0
         self._is_stopping = False
         self._watchdog_at = 0
+        if parts.owed is not None:
+            drafts, why = parts.owed
+            log.error("the ledger cannot be written: %s; entries are refused, exits are free", why)
+            self._core.owe(drafts, why, parts.clock.now())
         parts.selector.register(parts.inbox, selectors.EVENT_READ, lambda _mask, _tick: None)
 
     # -- wiring ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from controller.ledger.checkpoint import sync_directory
@@ -75,7 +76,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
         run("COMMIT")
-        _grow(path.with_name(path.name + "-wal"))
+        with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile
+            _grow(path.with_name(path.name + "-wal"))
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error

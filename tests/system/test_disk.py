@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from controller.link.messages import Status
 from tests.system.parts import eventually, stays, tick_ms
 from tests.system.site import ITO, RELEASE_MS, SATO, STRANGER, WATANABE, YAMAMOTO, Site
 
@@ -123,17 +124,35 @@ def test_stopped_during_a_pulse_while_the_disk_stalls(ill_site):
 
 
 @pytest.mark.req("A-24")
-def test_a_disk_that_is_full_at_the_start_is_said_and_nothing_opens(ill_site):
-    """After a power cut with a full disk the controller opens doors that it cannot record, or dies without a word."""
+def test_a_disk_that_is_full_at_the_start_lets_out_and_nobody_in(ill_site):
+    """After a power cut with a full disk people stand inside before a shut door, or come in unrecorded."""
     site = ill_site
     site.dies()
     site.faults.disk("full")
+    site.launch().wait_said("armed")
+    with site.link() as link:  # the devices' coming cannot be recorded: the status tells of it
+        next(said for said in link.stream(0) if isinstance(said, Status) and not said.devices_offline)
+    before, after = site.building.journal.last, site.last_seq
+    assert not site.badges(YAMAMOTO, "front", wait_ms=800).released
+    assert not site.strikes("front", after=before)
+    assert rex_ms(site, "server") < AT_ONCE_MS
+    assert rex_ms(site, "escape") < AT_ONCE_MS
+    site.faults.disk("ok")
+    site.recorded("STORAGE_RESTORED", after=after, within_s=5)
+    assert site.recorded("CONTROLLER_STARTED", after=after), "the start itself was owed, and forgotten"
+    site.enters(SATO, "front")
+
+
+@pytest.mark.req("A-24")
+def test_a_new_site_on_a_full_disk_is_refused_with_the_reason(tmp_path, ill_site):
+    """A site file would be in force that no record explains."""
+    site = ill_site
+    site.dies()
+    site.faults.disk("full")
+    site.file.write_text(site.file.read_text("utf-8").replace("正面玄関", "表玄関"), "utf-8")
     program = site.launch()
     site.is_crash_expected = True
     assert program.ends(20) == 3
-    assert "ledger.db" in program.said
-    assert "Traceback" not in program.said
+    assert "ledger.db" in program.said and "Traceback" not in program.said
     assert not site.any_strike_is_on()
     site.faults.disk("ok")
-    site.starts()
-    site.enters(SATO, "front")
