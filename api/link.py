@@ -20,6 +20,7 @@ STATUS_OF = {
     "unknown_portal": 404,
     "protected_zone": 409,
     "zone_secured": 409,
+    "strike_offline": 503,
     "ledger_unavailable": 503,
     "busy": 503,
 }

@@ -22,7 +22,9 @@ from zones.people import Basis, CredentialState
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 Pseudonym = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
-CardNumber = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){4,20}$"), Field(description="hex, lower case")]
+CardNumber = Annotated[
+    str, StringConstraints(to_lower=True, pattern=r"^([0-9A-Fa-f]{2}){4,20}$"), Field(description="hex")
+]
 BasisWord = Literal["KEIZAI_ANPO", "TOKUTEI_HIMITSU", "BOEI_HOGO", "COMPANY"]
 StateWord = Literal["ISSUED", "ACTIVE", "LOST", "RETURNED", "DESTROYED"]
 ReleaseReason = Literal["visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from api.words import (
     ALARMS,
     KINDS,
     PAGE,
+    PASSED_OUT,
+    PROBLEMS,
     REASONS,
     RELEASE_REASONS,
     STATES,
@@ -158,7 +161,9 @@ def _alarm(
 
 def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], language: Language) -> dict[str, Any]:
     words, tone, icon = TYPES.get(row.type or "", ({"ja": row.type or "―", "en": row.type or "–"}, "plain", "dash"))
-    reason = row.reason if row.type == "ACCESS_DENIED" else None
+    if row.type == "PASSAGE" and row.direction == "OUT":
+        words, tone, icon = PASSED_OUT
+    officer, why = _told(row, language)
     at = moment_of(row.at_ms)
     today = moment_of(now_ms())
     is_today = at is not None and today is not None and at.date() == today.date()
@@ -166,9 +171,25 @@ def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], lang
         "seq": row.seq, "word": words[language], "tone": tone, "icon": icon,
         "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "",
         "day": f"{at:%m/%d}" if at and not is_today else "",
-        "who": _who(row.cardholder, names, language), "door": doors.get(row.portal or "", row.portal or ""),
-        "reason": REASONS.get(reason, {language: reason})[language] if reason else "",
+        "who": _who(row.cardholder, names, language) or officer, "door": doors.get(row.portal or "", row.portal or ""),
+        "reason": why,
     }  # fmt: skip
+
+
+def _told(row: EventRow, language: Language) -> tuple[str, str]:
+    """Who did it in the officers' pages, and why or which: in words where there are some, else the code."""
+    if row.type == "ACCESS_DENIED":
+        return "", REASONS.get(row.reason or "", {language: row.reason or ""})[language]
+    body = json.loads(row.body) if row.body else {}
+    detail = body.get("detail") or {}
+    officer = (body.get("actor") or {}).get("officer", "")
+    if row.type == "RELEASED":
+        reason = detail.get("reason", "")
+        return officer, RELEASE_REASONS.get(reason, {language: reason})[language]
+    code = detail.get("code", "")
+    if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
+        return officer, PROBLEMS[code][language][0]
+    return officer, str(detail.get("device") or "")
 
 
 def _who(cardholder: str | None, names: dict[str, NameRow], language: Language) -> str:

@@ -43,11 +43,11 @@ def answer(
     code: str, status: int, *, path: str, accept_language: str, headers: Mapping[str, str] | None = None,
     members: Mapping[str, object] | None = None,
 ) -> JSONResponse:  # fmt: skip
-    """The response for a problem. `why` in `members` (the controller's own words) is added to the detail."""
+    """The response for a problem. `why` in `members`: the controller's own words."""
     language = language_of(accept_language)
     title, detail = PROBLEMS.get(code, PROBLEMS["not_done"])[language]
     rest = dict(members or {})
-    if why := rest.pop("why", None):
+    if language == "en" and (why := rest.pop("why", None)):  # the controller speaks English: for ja it stays apart
         detail = f"{detail} ({why})"
     content = {
         "type": f"urn:sekisho:problem:{code}", "title": title, "status": status, "detail": detail,

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from zones.decision.reasons import OFFICER_WORDS
 from zones.moment import JST
 
 Language = Literal["ja", "en"]
@@ -40,13 +41,13 @@ def language_of(accept: str) -> Language:
 TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "ACCESS_GRANTED": (_w("入室可", "Entry granted"), "ok", "check"),
     "ACCESS_DENIED": (_w("入室不可", "Entry not granted"), "no", "cross"),
-    "EXIT_GRANTED": (_w("退室", "Exit"), "ok", "out"),
+    "EXIT_GRANTED": (_w("退室可", "May leave"), "ok", "out"),
     "REX": (_w("退室釦", "Exit button"), "plain", "out"),
     "RELEASED": (_w("一時解錠", "Released"), "warn", "key"),
     "RELEASE_REFUSED": (_w("一時解錠せず", "Not released"), "no", "cross"),
     "RELEASE_EXPIRED": (_w("解錠せず(時間切れ)", "Not released (too late)"), "warn", "cross"),
-    "PASSAGE": (_w("通過", "Passed"), "ok", "walk"),
-    "EXIT": (_w("退出", "Left"), "plain", "out"),
+    "PASSAGE": (_w("入室", "Went in"), "ok", "walk"),
+    "EXIT": (_w("退室釦による退室", "Left by the button"), "plain", "out"),
     "NO_PASSAGE": (_w("通過なし", "Nobody passed"), "plain", "dash"),
     "DOOR_FORCED": (_w("扉のこじ開け", "Door forced"), "alarm", "alarm"),
     "DOOR_HELD": (_w("扉の長時間開放", "Door held open"), "alarm", "alarm"),
@@ -70,29 +71,11 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "DEVIATION": (_w("基準からの逸脱", "Deviation"), "warn", "alarm"),
 }
 
-REASONS: Final[dict[str, Words]] = {
-    "OK": _w("", ""),
-    "EXIT_FREE": _w("", ""),
-    "RULE_ERROR": _w("判定中に異常が起きた", "A fault during the decision"),
-    "ACCESS_POINT_UNKNOWN": _w("登録のない読取装置", "This reader is not registered"),
-    "AUDIT_UNAVAILABLE": _w("記録できないため", "Records cannot be written"),
-    "READER_UNTRUSTED": _w("読取装置を確認できない", "This reader could not be verified"),
-    "CLOCK_UNTRUSTED": _w("時計が不確か", "The clock is not trusted"),
-    "READ_STALE": _w("読取りが古い", "The read came too late"),
-    "REPEATED_READ": _w("続けての読取り", "Read twice in a row"),
-    "CARD_UNKNOWN": _w("登録のないカード番号", "This card number is not registered"),
-    "CARD_INACTIVE": _w("使用中でないカード", "This card is not in use"),
-    "FACTOR_MISSING": _w("認証要素が足りない", "Another factor is needed"),
-    "CARDHOLDER_INACTIVE": _w("登録が見当たらない", "No registration found"),
-    "ZONE_SECURED": _w("区域は施錠中", "The zone is secured"),
-    "CLEARANCE_NONE": _w("この区域に要る登録がない", "No registration for this zone"),
-    "NO_NEED_TO_KNOW": _w("業務の登録がない", "No work registered here"),
-    "NOT_ON_ROSTER": _w("この区域の名簿にない", "Not on this zone's roster"),
-    "OUT_OF_SCHEDULE": _w("時間帯の外", "Outside the hours"),
-    "OUT_OF_SEQUENCE": _w("手前の区域に入室していない", "Not inside the outer zone"),
-    "APB": _w("すでに入室中", "Already inside"),
-    "FULL": _w("定員に達している", "The zone is full"),
-}
+REASONS: Final[dict[str, Words]] = {reason.value: _w(*words) for reason, words in OFFICER_WORDS.items()}
+"""Why somebody was not let in: the words of docs/decision.md."""
+
+PASSED_OUT: Final = (_w("退室", "Went out"), "ok", "out")
+"""A passage outward."""
 
 STATES: Final[dict[str, tuple[Words, str]]] = {
     "secured": (_w("閉・施錠", "Closed, locked"), "lock"),

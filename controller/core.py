@@ -16,6 +16,7 @@ from controller.outbox import Outbox
 from controller.turn import AfterEdit, Effect, Turn
 from readers.events import Event
 from zones.moment import Moment
+from zones.portal import ReleaseStrike, SecureStrike
 
 
 class Core:
@@ -92,8 +93,10 @@ class Core:
         self._outbox.push(turn, now)
 
     def _do(self, effects: Sequence[Effect], now: Moment) -> list[Draft]:
-        failures = [failure for effect in effects if (failure := self._perform(effect, now)) is not None]
-        return [
-            self._scribe.draft("OUTPUT_FAILED", now=now, detail={"device": device, "why": why})
-            for device, why in failures
-        ]
+        drafts: list[Draft] = []
+        for effect in effects:
+            if (failure := self._perform(effect, now)) is not None:
+                detail = dict(zip(("device", "why"), failure, strict=True))
+                portal = effect.portal if isinstance(effect, ReleaseStrike | SecureStrike) else None
+                drafts.append(self._scribe.draft("OUTPUT_FAILED", now=now, portal=portal, detail=detail))
+        return drafts

@@ -58,11 +58,20 @@ class _Rejected(Exception):
 class Desk:
     """Judges requests for one boot of the controller."""
 
-    def __init__(self, *, scribe: Scribe, numbers: CardNumbers, boot: str) -> None:
+    def __init__(
+        self,
+        *,
+        scribe: Scribe,
+        numbers: CardNumbers,
+        boot: str,
+        is_reachable: Callable[[PortalId], bool] = lambda _portal: True,
+    ) -> None:
+        """`is_reachable`: whether a portal's strike can be moved now."""
         self._scribe = scribe
         self._numbers = numbers
         self._boot = boot
         self._ids: OrderedDict[str, None] = OrderedDict()
+        self._is_reachable = is_reachable
         self._is_editing = False
 
     def edit_done(self) -> None:
@@ -191,6 +200,8 @@ class Desk:
                 "a zone with protected information is not opened for somebody without the three keys",
                 "portal",
             )
+        if not self._is_reachable(portal.id):
+            raise _Rejected("strike_offline", "the device that moves this lock does not answer", "portal")
         if policy.zone_state(inner.id) is ZoneState.SECURED:
             raise _Rejected("zone_secured", "the zone is secured; open it first", "portal")
         draft = self._scribe.draft(

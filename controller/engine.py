@@ -123,7 +123,7 @@ class Engine:
         self._noise = Noise(scribe)
         self.lateness = Lateness()
         self._portal_of = portals_of_devices(wiring)
-        self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot)
+        self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot, is_reachable=self._strike_answers)
         self._known_devices = frozenset(self.offline)
         self._unheard = set(self.offline)
         self._clock_was_trusted = True
@@ -306,6 +306,10 @@ class Engine:
             self._recent.popitem(last=False)
         return Reason.REPEATED_READ if before is not None and now.tick_ms - before < REPEAT_MS else None
 
+    def _strike_answers(self, portal: PortalId) -> bool:
+        """Whether the device that this portal's strike hangs on is there."""
+        return self._wiring.strikes[portal].device not in self.offline
+
     def _is_sound(self, portal: PortalId, reader: str) -> bool:
         """Whether all that guards this portal is in order: its reader, its strike and, where it has one, its contact,
         which must not say that the leaf was forced: then nobody knows what an opening means.
@@ -313,7 +317,7 @@ class Engine:
         state = self._portals.get(portal)
         if state is not None and state.phase is Phase.FORCED:
             return False
-        if reader in self.offline or self._wiring.strikes[portal].device in self.offline:
+        if reader in self.offline or not self._strike_answers(portal):
             return False
         return not any(p == portal and device in self.offline for device, p in self._wiring.contacts.items())
 

@@ -8,6 +8,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any, Final
 
 from sekisho.cli import CANNOT_RUN, NO, OK
@@ -22,7 +23,10 @@ def badge(arguments: argparse.Namespace) -> int:
         hand = {"card": card, "door": arguments.door, "side": arguments.side, "walk": not arguments.no_walk}
         reply = call(arguments.hands, "/hands/badge", hand)
     except urllib.error.HTTPError as error:
-        print(f"sekisho badge: {error.read().decode(errors='replace')}", file=sys.stderr)
+        told = error.read().decode(errors="replace")
+        with suppress(ValueError, TypeError, KeyError):
+            told = json.loads(told)["detail"]
+        print(f"sekisho badge: {told}", file=sys.stderr)
         return CANNOT_RUN
     except (urllib.error.URLError, OSError) as error:
         print(f"sekisho badge: no building at {arguments.hands}: {error}; start `sekisho demo`", file=sys.stderr)
@@ -34,8 +38,16 @@ def badge(arguments: argparse.Namespace) -> int:
         print(json.dumps(reply, ensure_ascii=False))
     else:
         who = reply.get("person") or card
-        print(f"{who} → {arguments.door}: {'解錠 released' if reply['released'] else '入室できません refused'}")
+        print(f"{who} → {arguments.door}: {_outcome(reply)}")
     return OK if reply["released"] else NO
+
+
+def _outcome(reply: dict[str, Any]) -> str:
+    if reply["released"]:
+        return "解錠 released"
+    if not reply["was_sent"]:
+        return "読み取れません not read"
+    return "一時的に使用できません out of order" if reply["shown"] == "out_of_order" else "入室できません refused"
 
 
 def call(base: str, path: str, body: dict[str, Any] | None = None) -> Any:

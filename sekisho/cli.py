@@ -126,9 +126,14 @@ def _controller(arguments: argparse.Namespace) -> int:
 
 def _api(arguments: argparse.Namespace) -> int:
     from api.run import main as run
-    from api.settings import load_settings
+    from api.settings import SettingsError, load_settings
+    from api.store import StoreError
 
-    run(load_settings(arguments.settings))
+    try:
+        run(load_settings(arguments.settings))
+    except (SettingsError, StoreError) as error:
+        _say(f"sekisho api: {error}")
+        return CANNOT_RUN
     return OK
 
 

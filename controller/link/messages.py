@@ -146,6 +146,7 @@ REFUSAL_CODES: Final = (
     "unknown_portal",
     "protected_zone",  # nobody is let into such a zone without the three keys
     "zone_secured",
+    "strike_offline",
     "ledger_unavailable",
     "busy",  # too much is waiting; try again
 )

@@ -240,7 +240,7 @@ def test_an_output_that_cannot_be_reached_is_recorded(site: Any) -> None:
     site.dead_outputs["dr-office"] = "broker is away"
     site.badges(SATO, "rd-office")
     failed = next(b for b in site.records if b.type == "OUTPUT_FAILED")
-    assert failed.detail == {"device": "dr-office", "why": "broker is away"}
+    assert failed.detail == {"device": "dr-office", "why": "broker is away"} and failed.portal == "office"
 
 
 @pytest.mark.req("S-02")
@@ -423,3 +423,11 @@ def test_a_value_that_a_record_cannot_hold_is_an_answer_and_no_alarm(site: Any) 
     answer = site.proposes(*[("cardholder", {"id": f"h-{n}"}) for n in range(101)])
     assert isinstance(answer, Refused) and "at most 100" in answer.why
     assert "RULE_ERROR" not in site.types()
+
+
+def test_a_release_of_a_lock_that_cannot_move_is_not_called_done(site: Any) -> None:
+    """An officer would send a visitor to a door that does not open."""
+    site.loses("dr-office")
+    answer = site.commands("office")
+    assert isinstance(answer, Refused) and answer.code == "strike_offline"
+    assert site.releases == []
