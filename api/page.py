@@ -176,6 +176,11 @@ def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], lang
     }  # fmt: skip
 
 
+ABOUT_DEVICES: Final = frozenset(
+    {"DEVICE_ONLINE", "DEVICE_OFFLINE", "LINE_NOISE", "MESSAGE_REFUSED", "OUTPUT_FAILED", "READS_REFUSED"}
+)
+
+
 def _told(row: EventRow, language: Language) -> tuple[str, str]:
     """Who did it in the officers' pages, and why or which: in words where there are some, else the code."""
     if row.type == "ACCESS_DENIED":
@@ -189,7 +194,7 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
     code = detail.get("code", "")
     if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
         return officer, PROBLEMS[code][language][0]
-    return officer, str(detail.get("device") or "")
+    return officer, str(detail.get("device") or "") if row.type in ABOUT_DEVICES else ""
 
 
 def _who(cardholder: str | None, names: dict[str, NameRow], language: Language) -> str:

@@ -68,6 +68,13 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "OUTPUT_FAILED": (_w("出力の異常", "Output failed"), "alarm", "alarm"),
     "CONTROLLER_STARTED": (_w("制御装置の起動", "Controller started"), "plain", "plug"),
     "CONTROLLER_STOPPED": (_w("制御装置の停止", "Controller stopped"), "warn", "plug"),
+    "INBOX_FULL": (_w("受信の溢れ", "Events found no room"), "alarm", "alarm"),
+    "READS_REFUSED": (_w("読取りの過多", "Too many reads"), "alarm", "plug"),
+    "CLOCK_TRUSTED": (_w("時計の回復", "Clock trusted again"), "plain", "plug"),
+    "CLOCK_ACCEPTED": (_w("時計を正しいと認めた", "Clock accepted"), "warn", "alarm"),
+    "SITE_REBUILT": (_w("登録簿を監査ログから再構成", "Registers rebuilt from the ledger"), "warn", "alarm"),
+    "SITE_STORE_FAILED": (_w("登録簿の写しを書けない", "Copy of the registers not written"), "alarm", "alarm"),
+    "SITE_STORE_RESTORED": (_w("登録簿の写しの回復", "Copy of the registers restored"), "plain", "plug"),
     "DEVIATION": (_w("基準からの逸脱", "Deviation"), "warn", "alarm"),
 }
 
