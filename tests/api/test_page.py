@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 WIDE, PHONE = {"width": 1366, "height": 860}, {"width": 390, "height": 844}
 SHOTS = os.environ.get("SEKISHO_SHOTS")
@@ -42,12 +44,9 @@ def a_morning(web: Any) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = Path("/usr/bin/chromium")
-    if not path.exists():
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(path), args=["--no-sandbox", "--disable-gpu"])
+    path = shutil.which("chromium")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 
