@@ -35,7 +35,9 @@ from zones.moment import Moment
 
 log = logging.getLogger(__name__)
 
-EVENTS_PER_TURN: Final = 512
+EVENTS_PER_TURN: Final = 128
+"""So many decisions take a few milliseconds: no OFF and no press of REX waits longer for a flood of reads."""
+
 LINK_REQUESTS_PER_TURN: Final = 4
 """A large edit takes some milliseconds to judge; doors come between."""
 
@@ -188,7 +190,7 @@ class Runtime:
         """One turn of the loop."""
         for key, mask in self._selector.select(self._timeout_s()):
             key.data(mask, self._clock.now().tick_ms)
-        waiting, refused = self._inbox.drain(max(0, 2 * EVENTS_PER_TURN - len(self._events)))
+        waiting, refused = self._inbox.drain(max(0, EVENTS_PER_TURN - len(self._events)))
         now = self._clock.now()
         for port in self._ports:
             port.tick(now.tick_ms)
