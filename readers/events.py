@@ -7,10 +7,11 @@ opens anything, how old it may be and who carries it is the controller's and `zo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 CardKind: TypeAlias = Literal["iso14443a", "felica", "mqtt"]
+LoopFault: TypeAlias = Literal["short", "cut"]
 
 SAMPLE_BYTES_MAX: Final = 16
 """A noise sample is for a technician's eye; more of it could hold somebody's card number."""
@@ -43,7 +44,8 @@ class CardAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputChanged:
-    """An input line says what it is: "contact" active = the leaf is OPEN, "rex" active = pressed.
+    """An input line says what it is. Active means: "contact" the leaf is OPEN, "rex" pressed, "tamper" an enclosure is
+    open, "fire" the fire alarm is on, "power" the mains are LOST.
 
     `is_level_report`: a state that was already there (a retained message), not an edge; it may never release
     anything. `at_ms`: epoch ms by the device's clock, None where the device has none.
@@ -53,6 +55,41 @@ class InputChanged:
     line: str
     is_active: bool
     is_level_report: bool
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineFault:
+    """A supervised line is neither open nor closed: what hangs on it is not known. A later InputChanged of the same
+    line ends it. `is_level_report` and `at_ms` as for InputChanged.
+    """
+
+    source: str
+    line: str
+    fault: LoopFault
+    is_level_report: bool
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysEntered:
+    """Somebody typed 4 to 12 digits (ASCII 0-9) at a reader's keypad and confirmed them.
+
+    `digits` is a secret: it is left out of the repr, so that no log and no traceback shows it.
+    """
+
+    source: str
+    digits: str = field(repr=False)
+    read_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleCounted:
+    """A people counter above a portal saw `count` (1 to 9) people pass just now; it knows neither who nor which way."""
+
+    source: str
+    count: int
     at_ms: int | None = None
 
 
@@ -105,5 +142,15 @@ class MessageRefused:
 
 
 Event: TypeAlias = (
-    CardRead | CardAnswered | InputChanged | OutputReported | DeviceOnline | DeviceOffline | LineNoise | MessageRefused
+    CardRead
+    | CardAnswered
+    | KeysEntered
+    | InputChanged
+    | LineFault
+    | PeopleCounted
+    | OutputReported
+    | DeviceOnline
+    | DeviceOffline
+    | LineNoise
+    | MessageRefused
 )

@@ -1,7 +1,9 @@
 """Topic strings: the only module that builds or parses one.
 
     sekisho/v1/<device>/card           device → controller, a card was read
-    sekisho/v1/<device>/input/<line>   device → controller, "contact" or "rex"
+    sekisho/v1/<device>/keys           device → controller, digits were typed at a keypad
+    sekisho/v1/<device>/count          device → controller, people passed under a people counter
+    sekisho/v1/<device>/input/<line>   device → controller, one of INPUT_LINES
     sekisho/v1/<device>/state          device → controller, "online" | "offline" (retained; offline is the last will)
     sekisho/v1/<device>/done           device → controller, what a relay did
     sekisho/v1/<device>/command        controller → device
@@ -19,15 +21,22 @@ from typing import Final, Literal, TypeAlias
 
 PREFIX: Final = "sekisho/v1"
 
-Channel: TypeAlias = Literal["card", "input", "state", "done"]
+Channel: TypeAlias = Literal["card", "keys", "count", "input", "state", "done"]
 
-INPUT_LINES: Final = frozenset({"contact", "rex"})
+LEVEL_LINES: Final = frozenset({"contact", "tamper", "fire", "power"})
+"""Inputs whose state outlives its change: they may be retained."""
 
-READS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/done")
+INPUT_LINES: Final = LEVEL_LINES | {"rex"}
+
+READS: Final = (f"{PREFIX}/+/card", f"{PREFIX}/+/keys", f"{PREFIX}/+/count", f"{PREFIX}/+/done")
 """What may come in floods: listened to on a connection of its own, so that it holds up nothing else."""
 
-INPUTS: Final = (f"{PREFIX}/+/input/rex", f"{PREFIX}/+/input/contact", f"{PREFIX}/+/state")
-"""What must not wait: presses, contacts, and which devices are there."""
+INPUTS: Final = (
+    f"{PREFIX}/+/input/rex",
+    *(f"{PREFIX}/+/input/{line}" for line in sorted(LEVEL_LINES)),
+    f"{PREFIX}/+/state",
+)
+"""What must not wait: presses, contacts, fire, tamper, power, and which devices are there."""
 
 SUBSCRIPTIONS: Final = (*READS, *INPUTS)
 """What the controller listens to. Commands are not among them: it must never hear itself."""
@@ -35,9 +44,17 @@ SUBSCRIPTIONS: Final = (*READS, *INPUTS)
 ACTS: Final = (*READS, f"{PREFIX}/+/input/rex")
 """What happens once. None may be retained, and MQTT 5 brokers are asked to say if one was published so."""
 
-_CHANNELS: Final[dict[str, Channel]] = {"card": "card", "state": "state", "done": "done"}
+_CHANNELS: Final[dict[str, Channel]] = {
+    "card": "card",
+    "keys": "keys",
+    "count": "count",
+    "state": "state",
+    "done": "done",
+}
 _DEVICE: Final = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
-_INBOUND: Final = re.compile(rf"{PREFIX}/([a-z0-9-]{{1,64}})/(?:(card|state|done)|input/(contact|rex))", re.ASCII)
+_INBOUND: Final = re.compile(
+    rf"{PREFIX}/([a-z0-9-]{{1,64}})/(?:({'|'.join(_CHANNELS)})|input/({'|'.join(sorted(INPUT_LINES))}))", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +74,16 @@ def is_device_id(text: str) -> bool:
 def card(device: str) -> str:
     """Topic on which `device` reports a read. ValueError when the device id may not stand in a topic."""
     return _topic(device, "card")
+
+
+def keys(device: str) -> str:
+    """Topic on which `device` reports what was typed at its keypad."""
+    return _topic(device, "keys")
+
+
+def count(device: str) -> str:
+    """Topic on which a people counter reports."""
+    return _topic(device, "count")
 
 
 def input_line(device: str, line: str) -> str:

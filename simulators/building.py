@@ -1,8 +1,8 @@
 """A simulated building: its devices on their wires, and the hands that touch it.
 
-Owns the assembly and the hands (badge, push, force, close, REX, prop, tailgate, cut, mend). The wire side belongs to
-the devices; nothing here knows what anybody may enter. Every hand may be used from any thread but the
-building's own loop.
+Owns the assembly and the hands (badge, type, push, force, close, REX, prop, tailgate, cut, mend, tamper, loops, fire,
+power, people counted). The wire side belongs to the devices; nothing here knows what anybody may enter. Every hand may
+be used from any thread but the building's own loop.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from simulators.journal import Entry
+    from simulators.mqtt_devices import MqttDoor
     from simulators.rig import DoorRig
 
 WAIT_MS = 3000
@@ -31,7 +32,9 @@ REX_PATIENCE_MS = 1000  # then the handle is turned whatever the strike did
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeReply:
-    """What somebody at the door saw. `shown`: None where the reader has no display or showed nothing in time."""
+    """What somebody at the door saw. `shown`: None where the reader has no display or showed nothing in time. `number`:
+    of the refusal, "" where none was shown. `released`: the lock let go.
+    """
 
     card: str
     door: str
@@ -39,6 +42,7 @@ class BadgeReply:
     person: str
     reader: str
     shown: str | None
+    number: str
     released: bool
     walking: bool
     took_ms: int
@@ -63,7 +67,14 @@ class SimulatedBuilding:
         self.journal = self.fittings.journal
         self.pace = pace or Pace()
         people = tuple(
-            Person(name_ja=one.name.ja, name_en=one.name.en, card=one.card.upper(), kind=one.kind)
+            Person(
+                name_ja=one.name.ja,
+                name_en=one.name.en,
+                card=one.card.upper(),
+                kind=one.kind,
+                pin=one.pin,
+                duress_pin=one.duress_pin,
+            )
             for one in self.plan.people
         )
         self.crowd = Crowd(people, self.plan.zones[0].id)
@@ -90,40 +101,44 @@ class SimulatedBuilding:
 
     # -- hands ----------------------------------------------------------------------------------------------------
 
-    def badge(self, card: str, *, door: str, side: str = "in", walk: bool = True, wait_ms: int = WAIT_MS) -> BadgeReply:
-        """Present `card` (hexadecimal) to the reader of that side; walk through if it grants and the strike lets go.
+    def badge(
+        self,
+        card: str,
+        *,
+        door: str,
+        side: str = "in",
+        walk: bool = True,
+        digits: str | None = None,
+        wait_ms: int = WAIT_MS,
+    ) -> BadgeReply:
+        """Present `card` (hexadecimal) to the reader of that side; walk through if it grants and the lock lets go.
+        `digits`: typed if the reader then asks for a PIN.
 
         Answers as soon as that is clear, at the latest after `wait_ms`; the walk goes on after the answer.
         Raises NotHere; ValueError for a bad number.
         """
-        rig, where = self.fittings.rig(door), self._doors[door]
-        reader = where.reader_in if side == "in" else where.reader_out
-        if reader is None:
-            raise NotHere(f"door {door!r} has no reader on the side {side!r}; use REX, or the other side")
+        rig, reader = self.fittings.rig(door), self._reader(door, side)
         person = self.crowd.person(card)
         physical = card_of(person.kind, bytes.fromhex(person.card))
-        after, began = self.journal.last, time.monotonic()
-        was_on = rig.door.is_strike_on
+        visit = _Visit(where=self._doors[door], side=side, reader=reader, card=person.card, walk=walk, wait_ms=wait_ms)
+        reply = self._visit(visit, lambda: self._present(reader, physical, rig))
+        if digits is None or reply.shown != "enter_pin":
+            return reply
+        return self.keys(digits, door=door, side=side, walk=walk, wait_ms=wait_ms)
 
-        was_sent = self._present(reader, physical, rig)
-        shown = self._watch(rig.name, reader, after=after, wait_ms=wait_ms if was_sent else 0, was_on=was_on)
-        is_on = self.loop.run(lambda: rig.door.is_strike_on) or self._seen_strike(rig.name, after)
-        released = is_on and shown in (None, "granted")  # it may be on for somebody who came before
-        walking = walk and released and (shown == "granted" or reader not in self.fittings.readers)
-        if walking:
-            self.loop.run(self._walk(where, person.card, inward=side == "in").begin)
-        return BadgeReply(
-            card=person.card,
-            door=door,
-            side=side,
-            person=person.name_ja,
-            reader=reader,
-            shown=shown,
-            released=released,
-            walking=walking,
-            took_ms=round((time.monotonic() - began) * 1000),
-            was_sent=was_sent,
-        )
+    def keys(
+        self, digits: str, *, door: str, side: str = "in", walk: bool = True, wait_ms: int = WAIT_MS
+    ) -> BadgeReply:
+        """Type 4 to 12 digits at the keypad of that side, as whoever presented a card there last, and walk through as
+        after `badge`. Raises NotHere, also where there is no keypad; ValueError for what no keypad can send.
+        """
+        reader = self._reader(door, side)
+        keypad = self.fittings.readers.get(reader)
+        if keypad is None or not keypad.has_keypad:
+            raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
+        where = self._doors[door]
+        visit = _Visit(where=where, side=side, reader=reader, card=keypad.last_card, walk=walk, wait_ms=wait_ms)
+        return self._visit(visit, lambda: self.loop.run(lambda: keypad.enter(digits)))
 
     def open(self, door: str, *, side: str = "in") -> bool:
         """Push the leaf (side "in") or turn the handle inside (side "out"). True = it is open."""
@@ -143,14 +158,14 @@ class SimulatedBuilding:
         return self._do(door, Deed.PROP)
 
     def rex(self, door: str, *, walk: bool = True, card: str | None = None, wait_ms: int = WAIT_MS) -> bool:
-        """Press REX inside and, with `walk`, leave: when the strike lets go, or after a second by the handle alone.
+        """Press REX inside and, with `walk`, leave: when the lock lets go, or after a second by the handle alone.
 
-        `card`: who leaves; None = whoever is inside. True = the strike let go within `wait_ms`.
+        `card`: who leaves; None = whoever is inside. True = the lock let go within `wait_ms`.
         """
         rig, where = self.fittings.rig(door), self._doors[door]
         leaver = card or self.crowd.anybody_in(where.to_zone, besides="") or ""
         after = self.journal.last
-        was_on = rig.door.is_strike_on
+        was_released = not rig.door.is_locked
         leave = self._walk(where, leaver, inward=False)
         steps = _Once(leave.begin)
 
@@ -162,10 +177,7 @@ class SimulatedBuilding:
                 self.loop.call_in(REX_PATIENCE_MS, steps)
 
         self.loop.run(press)
-        return (
-            was_on
-            or self.journal.wait_for("strike", door, after=after, timeout_s=wait_ms / 1e3, is_on=True) is not None
-        )
+        return was_released or self._seen_release(door, after, wait_ms)
 
     def tailgate(self, door: str, *, card: str | None = None, side: str = "in", wait_ms: int = WAIT_MS) -> bool:
         """Slip through behind somebody, now or when the leaf next opens within `wait_ms`. True = slipped through."""
@@ -180,7 +192,51 @@ class SimulatedBuilding:
         slipper = card or self.crowd.anybody_in(here, besides="") or ""
         self.crowd.moves(slipper, there)
         self.journal.note("walk", door, card=slipper.upper(), to=there, tailgating=True)
+        self.loop.run(lambda: self._counted(where))
         return True
+
+    def tamper(self, door: str, *, is_open: bool) -> None:
+        """Open or close the enclosure of the door's controller."""
+        sensor = self._sensor(door)
+
+        def open_or_close() -> None:
+            self.journal.note("tamper", door, is_open=is_open)
+            sensor.line("tamper", is_open)
+
+        self.loop.run(open_or_close)
+
+    def break_loop(self, door: str, *, line: str = "contact", fault: str | None) -> None:
+        """Cut ("cut") or short ("short") the loop of one of the door's lines, or mend it (None)."""
+        sensor = self._sensor(door)
+
+        def break_or_mend() -> None:
+            self.journal.note("loop", door, line=line, fault=fault)
+            sensor.break_loop(line, fault)
+
+        self.loop.run(break_or_mend)
+
+    def fire(self, *, is_on: bool, door: str | None = None) -> None:
+        """Begin or end the fire alarm at one door, or at all (None). Its contact lets go what is fail-safe, and keeps
+        it so until `reset_fire`; no message takes part in that.
+        """
+        self._do_at(door, Deed.FIRE_ON if is_on else Deed.FIRE_OFF)
+
+    def reset_fire(self, door: str | None = None) -> None:
+        """Turn the key at the fire panel: fail-safe locks get their power back, unless the alarm is still on."""
+        self._do_at(door, Deed.FIRE_RESET)
+
+    def power(self, *, is_on: bool, door: str | None = None) -> None:
+        """Cut the mains of one door's lock, or of all (None), or bring them back."""
+        self._do_at(door, Deed.POWER_BACK if is_on else Deed.POWER_CUT)
+
+    def count(self, people: int, *, door: str) -> bool:
+        """Let the people counter above the door see so many pass. False = it could not tell anybody. Raises NotHere
+        where there is none; ValueError for more than it can see.
+        """
+        sensor = self._sensor(door)
+        if not sensor.has_counter:
+            raise NotHere(f"door {door!r} has no people counter; give {sensor.device!r} counter = true")
+        return self.loop.run(lambda: sensor.count(people))
 
     def cut(self, line: str) -> None:
         """Cut a device off, by its id or link: a pty gives EIO, an MQTT device vanishes without a goodbye."""
@@ -202,6 +258,51 @@ class SimulatedBuilding:
 
     # -- parts of the hands ---------------------------------------------------------------------------------------
 
+    def _reader(self, door: str, side: str) -> str:
+        self.fittings.rig(door)
+        where = self._doors[door]
+        reader = where.reader_in if side == "in" else where.reader_out
+        if reader is None:
+            raise NotHere(f"door {door!r} has no reader on the side {side!r}; use REX, or the other side")
+        return reader
+
+    def _sensor(self, door: str) -> MqttDoor:
+        self.fittings.rig(door)
+        return self.fittings.sensors[self._doors[door].sensor]
+
+    def _counted(self, where: DoorPlan) -> None:
+        """Somebody passed: a people counter sees it. From the loop's thread."""
+        sensor = self.fittings.sensors[where.sensor]
+        if sensor.has_counter:
+            sensor.count(1)
+
+    def _visit(self, visit: _Visit, act: Callable[[], bool]) -> BadgeReply:
+        """Do what somebody does at a reader, wait for what comes of it, and walk through where it may be done."""
+        rig = self.fittings.rigs[visit.where.id]
+        after, began = self.journal.last, time.monotonic()
+        was_released = not rig.door.is_locked
+        was_sent = act()
+        wait_ms = visit.wait_ms if was_sent else 0
+        shown, number = self._watch(rig.name, visit.reader, after=after, wait_ms=wait_ms, was_released=was_released)
+        is_released = self.loop.run(lambda: not rig.door.is_locked) or self._seen_release(rig.name, after)
+        released = is_released and shown in (None, "granted")  # it may have let go for somebody who came before
+        walking = visit.walk and released and (shown == "granted" or visit.reader not in self.fittings.readers)
+        if walking:
+            self.loop.run(self._walk(visit.where, visit.card, inward=visit.side == "in").begin)
+        return BadgeReply(
+            card=visit.card,
+            door=visit.where.id,
+            side=visit.side,
+            person=self.crowd.person(visit.card).name_ja,
+            reader=visit.reader,
+            shown=shown,
+            number=number,
+            released=released,
+            walking=walking,
+            took_ms=round((time.monotonic() - began) * 1000),
+            was_sent=was_sent,
+        )
+
     def _present(self, reader: str, card: Card, rig: DoorRig) -> bool:
         """Hold the card to the reader; a serial reader has it until the strike moves or the arm gets tired."""
         if reader in self.fittings.readers:
@@ -211,19 +312,20 @@ class SimulatedBuilding:
 
         def hold(now_ms: int) -> None:
             chip.place(card, now_ms)
-            if not rig.door.is_strike_on:
+            if rig.door.is_locked:
                 rig.when_released(take_away)
             self.loop.call_in(self.pace.hold_ms, take_away)
 
         wire.touch(hold)
         return not wire.is_cut
 
-    def _watch(self, door: str, reader: str, *, after: int, wait_ms: int, was_on: bool) -> str | None:
-        """Wait until what can be seen at the door is clear; hand back what the reader showed."""
+    def _watch(self, door: str, reader: str, *, after: int, wait_ms: int, was_released: bool) -> tuple[str | None, str]:
+        """Wait until what can be seen at the door is clear; hand back what the reader showed, and its number."""
         until = time.monotonic() + wait_ms / 1e3
         has_display = reader in self.fittings.readers
         shown: str | None = None
-        is_released = was_on
+        number = ""
+        is_released = was_released
         cursor = after
         while (left := until - time.monotonic()) > 0:
             is_settled = is_released if not has_display else shown is not None and (shown != "granted" or is_released)
@@ -234,13 +336,13 @@ class SimulatedBuilding:
                 break
             cursor = entry.seq
             if entry.what == "show":
-                shown = str(entry.detail["show"])
+                shown, number = str(entry.detail["show"]), str(entry.detail["number"])
             else:
                 is_released = True
-        return shown
+        return shown, number
 
-    def _seen_strike(self, door: str, after: int, wait_ms: int = 0) -> bool:
-        found = self.journal.wait_for("strike", door, after=after, timeout_s=wait_ms / 1e3, is_on=True)
+    def _seen_release(self, door: str, after: int, wait_ms: int = 0) -> bool:
+        found = self.journal.wait_for("lock", door, after=after, timeout_s=wait_ms / 1e3, is_locked=False)
         return found is not None
 
     def _walk(self, where: DoorPlan, card: str, *, inward: bool) -> Walk:
@@ -250,6 +352,7 @@ class SimulatedBuilding:
             if card:
                 self.crowd.moves(card, there)
             self.journal.note("walk", where.id, card=card.upper(), to=there, tailgating=False)
+            self._counted(where)
 
         deed = Deed.PUSH if inward else Deed.HANDLE
         return Walk(loop=self.loop, rig=self.fittings.rigs[where.id], pace=self.pace, deed=deed, passed=passed)
@@ -263,17 +366,43 @@ class SimulatedBuilding:
 
         return self.loop.run(perform)
 
+    def _do_at(self, door: str | None, deed: Deed) -> None:
+        rigs = [self.fittings.rig(door)] if door is not None else list(self.fittings.rigs.values())
+
+        def perform() -> None:
+            for rig in rigs:
+                rig.do(deed)
+
+        self.loop.run(perform)
+
     # -- state ----------------------------------------------------------------------------------------------------
 
     def _state(self) -> dict[str, object]:
         return {
             "name": self.plan.name.model_dump(),
             "zones": [zone.model_dump() for zone in self.plan.zones],
-            "doors": [door.model_dump() | asdict(self.fittings.rigs[door.id].door) for door in self.plan.doors],
+            "doors": [self._door_state(door) for door in self.plan.doors],
             "devices": [self.fittings.device_state(device.id, device.kind) for device in self.plan.devices],
             "people": [asdict(one) | {"zone": self.crowd.zone_of(one.card)} for one in self.crowd.people.values()],
             "last": self.journal.last,
         }
+
+    def _door_state(self, plan: DoorPlan) -> dict[str, object]:
+        door, sensor = self.fittings.rigs[plan.id].door, self.fittings.sensors[plan.sensor]
+        more = {"is_locked": door.is_locked, "faults": dict(sensor.faults), "has_counter": sensor.has_counter}
+        return plan.model_dump() | asdict(door) | more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Visit:
+    """Who does something at which reader, and what then."""
+
+    where: DoorPlan
+    side: str
+    reader: str
+    card: str  # "" = nobody knows whose
+    walk: bool
+    wait_ms: int
 
 
 class _Once:
@@ -290,8 +419,8 @@ class _Once:
 
 def _matters(entry: Entry, door: str, reader: str) -> bool:
     """Whether somebody at the door would take this for an answer."""
-    is_strike = entry.what == "strike" and entry.where == door and entry.detail.get("is_on") is True
-    return is_strike or (entry.what == "show" and entry.where == reader)
+    is_release = entry.what == "lock" and entry.where == door and entry.detail.get("is_locked") is False
+    return is_release or (entry.what == "show" and entry.where == reader)
 
 
 def _discard(_changed: object) -> None:

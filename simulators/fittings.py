@@ -97,13 +97,16 @@ class Fittings:
         """How one device stands, as JSON-ready values. From the loop's thread."""
         if device not in self.wires:
             found = self._mqtt(device)
-            return {
+            stands: dict[str, object] = {
                 "id": device,
                 "kind": kind,
                 "is_cut": not found.session.is_up,
                 "mqtt": found.session.protocol.name,
                 "ignored": dict(found.ignored),
             }
+            if isinstance(found, MqttReader):
+                return stands | {"has_keypad": found.has_keypad, "shown": found.shown, "number": found.number}
+            return stands | {"has_counter": found.has_counter, "faults": dict(found.faults)}
         wire, board = self.wires[device], self.boards.get(device)
         return {
             "id": device,
@@ -123,10 +126,17 @@ class Fittings:
                 self.boards[device.id] = board = LcusBoard(device.channels, self._switches(device.id))
                 self._string(device, board)
             elif isinstance(device, MqttReaderPlan):
-                self.readers[device.id] = MqttReader(device.id, loop=self.loop, journal=self.journal, broker=broker)
+                self.readers[device.id] = MqttReader(
+                    device.id, loop=self.loop, journal=self.journal, broker=broker, has_keypad=device.keypad
+                )
             elif isinstance(device, MqttDoorPlan):
                 self.sensors[device.id] = MqttDoor(
-                    device.id, loop=self.loop, journal=self.journal, broker=broker, has_strike=device.strike
+                    device.id,
+                    loop=self.loop,
+                    journal=self.journal,
+                    broker=broker,
+                    has_strike=device.strike,
+                    has_counter=device.counter,
                 )
 
     def _string(self, device: Pn532Plan | LcusPlan, core: Pn532 | LcusBoard) -> None:
@@ -136,7 +146,7 @@ class Fittings:
     def _build_doors(self) -> None:
         for door in self._plan.doors:
             sensor = self.sensors[door.sensor]
-            rig = DoorRig(door.id, self.journal, on_contact=sensor.contact, on_rex=sensor.rex)
+            rig = DoorRig(door.id, self.journal, on_line=sensor.line, lock_type=door.lock_type)
             self.rigs[door.id] = rig
             if door.strike is None:
                 sensor.on_strike = rig.strike

@@ -30,6 +30,7 @@ LOOPBACK_NAMES = frozenset(("127.0.0.1", "localhost", "::1"))
 PAGE = Path(__file__).with_name("hands.html")
 Side = Literal["in", "out"]
 WaitMs = Annotated[int, Field(ge=0, le=10_000)]
+DigitsTyped = Annotated[str, Field(pattern=r"^[0-9]{4,12}$", examples=["4821"])]
 CardHex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$", examples=["04A1B2C3"])]
 DoorName = Annotated[str, Field(min_length=1, max_length=64, examples=["vault"])]
 
@@ -43,6 +44,17 @@ class BadgeHand(_Hand):
 
     card: CardHex
     door: DoorName
+    side: Side = "in"
+    walk: bool = True
+    digits: DigitsTyped | None = None  # typed if the reader asks for a PIN
+    wait_ms: WaitMs = WAIT_MS
+
+
+class KeysHand(_Hand):
+    """Type digits at a reader, as whoever presented a card there last."""
+
+    door: DoorName
+    digits: DigitsTyped
     side: Side = "in"
     walk: bool = True
     wait_ms: WaitMs = WAIT_MS
@@ -79,6 +91,41 @@ class TailgateHand(_Hand):
     wait_ms: WaitMs = WAIT_MS
 
 
+class TamperHand(_Hand):
+    """Open or close the enclosure of a door's controller."""
+
+    door: DoorName
+    is_open: bool
+
+
+class LoopHand(_Hand):
+    """Cut or short the loop of a door's line, or mend it (null)."""
+
+    door: DoorName
+    line: Literal["contact", "rex", "tamper", "fire", "power"] = "contact"
+    fault: Literal["cut", "short"] | None
+
+
+class SupplyHand(_Hand):
+    """The fire alarm, or the mains, at one door or at all (null)."""
+
+    door: DoorName | None = None
+    is_on: bool
+
+
+class ResetHand(_Hand):
+    """Reset the fire alarm's contact at one door or at all (null)."""
+
+    door: DoorName | None = None
+
+
+class CountHand(_Hand):
+    """Pass under a people counter."""
+
+    door: DoorName
+    count: Annotated[int, Field(ge=1, le=9)]
+
+
 class LineHand(_Hand):
     """Touch a cable: a device's id or its link."""
 
@@ -99,6 +146,7 @@ def make_app(building: SimulatedBuilding) -> FastAPI:
     app.exception_handler(BrokerUnreachable)(_no_broker)
     _add_people(app, building)
     _add_doors(app, building)
+    _add_wires(app, building)
     _add_sight(app, building)
     return app
 
@@ -106,8 +154,16 @@ def make_app(building: SimulatedBuilding) -> FastAPI:
 def _add_people(app: FastAPI, building: SimulatedBuilding) -> None:
     @app.post("/hands/badge")
     def badge(hand: BadgeHand) -> dict[str, object]:
-        """Present a card; the reply tells what the reader showed and whether the strike let go."""
-        reply = building.badge(hand.card, door=hand.door, side=hand.side, walk=hand.walk, wait_ms=hand.wait_ms)
+        """Present a card; the reply tells what the reader showed and whether the lock let go."""
+        reply = building.badge(
+            hand.card, door=hand.door, side=hand.side, walk=hand.walk, digits=hand.digits, wait_ms=hand.wait_ms
+        )
+        return asdict(reply)
+
+    @app.post("/hands/keys")
+    def keys(hand: KeysHand) -> dict[str, object]:
+        """Type digits and confirm them; the reply is that of a card."""
+        reply = building.keys(hand.digits, door=hand.door, side=hand.side, walk=hand.walk, wait_ms=hand.wait_ms)
         return asdict(reply)
 
     @app.post("/hands/rex")
@@ -141,6 +197,43 @@ def _add_doors(app: FastAPI, building: SimulatedBuilding) -> None:
     def prop_leaf(hand: DoorHand) -> dict[str, object]:
         """Keep an open leaf from closing."""
         return {"is_open": building.prop(hand.door)}
+
+
+def _add_wires(app: FastAPI, building: SimulatedBuilding) -> None:
+    @app.post("/hands/tamper")
+    def tamper(hand: TamperHand) -> dict[str, object]:
+        """Open or close an enclosure."""
+        building.tamper(hand.door, is_open=hand.is_open)
+        return {"is_tampered": hand.is_open}
+
+    @app.post("/hands/loop")
+    def break_loop(hand: LoopHand) -> dict[str, object]:
+        """Cut, short or mend the loop of one line."""
+        building.break_loop(hand.door, line=hand.line, fault=hand.fault)
+        return {"fault": hand.fault}
+
+    @app.post("/hands/fire")
+    def fire(hand: SupplyHand) -> dict[str, object]:
+        """Begin or end the fire alarm."""
+        building.fire(is_on=hand.is_on, door=hand.door)
+        return {"is_fire_on": hand.is_on}
+
+    @app.post("/hands/reset-fire")
+    def reset_fire(hand: ResetHand) -> dict[str, object]:
+        """Turn the key at the fire panel."""
+        building.reset_fire(hand.door)
+        return {"is_reset": True}
+
+    @app.post("/hands/power")
+    def power(hand: SupplyHand) -> dict[str, object]:
+        """Cut the mains of locks, or bring them back."""
+        building.power(is_on=hand.is_on, door=hand.door)
+        return {"has_power": hand.is_on}
+
+    @app.post("/hands/count")
+    def count(hand: CountHand) -> dict[str, object]:
+        """Let a people counter see somebody pass."""
+        return {"was_sent": building.count(hand.count, door=hand.door)}
 
     @app.post("/hands/cut")
     def cut_line(hand: LineHand) -> dict[str, object]:

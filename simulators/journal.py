@@ -19,7 +19,9 @@ ENTRIES_MAX = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One happening at a place: relay, strike, contact, rex, card, show, ignored, line, walk or unsent."""
+    """One happening at a place: relay, strike, lock, contact, rex, fire, power, tamper, loop, card, keys, show, count,
+    ignored, line, walk or unsent.
+    """
 
     seq: int
     at_ms: int  # wall clock, epoch milliseconds

@@ -17,7 +17,12 @@ PREFIX = "sekisho/v1"
 PAYLOAD_MAX = 1024
 IDS_KEPT = 256
 RELEASE_MS_MAX = 60_000  # a device's own ceiling on a pulse (B-26)
-SHOWS = ("granted", "refused", "not_read", "out_of_order")
+SHOWS = ("granted", "refused", "not_read", "out_of_order", "enter_pin", "second_card")
+NUMBERED_SHOWS = ("refused", "out_of_order")  # a refusal may carry its number
+NUMBER_SIGNS = frozenset("23456789BCDFGHJKMNPQRSTVWXZ")
+NUMBER_LENGTH = 4
+DIGITS_MIN, DIGITS_MAX = 4, 12
+PEOPLE_MAX = 9
 ONLINE, OFFLINE = b"online", b"offline"
 
 
@@ -38,10 +43,11 @@ class Secure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """Light and sound of a reader."""
+    """Display, light and sound of a reader. `number`: of a refusal, "" where none was sent."""
 
     id: str
     show: str
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +70,28 @@ def encode_card(*, message_id: str, number: bytes, at_ms: int) -> bytes:
     return _json({"id": message_id, "number": number.hex(), "at_ms": at_ms})
 
 
+def encode_keys(*, message_id: str, digits: str, at_ms: int) -> bytes:
+    """…/keys. ValueError for what this keypad could not have been typed on."""
+    if not (DIGITS_MIN <= len(digits) <= DIGITS_MAX and digits.isascii() and digits.isdecimal()):
+        raise ValueError(f"a keypad takes {DIGITS_MIN} to {DIGITS_MAX} digits")
+    return _json({"id": message_id, "digits": digits, "at_ms": at_ms})
+
+
+def encode_count(*, message_id: str, count: int, at_ms: int) -> bytes:
+    """…/count. ValueError when no counter could have seen so many at once."""
+    if not 1 <= count <= PEOPLE_MAX:
+        raise ValueError(f"a people counter sees 1 to {PEOPLE_MAX} people at once, not {count}")
+    return _json({"id": message_id, "count": count, "at_ms": at_ms})
+
+
 def encode_input(*, message_id: str, is_active: bool, at_ms: int) -> bytes:
     """…/input/<line>"""
     return _json({"id": message_id, "is_active": is_active, "at_ms": at_ms})
+
+
+def encode_fault(*, message_id: str, fault: str, at_ms: int) -> bytes:
+    """…/input/<line> of a supervised loop that is "short" or "cut"."""
+    return _json({"id": message_id, "fault": fault, "at_ms": at_ms})
 
 
 def encode_done(*, command_id: str, is_on: bool) -> bytes:
@@ -101,9 +126,10 @@ class Ear:
         fields = self._fields(payload, is_retained=is_retained, now_wall_ms=now_wall_ms)
         if isinstance(fields, Ignored):
             return fields
-        if not _is_shaped(fields, {"id": str, "show": str, "not_after_ms": int}) or fields["show"] not in SHOWS:
+        shape = {"id": str, "show": str, "not_after_ms": int} | ({"number": str} if "number" in fields else {})
+        if not _is_shaped(fields, shape) or fields["show"] not in SHOWS or not _is_numbered_well(fields):
             return Ignored(why="malformed")
-        return self._once(Show(id=str(fields["id"]), show=str(fields["show"])))
+        return self._once(Show(id=str(fields["id"]), show=str(fields["show"]), number=str(fields.get("number", ""))))
 
     def _fields(self, payload: bytes, *, is_retained: bool, now_wall_ms: int) -> Mapping[str, object] | Ignored:
         if is_retained:
@@ -139,6 +165,15 @@ def _is_shaped(fields: Mapping[str, object], shape: Mapping[str, type]) -> bool:
     """Exactly these fields, exactly these types (a bool is no int), and an id of 1 to 64 characters."""
     is_typed = fields.keys() == shape.keys() and all(type(fields[name]) is kind for name, kind in shape.items())
     return is_typed and 1 <= len(str(fields["id"])) <= 64
+
+
+def _is_numbered_well(fields: Mapping[str, object]) -> bool:
+    """No number, or a refusal with one that a person can read out."""
+    number = fields.get("number")
+    if number is None:
+        return True
+    is_readable = isinstance(number, str) and len(number) == NUMBER_LENGTH and NUMBER_SIGNS.issuperset(number)
+    return is_readable and fields["show"] in NUMBERED_SHOWS
 
 
 def _json(fields: Mapping[str, object]) -> bytes:

@@ -1,4 +1,5 @@
-"""Simulated MQTT devices at the wall: a card reader, and a door controller (relay, contact, request to exit).
+"""Simulated MQTT devices at the wall: a card reader, with or without keypad, and a door controller (relay, supervised
+input lines, people counter).
 
 Owns what a device remembers: what it shows, whether its relay is on and until when, which commands it ignored.
 The relay drops its strike by itself after `for_ms`, whatever happens to the broker or the controller.
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from simulators.journal import Journal
     from simulators.loop import Alarm, Loop
+
+
+LEVEL_LINES = ("contact", "tamper", "fire", "power")  # retained; a press of REX never is
 
 
 def wall_ms() -> int:
@@ -80,7 +84,7 @@ class _Device:
 
 
 class MqttReader(_Device):
-    """A reader that publishes card numbers and shows what it is told."""
+    """A reader that publishes card numbers, and digits where it has a keypad, and shows what it is told."""
 
     def __init__(
         self,
@@ -89,19 +93,38 @@ class MqttReader(_Device):
         loop: Loop,
         journal: Journal,
         broker: tuple[str, int],
+        has_keypad: bool = False,
         now_wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
         super().__init__(device, loop=loop, journal=journal, broker=broker, listens_to="show", now_wall_ms=now_wall_ms)
+        self.has_keypad = has_keypad
         self.shown: str | None = None
+        self.number = ""  # of the refusal that is shown
+        self.last_card = ""  # hexadecimal: whoever types now has shown this one
 
     def present(self, number: bytes, *, read_id: str | None = None, at_ms: int | None = None) -> bool:
         """Publish a card read; False = not sent. `read_id`, `at_ms`: given only to make them wrong."""
         payload = codec.encode_card(
             message_id=read_id or self.next_id(), number=number, at_ms=self.now_wall_ms() if at_ms is None else at_ms
         )
+        self.last_card = number.hex().upper()
         is_sent = self.send(payload, "card")
         if is_sent:
             self.journal.note("card", self.device, number=number.hex())
+        return is_sent
+
+    def enter(self, digits: str, *, read_id: str | None = None, at_ms: int | None = None) -> bool:
+        """Publish digits and the confirming key; False = not sent. ValueError: no such keys, or no keypad. Only their
+        number is noted.
+        """
+        if not self.has_keypad:
+            raise ValueError(f"reader {self.device!r} has no keypad")
+        payload = codec.encode_keys(
+            message_id=read_id or self.next_id(), digits=digits, at_ms=self.now_wall_ms() if at_ms is None else at_ms
+        )
+        is_sent = self.send(payload, "keys")
+        if is_sent:
+            self.journal.note("keys", self.device, length=len(digits))
         return is_sent
 
     def on_heard(self, heard: Heard) -> None:
@@ -110,14 +133,19 @@ class MqttReader(_Device):
         if isinstance(said, codec.Ignored):
             self.ignore(said)
             return
-        self.shown = said.show
-        self.journal.note("show", self.device, show=said.show, id=said.id, payload_bytes=len(heard.payload))
+        self.shown, self.number = said.show, said.number
+        self.journal.note(
+            "show", self.device, show=said.show, number=said.number, id=said.id, payload_bytes=len(heard.payload)
+        )
 
 
 class MqttDoor(_Device):
-    """A door controller: a relay (where `has_strike`), a contact and a REX line."""
+    """A door controller on its own battery: a relay (where `has_strike`), a people counter (where `has_counter`), and
+    supervised lines: contact, REX, and terminals for tamper, fire and power. A terminal on which nothing ever happened
+    says nothing.
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a fact about a device, all by name
         self,
         device: str,
         *,
@@ -125,6 +153,7 @@ class MqttDoor(_Device):
         journal: Journal,
         broker: tuple[str, int],
         has_strike: bool = True,
+        has_counter: bool = False,
         on_strike: Callable[[bool], None] = lambda _is_on: None,
         now_wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
@@ -136,20 +165,48 @@ class MqttDoor(_Device):
         self.on_strike = on_strike
         self._loop = loop
         self._auto_off: Alarm | None = None
-        self._is_open = False
+        self.has_counter = has_counter
+        self._levels = {"contact": False}
+        self.faults: dict[str, str] = {}
+
+    def line(self, line: str, is_active: bool) -> None:
+        """What hangs on `line` changed; nobody hears of it while its loop is cut or short. From the loop's thread."""
+        self._levels[line] = is_active
+        if line not in self.faults:
+            self._report(line)
 
     def contact(self, is_open: bool) -> None:
         """The leaf's contact changed. From the loop's thread."""
-        self._is_open = is_open
-        self._report("contact", is_open, is_retained=True)
+        self.line("contact", is_open)
 
     def rex(self, is_pressed: bool) -> None:
         """The request-to-exit line changed. From the loop's thread."""
-        self._report("rex", is_pressed, is_retained=False)
+        self.line("rex", is_pressed)
+
+    def break_loop(self, line: str, fault: str | None) -> None:
+        """Cut or short the loop of a line ("cut", "short"), or mend it (None). From the loop's thread."""
+        if fault is None:
+            self.faults.pop(line, None)
+        else:
+            self.faults[line] = fault
+        self._levels.setdefault(line, False)
+        self._report(line)
+
+    def count(self, people: int) -> bool:
+        """The people counter saw so many pass; False = not sent. ValueError: too many at once, or no counter."""
+        if not self.has_counter:
+            raise ValueError(f"door controller {self.device!r} has no people counter")
+        payload = codec.encode_count(message_id=self.next_id(), count=people, at_ms=self.now_wall_ms())
+        is_sent = self.send(payload, "count")
+        if is_sent:
+            self.journal.note("count", self.device, people=people)
+        return is_sent
 
     def on_up(self) -> None:
-        """Tell the contact's level: whoever missed a change learns the truth."""
-        self._report("contact", self._is_open, is_retained=True)
+        """Tell the levels: whoever missed a change learns the truth."""
+        for line in self._levels:
+            if line in LEVEL_LINES:
+                self._report(line)
 
     def on_heard(self, heard: Heard) -> None:
         """…/command"""
@@ -180,6 +237,12 @@ class MqttDoor(_Device):
             self.on_strike(is_on)
         self.send(codec.encode_done(command_id=command_id, is_on=is_on), "done")
 
-    def _report(self, line: str, is_active: bool, *, is_retained: bool) -> None:
-        payload = codec.encode_input(message_id=self.next_id(), is_active=is_active, at_ms=self.now_wall_ms())
-        self.send(payload, "input", line, is_retained=is_retained)
+    def _report(self, line: str) -> None:
+        fault = self.faults.get(line)
+        if fault is None:
+            payload = codec.encode_input(
+                message_id=self.next_id(), is_active=self._levels[line], at_ms=self.now_wall_ms()
+            )
+        else:
+            payload = codec.encode_fault(message_id=self.next_id(), fault=fault, at_ms=self.now_wall_ms())
+        self.send(payload, "input", line, is_retained=line in LEVEL_LINES)

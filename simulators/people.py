@@ -38,6 +38,8 @@ class Person:
     name_en: str
     card: str  # hexadecimal, upper case
     kind: str  # "iso14443a" | "felica"
+    pin: str | None = None
+    duress_pin: str | None = None  # typed under threat
 
 
 class Crowd:

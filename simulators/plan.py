@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DeviceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 PlaceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Hex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$")]
+Digits = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
 LinkName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -65,18 +66,20 @@ class LcusPlan(_Table):
 
 
 class MqttReaderPlan(_Table):
-    """An MQTT card reader."""
+    """An MQTT card reader, and a keypad on it with `keypad = true`."""
 
     kind: Literal["mqtt-reader"]
     id: DeviceId
+    keypad: bool = False
 
 
 class MqttDoorPlan(_Table):
-    """An MQTT door controller: contact and REX, and a relay unless `strike = false`."""
+    """An MQTT door controller: input lines, a relay unless `strike = false`, a people counter with `counter = true`."""
 
     kind: Literal["mqtt-door"]
     id: DeviceId
     strike: bool = True
+    counter: bool = False
 
 
 DevicePlan = Annotated[Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan, Field(discriminator="kind")]
@@ -90,7 +93,9 @@ class BoardStrike(_Table):
 
 
 class DoorPlan(_Table):
-    """A door and what is mounted on it. `strike` absent: the sensor's own relay."""
+    """A door and what is mounted on it. `strike` absent: the sensor's own relay. `lock_type`: what the lock does
+    without power; a fail-safe one is also let go by the fire alarm's own contact.
+    """
 
     id: PlaceId
     label: Words
@@ -100,14 +105,17 @@ class DoorPlan(_Table):
     reader_out: DeviceId | None = None
     sensor: DeviceId
     strike: BoardStrike | None = None
+    lock_type: Literal["fail-safe", "fail-secure"] = "fail-secure"
 
 
 class PersonPlan(_Table):
-    """Somebody made up, and the card in their pocket."""
+    """Somebody made up, the card in their pocket and the PINs in their head."""
 
     name: Words
     card: Hex
     kind: Literal["iso14443a", "felica"] = "iso14443a"
+    pin: Digits | None = None
+    duress_pin: Digits | None = None
 
 
 class Plan(_Table):
@@ -173,6 +181,8 @@ def _faults(plan: Plan) -> Iterator[str]:
             yield f"people[{at}].card: a FeliCa IDm has 16 hexadecimal digits; correct it or set kind = iso14443a"
         if person.kind == "iso14443a" and len(person.card) not in (8, 14, 20):
             yield f"people[{at}].card: a type A UID has 8, 14 or 20 hexadecimal digits; correct it or set kind = felica"
+        if person.duress_pin is not None and person.duress_pin == person.pin:
+            yield f"people[{at}].duress_pin: the same as pin; make it another one"
     for at, door in enumerate(plan.doors):
         yield from _door_faults(f"doors[{at}]", door, zones, devices)
 

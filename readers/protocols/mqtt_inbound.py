@@ -1,8 +1,8 @@
 """MQTT devices of one broker: messages in, events out, without I/O (docs/wire/mqtt.md).
 
 Owns who is online, and which message ids were seen. Refuses, with a code from `Refusal`: unknown topics and devices,
-retained reads and presses, ids seen before, and whatever `mqtt_messages` refuses. A retained contact is a level
-report, never an edge.
+retained reads, digits, counts and presses, ids seen before, and whatever `mqtt_messages` refuses. Every other
+retained input is a level report, never an edge.
 
 A device is online only when its own retained state says so; a lost broker takes every device with it, and its return
 brings none back.
@@ -13,8 +13,21 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from readers import topics
-from readers.events import CardRead, DeviceOffline, DeviceOnline, Event, InputChanged, MessageRefused, OutputReported
+from readers.events import (
+    CardRead,
+    DeviceOffline,
+    DeviceOnline,
+    Event,
+    InputChanged,
+    KeysEntered,
+    LineFault,
+    MessageRefused,
+    OutputReported,
+    PeopleCounted,
+)
 from readers.protocols import mqtt_messages
 from readers.protocols.mqtt_messages import PayloadRefused, Refusal
 
@@ -24,8 +37,6 @@ if TYPE_CHECKING:
 SEEN_IDS_MAX: Final = 1_024
 UNKNOWN_SOURCE: Final = "mqtt"
 """Stands for a device whose topic names none."""
-LEVEL_LINE: Final = "contact"
-"""The one input whose state outlives its change: it may be retained."""
 
 
 class SeenIds:
@@ -93,27 +104,47 @@ class MqttInbound:
                     raise PayloadRefused(Refusal.RETAINED)
                 done = mqtt_messages.decode_done(payload)
                 return [OutputReported(source=device, is_on=done.is_on, command_id=done.id)]
-            case "card":
-                return [self._card(device, payload, is_retained=is_retained)]
             case "input":
                 return [self._input(device, address.line, payload, is_retained=is_retained)]
+            case "card" | "keys" | "count" if is_retained:
+                raise PayloadRefused(Refusal.RETAINED)
+            case "card":
+                return [self._card(device, payload)]
+            case "keys":
+                return [self._keys(device, payload)]
+            case "count":
+                return [self._count(device, payload)]
 
-    def _card(self, device: str, payload: bytes, *, is_retained: bool) -> CardRead:
-        if is_retained:
-            raise PayloadRefused(Refusal.RETAINED)
+    def _card(self, device: str, payload: bytes) -> CardRead:
         card = mqtt_messages.decode_card(payload)
         self._once(device, card.id)
         return CardRead(
             source=device, number=bytes.fromhex(card.number), kind="mqtt", read_id=card.id, at_ms=card.at_ms
         )
 
-    def _input(self, device: str, line: str, payload: bytes, *, is_retained: bool) -> InputChanged:
-        """A retained contact comes again at every subscription, with an id that was seen: no duplicate, and no edge."""
-        if is_retained and line != LEVEL_LINE:
+    def _keys(self, device: str, payload: bytes) -> KeysEntered:
+        keys = mqtt_messages.decode_keys(payload)
+        self._once(device, keys.id)
+        return KeysEntered(source=device, digits=keys.digits, read_id=keys.id, at_ms=keys.at_ms)
+
+    def _count(self, device: str, payload: bytes) -> PeopleCounted:
+        """A counter that begins its ids anew after a restart must not lose people: as for inputs."""
+        counted = mqtt_messages.decode_count(payload)
+        self._once(device, f"{counted.id}@{counted.at_ms}")
+        return PeopleCounted(source=device, count=counted.count, at_ms=counted.at_ms)
+
+    def _input(self, device: str, line: str, payload: bytes, *, is_retained: bool) -> InputChanged | LineFault:
+        """A retained level comes again at every subscription, with an id that was seen: no duplicate, and no edge."""
+        if is_retained and line not in topics.LEVEL_LINES:
             raise PayloadRefused(Refusal.RETAINED)
         message = mqtt_messages.decode_input(payload)
         if not is_retained:  # a device that counts its ids anew after a restart must not lose its button
             self._once(device, f"{message.id}@{message.at_ms}")
+        if isinstance(message.is_active, msgspec.UnsetType):
+            assert not isinstance(message.fault, msgspec.UnsetType)  # InputMessage has exactly one of the two
+            return LineFault(
+                source=device, line=line, fault=message.fault, is_level_report=is_retained, at_ms=message.at_ms
+            )
         return InputChanged(
             source=device,
             line=line,

@@ -2,7 +2,7 @@
 
 Refuses: more than 1024 bytes, unknown or missing fields, wrong types, numbers out of range. A refusal carries a
 stable code (`Refusal`), never a word of what the peer sent: refusals are recorded, and the record must not repeat a
-stranger's text or card number. Retained, duplicate and unknown-device messages are refused one level up
+stranger's text, card number or PIN. Retained, duplicate and unknown-device messages are refused one level up
 (`mqtt_inbound.py`), age by the controller.
 """
 
@@ -18,10 +18,17 @@ from readers.errors import ProtocolError
 PAYLOAD_BYTES_MAX: Final = 1024
 RELEASE_MS_MAX: Final = 600_000
 ID_CHARS_MAX: Final = 64
+PEOPLE_MAX: Final = 9
+"""More than this pass a people counter at once only when it is broken."""
+NUMBER_ALPHABET: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
+"""Of a refusal's number: no vowels, so that no word comes about, and nothing that is read as something else."""
+NUMBER_CHARS: Final = 4
 
 _EPOCH_MS_MAX: Final = 2**53 - 1
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)]
 _EpochMs = Annotated[int, msgspec.Meta(ge=0, le=_EPOCH_MS_MAX)]
+_Digits = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4,12}\Z")]
+_Number = Annotated[str, msgspec.Meta(pattern=rf"\A[{NUMBER_ALPHABET}]{{{NUMBER_CHARS}}}\Z")]
 _Hex = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9A-Fa-f]{2}){4,20}\Z")]
 
 
@@ -53,12 +60,38 @@ class CardMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     at_ms: _EpochMs
 
 
-class InputMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An input line's state: contact active = leaf OPEN, rex active = pressed."""
+class KeysMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Digits that were typed and confirmed. They are a secret: the repr leaves them out."""
 
     id: _Id
-    is_active: bool
+    digits: _Digits
     at_ms: _EpochMs
+
+    def __repr__(self) -> str:
+        return f"KeysMessage(id={self.id!r}, at_ms={self.at_ms!r})"
+
+
+class CountMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`count` people passed under a people counter."""
+
+    id: _Id
+    count: Annotated[int, msgspec.Meta(ge=1, le=PEOPLE_MAX)]
+    at_ms: _EpochMs
+
+
+class InputMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An input line's state (what active means: `readers.events.InputChanged`), or the fault of a supervised one.
+    Exactly one of `is_active` and `fault`; ValueError (refused when decoded) otherwise.
+    """
+
+    id: _Id
+    is_active: bool | msgspec.UnsetType = msgspec.UNSET
+    fault: Literal["short", "cut"] | msgspec.UnsetType = msgspec.UNSET
+    at_ms: _EpochMs
+
+    def __post_init__(self) -> None:
+        if (self.is_active is msgspec.UNSET) is (self.fault is msgspec.UNSET):
+            raise ValueError("an input is active or not, or its line is faulty: one of the two")
 
 
 class DoneMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,19 +121,28 @@ class Secure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 Command: TypeAlias = Release | Secure
-ShowWhat: TypeAlias = Literal["granted", "refused", "not_read", "out_of_order"]
+ShowWhat: TypeAlias = Literal["granted", "refused", "not_read", "out_of_order", "enter_pin", "second_card"]
+NUMBERED: Final = frozenset({"refused", "out_of_order"})
+"""What is shown for a refusal that stands in the ledger, and may therefore carry its number."""
 
 
-class Show(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the reader shows. One "refused" for every refusal about the person (P5)."""
+class Show(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What the reader shows. One "refused" for every refusal about the person (P5).
+
+    `number`: what somebody who was refused reads off the reader and tells an officer: NUMBER_CHARS of NUMBER_ALPHABET,
+    only with what stands in NUMBERED. It must not tell why.
+    """
 
     id: _Id
     show: ShowWhat
     not_after_ms: _EpochMs
+    number: _Number | None = None
 
 
 _T = TypeVar("_T")
 _CARD: Final = msgspec.json.Decoder(CardMessage)
+_KEYS: Final = msgspec.json.Decoder(KeysMessage)
+_COUNT: Final = msgspec.json.Decoder(CountMessage)
 _INPUT: Final = msgspec.json.Decoder(InputMessage)
 _DONE: Final = msgspec.json.Decoder(DoneMessage)
 _COMMAND: Final = msgspec.json.Decoder(Release | Secure)
@@ -113,8 +155,18 @@ def decode_card(payload: bytes) -> CardMessage:
     return _decode(_CARD, payload)
 
 
+def decode_keys(payload: bytes) -> KeysMessage:
+    """Typed digits. PayloadRefused when it is not exactly that."""
+    return _decode(_KEYS, payload)
+
+
+def decode_count(payload: bytes) -> CountMessage:
+    """A people counter's word. PayloadRefused when it is not exactly that."""
+    return _decode(_COUNT, payload)
+
+
 def decode_input(payload: bytes) -> InputMessage:
-    """An input line's state. PayloadRefused when it is not exactly one."""
+    """An input line's state or fault. PayloadRefused when it is not exactly one."""
     return _decode(_INPUT, payload)
 
 
@@ -137,7 +189,11 @@ def encode_command(command: Command) -> bytes:
 
 
 def encode_show(show: Show) -> bytes:
-    """JSON bytes for a reader's light and sound. ValueError as for `encode_command`."""
+    """JSON bytes for a reader's display, light and sound. ValueError as for `encode_command`, and for a number with
+    what is no refusal.
+    """
+    if show.number is not None and show.show not in NUMBERED:
+        raise ValueError(f"Show would be refused by the device: {show.show!r} carries no number")
     return _encode(_SHOW, show)
 
 

@@ -6,12 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readers.events import CardRead, DeviceOffline, DeviceOnline, InputChanged, MessageRefused, OutputReported
+from readers.events import (
+    CardRead,
+    DeviceOffline,
+    DeviceOnline,
+    InputChanged,
+    KeysEntered,
+    LineFault,
+    MessageRefused,
+    OutputReported,
+    PeopleCounted,
+)
 from readers.protocols.mqtt_inbound import MqttInbound
 
 CARD = "sekisho/v1/reader-1/card"
 CONTACT = "sekisho/v1/reader-1/input/contact"
 REX = "sekisho/v1/reader-1/input/rex"
+KEYS = "sekisho/v1/reader-1/keys"
+COUNT = "sekisho/v1/reader-1/count"
 STATE = "sekisho/v1/reader-1/state"
 
 
@@ -87,11 +99,59 @@ def test_a_retained_contact_is_a_state_and_a_live_one_is_an_edge(inbound):
     assert live(inbound, CONTACT, message) == refused("duplicate")
 
 
+def test_digits_arrive_once_and_in_no_log(inbound):
+    """A PIN would count twice, or stand in whatever prints an event."""
+    message = b'{"id":"k-1","digits":"730516","at_ms":7}'
+    events = live(inbound, KEYS, message)
+    assert events == [KeysEntered(source="reader-1", digits="730516", read_id="k-1", at_ms=7)]
+    assert "730516" not in repr(events)
+    assert live(inbound, KEYS, message) == refused("duplicate")
+    assert retained(inbound, KEYS, b'{"id":"k-2","digits":"730516","at_ms":7}') == refused("retained")
+    assert "730516" not in repr(live(inbound, KEYS, b'{"id":"k-3","digits":"730516","at_ms":"7"}'))
+
+
+def test_people_are_counted_once_and_never_from_the_past(inbound):
+    """A tailgater would be seen twice, or yesterday's."""
+    message = b'{"id":"n-1","count":2,"at_ms":7}'
+    assert live(inbound, COUNT, message) == [PeopleCounted(source="reader-1", count=2, at_ms=7)]
+    assert live(inbound, COUNT, message) == refused("duplicate")
+    assert live(inbound, COUNT, b'{"id":"n-1","count":2,"at_ms":90000}') != refused("duplicate")  # it began anew
+    assert retained(inbound, COUNT, b'{"id":"n-2","count":2,"at_ms":7}') == refused("retained")
+
+
+@pytest.mark.req("B-09")
+@pytest.mark.parametrize("line", ["contact", "tamper", "fire", "power"])
+def test_a_level_line_tells_open_closed_short_and_cut(inbound, line):
+    """A cut wire would look like a closed door, an old alarm like a new one."""
+    topic = f"sekisho/v1/reader-1/input/{line}"
+    for at_ms, is_active in ((1, True), (2, False)):
+        message = b'{"id":"i","is_active":%s,"at_ms":%d}' % (str(is_active).lower().encode(), at_ms)
+        changed = InputChanged(source="reader-1", line=line, is_active=is_active, is_level_report=False, at_ms=at_ms)
+        assert live(inbound, topic, message) == [changed]
+    for at_ms, fault in ((3, "short"), (4, "cut")):
+        message = b'{"id":"i","fault":"%s","at_ms":%d}' % (fault.encode(), at_ms)
+        broken = LineFault(source="reader-1", line=line, fault=fault, is_level_report=False, at_ms=at_ms)
+        assert live(inbound, topic, message) == [broken]
+        assert live(inbound, topic, message) == refused("duplicate")
+        told = retained(inbound, topic, message)
+        assert told == [LineFault(source="reader-1", line=line, fault=fault, is_level_report=True, at_ms=at_ms)]
+
+
+@pytest.mark.req("B-09", "B-22")
+def test_a_rex_line_tells_its_fault_live_only(inbound):
+    """A cut exit button would go unseen, or an old one be told at every start."""
+    message = b'{"id":"i","fault":"cut","at_ms":3}'
+    assert live(inbound, REX, message) == [
+        LineFault(source="reader-1", line="rex", fault="cut", is_level_report=False, at_ms=3)
+    ]
+    assert retained(inbound, REX, message) == refused("retained")
+
+
 @pytest.mark.parametrize(
     "topic,source,why",
     [
         ("sekisho/v1/stranger/card", "stranger", "unknown_device"),
-        ("sekisho/v1/reader-1/input/fire", "reader-1", "unknown_topic"),
+        ("sekisho/v1/reader-1/input/bell", "reader-1", "unknown_topic"),
         ("sekisho/v1/READER/card", "mqtt", "unknown_topic"),
         ("sekisho/v1/reader-1/command", "reader-1", "unknown_topic"),
         ("elsewhere", "mqtt", "unknown_topic"),
@@ -151,7 +211,7 @@ def test_an_impossible_device_id_is_refused_at_configuration():
 
 
 @given(
-    st.sampled_from([CARD, CONTACT, REX, STATE, "sekisho/v1/relay-1/done"]) | st.text(max_size=60),
+    st.sampled_from([CARD, KEYS, COUNT, CONTACT, REX, STATE, "sekisho/v1/relay-1/done"]) | st.text(max_size=60),
     st.binary(max_size=200),
     st.booleans(),
 )

@@ -103,10 +103,96 @@ def test_commands_carry_id_issue_and_expiry():
     assert secure == {"do": "secure", "id": "k-2", "issued_ms": 1000, "not_after_ms": 4000}
 
 
-def test_what_a_reader_shows():
+SHOWN = ["granted", "refused", "not_read", "out_of_order", "enter_pin", "second_card"]
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_what_a_reader_shows(what):
     """A reader would stay dark."""
-    shown = json.loads(mqtt_messages.encode_show(Show(id="s-1", show="refused", not_after_ms=4000)))
-    assert shown == {"id": "s-1", "show": "refused", "not_after_ms": 4000}
+    shown = json.loads(mqtt_messages.encode_show(Show(id="s-1", show=what, not_after_ms=4000)))
+    assert shown == {"id": "s-1", "show": what, "not_after_ms": 4000}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_a_number_goes_with_a_refusal_alone(what):
+    """Somebody refused could not say which refusal; or a number would stand beside a grant."""
+    show = Show(id="s-1", show=what, not_after_ms=4000, number="B7KX")
+    if what in {"refused", "out_of_order"}:
+        assert json.loads(mqtt_messages.encode_show(show))["number"] == "B7KX"
+    else:
+        with pytest.raises(ValueError, match="carries no number"):
+            mqtt_messages.encode_show(show)
+
+
+@pytest.mark.parametrize("number", ["", "B7K", "B7KXX", "b7kx", "A7KX", "07KX", "1LKX", "B7KX\n", "B7K ", "B7K\uff12"])
+def test_a_number_that_cannot_be_read_out_does_not_reach_a_device(number):
+    """O or 0, I or 1: an officer would look for another refusal; and vowels make words."""
+    with pytest.raises(ValueError, match="refused by the device"):
+        mqtt_messages.encode_show(Show(id="s-1", show="refused", not_after_ms=4000, number=number))
+
+
+GOOD_KEYS = b'{"id":"k-1","digits":"0042","at_ms":5}'
+
+
+def test_digits_are_read_and_their_message_does_not_show_them():
+    """A PIN could not be typed, or would stand in a traceback."""
+    keys = mqtt_messages.decode_keys(GOOD_KEYS)
+    assert (keys.id, keys.digits, keys.at_ms) == ("k-1", "0042", 5)
+    assert "0042" not in repr(keys)
+    assert "0042" not in str(keys)
+
+
+BAD_KEYS = {
+    "too few": GOOD_KEYS.replace(b"0042", b"042"),
+    "too many": GOOD_KEYS.replace(b"0042", b"0123456789012"),
+    "a letter": GOOD_KEYS.replace(b"0042", b"004A"),
+    "a sign": GOOD_KEYS.replace(b"0042", b"004#"),
+    "full width": GOOD_KEYS.replace(b"0042", "００４２".encode()),
+    "a line end": GOOD_KEYS.replace(b"0042", b"0042\\n"),
+    "a number": b'{"id":"k-1","digits":1234,"at_ms":5}',
+    "null": b'{"id":"k-1","digits":null,"at_ms":5}',
+    "no id": b'{"digits":"0042","at_ms":5}',
+    "no time": b'{"id":"k-1","digits":"0042"}',
+    "unknown field": GOOD_KEYS.replace(b"}", b',"holder":"x"}'),
+    "cut short": GOOD_KEYS[:-1],
+}
+
+
+@pytest.mark.parametrize("payload", BAD_KEYS.values(), ids=BAD_KEYS.keys())
+def test_what_is_not_exactly_digits_is_refused(payload):
+    """Half a PIN would count as a miss, or lock somebody out."""
+    with pytest.raises(PayloadRefused) as refused:
+        mqtt_messages.decode_keys(payload)
+    assert refused.value.why is Refusal.MALFORMED
+    assert str(refused.value) == "malformed"
+
+
+@pytest.mark.parametrize("count", [b"0", b"10", b"-1", b"1.5", b'"1"', b"true", b"null", b"[1]"])
+def test_a_count_is_one_to_nine(count):
+    """A broken counter would count an army, or nobody."""
+    assert mqtt_messages.decode_count(b'{"id":"n","count":9,"at_ms":5}').count == 9
+    with pytest.raises(PayloadRefused):
+        mqtt_messages.decode_count(b'{"id":"n","count":%s,"at_ms":5}' % count)
+
+
+BAD_INPUTS = {
+    "neither": b'{"id":"c","at_ms":5}',
+    "both": b'{"id":"c","is_active":true,"fault":"cut","at_ms":5}',
+    "fault null beside a state": b'{"id":"c","is_active":true,"fault":null,"at_ms":5}',
+    "state null beside a fault": b'{"id":"c","is_active":null,"fault":"cut","at_ms":5}',
+    "fault unknown": b'{"id":"c","fault":"noisy","at_ms":5}',
+    "fault a number": b'{"id":"c","fault":1,"at_ms":5}',
+}
+
+
+@pytest.mark.req("B-09")
+@pytest.mark.parametrize("payload", BAD_INPUTS.values(), ids=BAD_INPUTS.keys())
+def test_a_line_is_open_closed_or_faulty_and_one_of_them(payload):
+    """A cut wire could be taken for a closed door."""
+    assert mqtt_messages.decode_input(b'{"id":"c","fault":"cut","at_ms":5}').fault == "cut"
+    with pytest.raises(PayloadRefused) as refused:
+        mqtt_messages.decode_input(payload)
+    assert refused.value.why is Refusal.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -129,6 +215,8 @@ def test_random_bytes_are_refused_and_never_raise_anything_else(payload):
     """A device with a broken memory would end the link."""
     for decode in (
         mqtt_messages.decode_card,
+        mqtt_messages.decode_keys,
+        mqtt_messages.decode_count,
         mqtt_messages.decode_input,
         mqtt_messages.decode_done,
         mqtt_messages.decode_state,

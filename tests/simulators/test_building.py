@@ -13,6 +13,7 @@ import simulators
 from simulators.building import SimulatedBuilding
 from simulators.fittings import NotHere
 from simulators.people import Pace
+from simulators.plan import load
 
 DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
 MISAKI = "04A1B2C3"
@@ -202,3 +203,135 @@ def test_refused_person_does_not_slip_in_on_anothers_release(building, peer, rel
     show = {"id": "s", "show": "refused", "not_after_ms": release()["not_after_ms"]}
     peer.reply = lambda message: message.topic.endswith("/card") and peer.say("sekisho/v1/rd-front-in/show", show)
     assert not building.badge(MISAKI, door="front").walking
+
+
+# -- keypads, wires, fire and power -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def careful(peer, release):
+    """Asks every card for a PIN, releases on 594017 or 184092 and refuses any other, at the laboratory."""
+    numbers = iter(range(1000))
+
+    def show(what, **more):
+        fields = {"id": f"s{next(numbers)}", "show": what, "not_after_ms": release()["not_after_ms"]} | more
+        peer.say("sekisho/v1/rd-lab-in/show", fields)
+
+    def reply(message):
+        what = message.topic.split("/")[3]
+        if what == "card":
+            show("enter_pin")
+        elif what == "keys" and json.loads(message.payload)["digits"] in ("594017", "184092"):
+            show("granted")
+            peer.say("sekisho/v1/dr-lab/command", release(id=f"c{next(numbers)}"))
+        elif what == "keys":
+            show("refused", number="B7KX")
+
+    peer.reply = reply
+    return peer
+
+
+def test_card_then_pin_then_through(building, careful):
+    """Two factors could not be shown on a simulated door."""
+    asked = building.badge(MISAKI, door="lab")
+    assert (asked.shown, asked.released, asked.walking) == ("enter_pin", False, False)
+    missed = building.keys("000000", door="lab")
+    assert (missed.shown, missed.number, missed.released) == ("refused", "B7KX", False)
+    typed = building.keys("594017", door="lab")
+    assert (typed.shown, typed.number, typed.released, typed.walking) == ("granted", "", True, True)
+    assert typed.person == "佐藤 美咲"
+    assert building.wait_for("walk", "lab", card=MISAKI, to="lab")
+
+
+@pytest.mark.parametrize("which", ["pin", "duress_pin"])
+def test_badge_types_the_pin_when_it_is_asked_for(building, careful, which):
+    """A script would have to know when to type."""
+    person = building.crowd.person(MISAKI)
+    assert building.badge(MISAKI, door="lab", digits=getattr(person, which)).walking
+
+
+def test_a_second_card_is_asked_for_and_then_presented(building, peer, release):
+    """Two people at once could not be shown on a simulated door."""
+    shows = iter(("second_card", "granted"))
+
+    def reply(message):
+        if message.topic.endswith("/card"):
+            what = next(shows)
+            show = {"id": what, "show": what, "not_after_ms": release()["not_after_ms"]}
+            peer.say("sekisho/v1/rd-lab-in/show", show)
+            if what == "granted":
+                peer.say("sekisho/v1/dr-lab/command", release())
+
+    peer.reply = reply
+    assert building.badge(MISAKI, door="lab").shown == "second_card"
+    assert building.badge("04B2C3D4", door="lab").walking
+
+
+def test_tamper_and_loops_are_told(building, peer):
+    """Nobody would see that a wire was cut."""
+    contact = "sekisho/v1/dr-lab/input/contact"
+    building.tamper("lab", is_open=True)
+    assert json.loads(peer.hears("sekisho/v1/dr-lab/input/tamper").payload)["is_active"]
+    building.break_loop("lab", fault="cut")
+    peer.hears(contact, lambda payload: b'"fault":"cut"' in payload)
+    building.force("lab")
+    building.break_loop("lab", fault=None)
+    assert json.loads(peer.hears(contact, lambda payload: b"is_active" in payload and b"true" in payload).payload)
+    assert building.state()["doors"][2]["faults"] == {}
+
+
+@pytest.mark.req("D-25")
+def test_fire_unlocks_what_is_fail_safe_without_broker_and_controller(building, mosquitto):
+    """A dead computer would keep an escape door shut in a fire; or the door would lock again behind the first one."""
+    assert not building.open("escape")
+    mosquitto.stop()
+    building.fire(is_on=True)
+    assert building.wait_for("lock", "escape", is_locked=False)
+    assert building.open("escape")
+    assert building.close("escape")
+    building.reset_fire()  # the alarm is on: nothing
+    building.fire(is_on=False)
+    assert building.open("escape")  # and until somebody resets it
+    assert building.close("escape")
+    building.reset_fire()
+    assert not building.open("escape")
+    assert not building.open("lab")
+    assert not building.wait_for("lock", "lab", is_locked=False, timeout_s=0)  # fail-secure: the handle lets out
+    assert building.open("lab", side="out")
+
+
+@pytest.mark.req("D-26")
+def test_power_cut_leaves_each_lock_in_its_own_state(building, lenient, peer):
+    """Cutting the mains would open the laboratory, or shut the emergency exit."""
+    building.power(is_on=False)
+    for door in ("escape", "lab"):
+        assert json.loads(peer.hears(f"sekisho/v1/dr-{door}/input/power").payload)["is_active"]
+    assert building.open("escape")
+    assert not building.open("lab")
+    reply = building.badge(MISAKI, door="lab", wait_ms=300)  # the relay obeys, the strike has nothing to obey with
+    assert building.wait_for("strike", "lab", is_on=True)
+    assert (reply.shown, reply.released, reply.walking) == ("granted", False, False)
+    assert building.open("lab", side="out")  # the handle needs no power
+    building.close("lab")
+    building.close("escape")
+    building.power(is_on=True)
+    assert not json.loads(peer.hears("sekisho/v1/dr-escape/input/power").payload)["is_active"]
+    assert not building.open("escape")
+
+
+def test_people_counter_sees_walkers_tailgaters_and_what_hands_say(mosquitto, tmp_path, lenient):
+    """Two people on one card would pass a counter that sees nobody."""
+    plan = load(DEMO)
+    devices = tuple(one.model_copy(update={"counter": True}) if one.id == "dr-front" else one for one in plan.devices)
+    plan = plan.model_copy(update={"devices": devices})
+    with SimulatedBuilding(plan, run_dir=tmp_path / "run", broker=mosquitto.address, pace=QUICK) as building:
+        assert building.badge(MISAKI, door="front").walking
+        assert building.wait_for("count", "dr-front", people=1)
+        after = building.journal.last
+        building.force("front")
+        assert building.tailgate("front", card="04B2C3D4")
+        assert building.wait_for("count", "dr-front", after=after, people=1)
+        assert building.count(3, door="front")
+        lenient.hears("sekisho/v1/dr-front/count", lambda payload: json.loads(payload)["count"] == 3)
+        with pytest.raises(NotHere, match="no people counter"):
+            building.count(1, door="lab")

@@ -59,8 +59,38 @@ def test_every_hand_answers(server):
     assert call(server, "hands/tailgate", door) == (200, '{"passed":true}')
     assert call(server, "hands/close", door) == (200, '{"is_open":false}')
     assert call(server, "hands/rex", door | {"walk": False, "wait_ms": 0}) == (200, '{"released":false}')
+    assert call(server, "hands/tamper", door | {"is_open": True}) == (200, '{"is_tampered":true}')
+    assert call(server, "hands/loop", door | {"fault": "short"}) == (200, '{"fault":"short"}')
+    assert call(server, "hands/loop", door | {"fault": None}) == (200, '{"fault":null}')
+    assert call(server, "hands/fire", {"is_on": True}) == (200, '{"is_fire_on":true}')
+    assert call(server, "hands/fire", door | {"is_on": False}) == (200, '{"is_fire_on":false}')
+    assert call(server, "hands/reset-fire", {}) == (200, '{"is_reset":true}')
+    assert call(server, "hands/power", door | {"is_on": False}) == (200, '{"has_power":false}')
     assert call(server, "hands/cut", {"line": "pn532-vault"}) == (200, '{"is_cut":true}')
     assert call(server, "hands/mend", {"line": "pn532-vault"}) == (200, '{"is_cut":false}')
+
+
+def test_a_script_can_type_and_sees_the_prompts(server, peer, release):
+    """A PIN could not be shown in the demo, nor a refusal's number be read."""
+    fields = {"id": "s1", "not_after_ms": release()["not_after_ms"]}
+    answers = {
+        "card": fields | {"show": "enter_pin"},
+        "keys": fields | {"id": "s2", "show": "refused", "number": "B7KX"},
+    }
+
+    def reply(message):
+        device, what = message.topic.split("/")[2:4]
+        if what in answers:
+            peer.say(f"sekisho/v1/{device}/show", answers[what])
+
+    peer.reply = reply
+    asked = json.loads(call(server, "hands/badge", {"card": "04A1B2C3", "door": "lab"})[1])
+    assert (asked["shown"], asked["number"], asked["released"]) == ("enter_pin", "", False)
+    refused = json.loads(call(server, "hands/keys", {"digits": "999999", "door": "lab"})[1])
+    assert (refused["shown"], refused["number"], refused["person"]) == ("refused", "B7KX", "佐藤 美咲")
+    devices = {one["id"]: one for one in json.loads(call(server, "hands/state")[1])["devices"]}
+    assert (devices["rd-lab-in"]["shown"], devices["rd-lab-in"]["number"]) == ("refused", "B7KX")
+    assert "999999" not in call(server, "hands/log")[1]
 
 
 def test_log_tells_switchings_with_both_clocks_after_a_number(server):
@@ -112,6 +142,15 @@ def test_own_page_may(server):
         ("hands/badge", {"card": "0102030405", "door": "front"}, 422, "4, 7 or 10"),
         ("hands/badge", {"card": "04A1B2C3", "door": "escape"}, 404, "use REX"),
         ("hands/open", {"door": "lab", "extra": 1}, 422, "extra"),
+        ("hands/keys", {"door": "vault", "digits": "1234"}, 404, "no keypad"),
+        ("hands/keys", {"door": "front", "digits": "1234", "side": "out"}, 404, "no keypad"),
+        ("hands/keys", {"door": "lab", "digits": "12a4"}, 422, "digits"),
+        ("hands/keys", {"door": "nowhere", "digits": "1234"}, 404, "there are front"),
+        ("hands/count", {"door": "lab", "count": 1}, 404, "no people counter"),
+        ("hands/count", {"door": "lab", "count": 10}, 422, "count"),
+        ("hands/loop", {"door": "lab", "fault": "noisy"}, 422, "fault"),
+        ("hands/loop", {"door": "lab", "line": "bell", "fault": "cut"}, 422, "line"),
+        ("hands/fire", {"door": "nowhere", "is_on": True}, 404, "there are front"),
     ],
 )
 def test_mistakes_are_told(server, path, fields, status, said):

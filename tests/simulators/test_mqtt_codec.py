@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.mqtt_codec import Ear, Ignored, Release, Secure, Show, encode_card, encode_done, encode_input, topic
+from simulators.mqtt_codec import (
+    Ear,
+    Ignored,
+    Release,
+    Secure,
+    Show,
+    encode_card,
+    encode_count,
+    encode_done,
+    encode_fault,
+    encode_input,
+    encode_keys,
+    topic,
+)
 
 NOW = 1_790_000_000_000
 RELEASE = {"id": "c1", "do": "release", "for_ms": 3000, "issued_ms": NOW, "not_after_ms": NOW + 3000}
@@ -70,6 +83,44 @@ def test_malformed_commands_are_ignored(fields):
     assert command(ear, RELEASE) == Release(id="c1", for_ms=3000)  # and its id is not used up
 
 
+SHOWN = [
+    ({"show": "enter_pin"}, Show(id="s1", show="enter_pin")),
+    ({"show": "second_card"}, Show(id="s1", show="second_card")),
+    ({"number": "B7KX"}, Show(id="s1", show="refused", number="B7KX")),
+    ({"show": "out_of_order", "number": "2222"}, Show(id="s1", show="out_of_order", number="2222")),
+    ({"show": "granted", "number": "B7KX"}, Ignored(why="malformed")),
+    ({"show": "enter_pin", "number": "B7KX"}, Ignored(why="malformed")),
+    ({"number": "B7K"}, Ignored(why="malformed")),
+    ({"number": "B7KXX"}, Ignored(why="malformed")),
+    ({"number": "b7kx"}, Ignored(why="malformed")),
+    ({"number": "A7KX"}, Ignored(why="malformed")),
+    ({"number": 2222}, Ignored(why="malformed")),
+    ({"number": None}, Ignored(why="malformed")),
+    ({"number": ""}, Ignored(why="malformed")),
+]
+
+
+@pytest.mark.parametrize("fields, said", SHOWN)
+def test_a_reader_shows_prompts_and_a_refusals_number_and_nothing_else(fields, said):
+    """Somebody would be asked for nothing, or read an officer a number that no refusal has."""
+    payload = json.dumps(SHOW | fields).encode()
+    assert Ear().show(payload, is_retained=False, now_wall_ms=NOW) == said
+
+
+@pytest.mark.parametrize("digits", ["", "123", "1234567890123", "12a4", "１２３４", "12 4", "-123", "1234\n"])
+def test_a_keypad_sends_no_more_than_it_has_keys_for(digits):
+    """A simulated keypad that sends what no real one can would prove nothing about real ones."""
+    with pytest.raises(ValueError, match="4 to 12 digits"):
+        encode_keys(message_id="k", digits=digits, at_ms=NOW)
+
+
+@pytest.mark.parametrize("count", [0, 10, -1])
+def test_a_counter_counts_one_to_nine(count):
+    """As above, for people counters."""
+    with pytest.raises(ValueError, match="1 to 9 people"):
+        encode_count(message_id="n", count=count, at_ms=NOW)
+
+
 ANY_JSON = st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda one: json.dumps(one).encode())
 
 
@@ -103,4 +154,11 @@ def test_payloads_are_written_as_the_contract_says():
         "is_active": True,
         "at_ms": NOW,
     }
+    assert json.loads(encode_keys(message_id="k", digits="0042", at_ms=NOW)) == {
+        "id": "k",
+        "digits": "0042",
+        "at_ms": NOW,
+    }
+    assert json.loads(encode_count(message_id="n", count=2, at_ms=NOW)) == {"id": "n", "count": 2, "at_ms": NOW}
+    assert json.loads(encode_fault(message_id="f", fault="cut", at_ms=NOW)) == {"id": "f", "fault": "cut", "at_ms": NOW}
     assert encode_done(command_id="", is_on=False) == b'{"id":"","is_on":false}'

@@ -162,6 +162,90 @@ def test_reader_shows_what_it_is_told_once(reader, journal, peer, release):
 
 
 @needs_mosquitto
+def test_keypad_sends_digits_and_notes_only_how_many(loop, journal, mosquitto, peer):
+    """A PIN would stand in the building's log."""
+    reader = MqttReader("rd-1", loop=loop, journal=journal, broker=mosquitto.address, has_keypad=True)
+    with on_broker(reader):
+        assert reader.enter("730516")
+        keys = peer.hears("sekisho/v1/rd-1/keys")
+        assert (json.loads(keys.payload)["digits"], keys.retain) == ("730516", False)
+        assert journal.wait_for("keys", "rd-1", length=6)
+        assert "730516" not in repr(journal.after(0))
+        with pytest.raises(ValueError, match="4 to 12"):
+            reader.enter("12")
+
+
+@needs_mosquitto
+def test_reader_shows_a_refusals_number(reader, journal, peer, release):
+    """Somebody refused would have nothing to tell the officer."""
+    show = {"id": "s1", "show": "refused", "not_after_ms": release()["not_after_ms"], "number": "B7KX"}
+    with on_broker(reader):
+        peer.say("sekisho/v1/rd-1/show", show)
+        assert journal.wait_for("show", "rd-1", show="refused", number="B7KX")
+        assert reader.number == "B7KX"
+        peer.say("sekisho/v1/rd-1/show", {"id": "s2", "show": "granted", "not_after_ms": show["not_after_ms"]})
+        assert journal.wait_for("show", "rd-1", show="granted", number="")
+        assert reader.number == ""
+
+
+def test_a_reader_without_keys_and_a_door_without_counter_say_so(loop, journal):
+    """A test would believe that it had typed."""
+    nowhere = ("127.0.0.1", 1)
+    with pytest.raises(ValueError, match="no keypad"):
+        MqttReader("rd-1", loop=loop, journal=journal, broker=nowhere).enter("1234")
+    with pytest.raises(ValueError, match="no people counter"):
+        MqttDoor("dr-1", loop=loop, journal=journal, broker=nowhere).count(1)
+
+
+@needs_mosquitto
+@pytest.mark.req("B-09")
+def test_broken_loop_hides_the_leaf_until_it_is_mended(door, loop, mosquitto, peer, make_peer):
+    """A burglar shorts the contact's wires, and the door would go on looking closed."""
+    topic = "sekisho/v1/dr-1/input/contact"
+    with on_broker(door):
+        assert not json.loads(peer.hears(topic).payload)["is_active"]
+        loop.run(lambda: door.break_loop("contact", "short"))
+        assert json.loads(peer.hears(topic).payload)["fault"] == "short"
+        loop.run(lambda: door.contact(True))  # nobody hears of it
+        loop.run(lambda: door.break_loop("contact", "cut"))
+        assert json.loads(peer.hears(topic).payload)["fault"] == "cut"
+        late = make_peer(mosquitto.address).hears(topic)
+        assert (late.retain, json.loads(late.payload)["fault"]) == (True, "cut")
+        loop.run(lambda: door.break_loop("contact", None))
+        mended = json.loads(peer.hears(topic).payload)
+        assert mended["is_active"]
+        assert "fault" not in mended
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("line", ["tamper", "fire", "power"])
+def test_used_terminals_tell_their_level_to_who_comes_late_and_unused_ones_nothing(
+    door, loop, mosquitto, peer, make_peer, line
+):
+    """A controller that starts during a fire would not know; or would be told of wires that nobody laid."""
+    with on_broker(door):
+        loop.run(lambda: door.line(line, True))
+        peer.hears(f"sekisho/v1/dr-1/input/{line}")
+        late = make_peer(mosquitto.address)
+        told = late.hears(f"sekisho/v1/dr-1/input/{line}")
+        assert (told.retain, json.loads(told.payload)["is_active"]) == (True, True)
+        loop.run(lambda: door.line(line, False))
+        late.hears(f"sekisho/v1/dr-1/input/{line}", lambda payload: b"false" in payload)
+        others = {message.topic for message in late.kept if "/input/" in message.topic}
+        assert others == {f"sekisho/v1/dr-1/input/{line}", "sekisho/v1/dr-1/input/contact"}
+
+
+@needs_mosquitto
+def test_people_counter_counts(loop, journal, mosquitto, peer):
+    """A tailgater would pass unseen."""
+    door = MqttDoor("dr-1", loop=loop, journal=journal, broker=mosquitto.address, has_counter=True)
+    with on_broker(door):
+        assert door.count(2)
+        counted = peer.hears("sekisho/v1/dr-1/count")
+        assert (json.loads(counted.payload)["count"], counted.retain) == (2, False)
+
+
+@needs_mosquitto
 def test_vanished_device_is_declared_offline_by_its_last_will(door, peer):
     """A cut cable would look like a healthy device."""
     door.session.connect()

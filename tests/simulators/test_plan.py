@@ -42,6 +42,13 @@ def test_demo_building_is_as_promised():
     assert sum(device.kind == "pn532" for device in plan.devices) == 2
     assert {person.kind for person in plan.people} == {"iso14443a", "felica"}
     assert plan.people[0].card == "04A1B2C3"
+    assert plan.people[0].pin not in (None, plan.people[0].duress_pin)
+    assert [door.id for door in plan.doors if door.lock_type == "fail-safe"] == ["escape"]
+    assert [device.id for device in plan.devices if getattr(device, "keypad", False)] == [
+        "rd-front-in",
+        "rd-side-in",
+        "rd-lab-in",
+    ]
 
 
 FAULTS = [
@@ -63,6 +70,11 @@ FAULTS = [
     ('card = "04A1B2C3"', 'card = "04A1B2"', r"people\[0\]\.card: '04A1B2' does not fit"),
     ('card = "04A1B2C3"', 'card = "04A1B2C3D4"', r"people\[0\]\.card: a type A UID has 8, 14 or 20"),
     ('card = "04A1B2C3"', 'card = "04A1B2C3", kind = "felica"', r"people\[0\]\.card: a FeliCa IDm has 16"),
+    ('card = "04A1B2C3"', 'card = "04A1B2C3", pin = "12a4"', r"people\[0\]\.pin: '12a4' does not fit"),
+    ('card = "04A1B2C3"', 'card = "04A1B2C3", pin = 1234', r"people\[0\]\.pin: "),
+    ('card = "04A1B2C3"', 'card = "04A1B2C3", pin = "1234", duress_pin = "1234"', r"people\[0\]\.duress_pin: the same"),
+    ('sensor = "dr"', 'sensor = "dr"\nlock_type = "magnetic"', r"doors\[0\]\.lock_type: "),
+    ('kind = "pn532"', 'kind = "pn532", keypad = true', r"devices\[0\]\.keypad: no such key"),
     ('id = "front"', 'id = front"', r"not TOML: .*line 14"),
 ]
 
