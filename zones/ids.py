@@ -18,6 +18,13 @@ ClearanceId = NewType("ClearanceId", str)
 NeedToKnowId = NewType("NeedToKnowId", str)
 RosterEntryId = NewType("RosterEntryId", str)
 InformationItemId = NewType("InformationItemId", str)
+CalendarId = NewType("CalendarId", str)
+TrainingId = NewType("TrainingId", str)
+DeclarationId = NewType("DeclarationId", str)
+VisitId = NewType("VisitId", str)
+OverrideId = NewType("OverrideId", str)
+WalkId = NewType("WalkId", str)
+DeviceId = NewType("DeviceId", str)
 CardNumberHash = NewType("CardNumberHash", str)
 """Keyed hash of a card number (hex). The bits a reader sent are never kept."""
 

@@ -11,57 +11,141 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from zones.frozen import nothing
 from zones.ids import (
     AccessPointId,
+    CalendarId,
     CardholderId,
     CardNumberHash,
     ClearanceId,
     CredentialId,
+    DeclarationId,
+    DeviceId,
+    InformationItemId,
     NeedToKnowId,
+    OverrideId,
     PortalId,
     RosterEntryId,
     ScheduleId,
+    TrainingId,
+    VisitId,
+    WalkId,
     ZoneId,
 )
-from zones.people import Cardholder, Clearance, Credential, NeedToKnow, RosterEntry
-from zones.places import AccessPoint, Portal, Schedule, Zone, ZoneState, ZoneStatus
+from zones.people import (
+    Cardholder,
+    Clearance,
+    Credential,
+    Declaration,
+    InformationItem,
+    NeedToKnow,
+    Override,
+    Pin,
+    RosterEntry,
+    Training,
+    Visit,
+)
+from zones.places import (
+    AccessPoint,
+    Calendar,
+    DeviceStatus,
+    Portal,
+    PortalStatus,
+    Schedule,
+    SiteStatus,
+    Walk,
+    Zone,
+    ZoneState,
+    ZoneStatus,
+)
 
-Row = Zone | Portal | Schedule | ZoneStatus | Cardholder | Credential | Clearance | NeedToKnow | RosterEntry
+if TYPE_CHECKING:
+    from zones.decision.plan import Plan
+
+Row = (
+    Calendar
+    | Schedule
+    | Zone
+    | ZoneStatus
+    | SiteStatus
+    | Portal
+    | PortalStatus
+    | DeviceStatus
+    | Walk
+    | InformationItem
+    | Cardholder
+    | Credential
+    | Pin
+    | Clearance
+    | NeedToKnow
+    | RosterEntry
+    | Training
+    | Declaration
+    | Visit
+    | Override
+)
 
 TABLES: Final[Mapping[str, type[Row]]] = MappingProxyType(
     {
+        "calendar": Calendar,
         "schedule": Schedule,
         "zone": Zone,
         "zone_status": ZoneStatus,
+        "site_status": SiteStatus,
         "portal": Portal,
+        "portal_status": PortalStatus,
+        "device_status": DeviceStatus,
+        "walk": Walk,
+        "item": InformationItem,
         "cardholder": Cardholder,
         "credential": Credential,
+        "pin": Pin,
         "clearance": Clearance,
         "need_to_know": NeedToKnow,
         "roster": RosterEntry,
+        "training": Training,
+        "declaration": Declaration,
+        "visit": Visit,
+        "override": Override,
     }
 )
 """Every table of a policy by its name in records, links and databases, in an order that satisfies references."""
 
 ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "calendar": "calendars",
         "schedule": "schedules",
         "zone": "zones",
         "zone_status": "zone_statuses",
+        "site_status": "site_statuses",
         "portal": "portals",
+        "portal_status": "portal_statuses",
+        "device_status": "device_statuses",
+        "walk": "walks",
+        "item": "items",
         "cardholder": "cardholders",
         "credential": "credentials",
+        "pin": "pins",
         "clearance": "clearances",
         "need_to_know": "needs_to_know",
         "roster": "roster",
+        "training": "trainings",
+        "declaration": "declarations",
+        "visit": "visits",
+        "override": "overrides",
     }
 )
 """Table -> the attribute of Policy that holds its rows."""
 
 TABLE_OF: Final[Mapping[type[Row], str]] = MappingProxyType({kind: name for name, kind in TABLES.items()})
+
+SITE: Final = "site"
+"""The id of the one row of `site_status`."""
+
+_USUAL: Final = SiteStatus(id=SITE)
+_OPEN: Final = ZoneState.OPEN_ATTENDED
 
 
 class EditRefused(ValueError):
@@ -84,33 +168,65 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """One cardholder with all that was put about him, gathered so that a decision looks once. Tuples in id order."""
+
+    cardholder: Cardholder
+    clearances: tuple[Clearance, ...] = ()
+    needs: tuple[NeedToKnow, ...] = ()
+    roster: tuple[RosterEntry, ...] = ()
+    trainings: tuple[Training, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
+    visits: tuple[Visit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """All that a decision may know about who and where. Indexes are derived: build one with `zones.edits.apply`."""
 
+    calendars: Mapping[CalendarId, Calendar] = field(default_factory=nothing)
     schedules: Mapping[ScheduleId, Schedule] = field(default_factory=nothing)
     zones: Mapping[ZoneId, Zone] = field(default_factory=nothing)
     zone_statuses: Mapping[ZoneId, ZoneStatus] = field(default_factory=nothing)
+    site_statuses: Mapping[str, SiteStatus] = field(default_factory=nothing)
     portals: Mapping[PortalId, Portal] = field(default_factory=nothing)
+    portal_statuses: Mapping[PortalId, PortalStatus] = field(default_factory=nothing)
+    device_statuses: Mapping[DeviceId, DeviceStatus] = field(default_factory=nothing)
+    walks: Mapping[WalkId, Walk] = field(default_factory=nothing)
+    items: Mapping[InformationItemId, InformationItem] = field(default_factory=nothing)
     cardholders: Mapping[CardholderId, Cardholder] = field(default_factory=nothing)
     credentials: Mapping[CredentialId, Credential] = field(default_factory=nothing)
+    pins: Mapping[CardholderId, Pin] = field(default_factory=nothing)
     clearances: Mapping[ClearanceId, Clearance] = field(default_factory=nothing)
     needs_to_know: Mapping[NeedToKnowId, NeedToKnow] = field(default_factory=nothing)
     roster: Mapping[RosterEntryId, RosterEntry] = field(default_factory=nothing)
+    trainings: Mapping[TrainingId, Training] = field(default_factory=nothing)
+    declarations: Mapping[DeclarationId, Declaration] = field(default_factory=nothing)
+    visits: Mapping[VisitId, Visit] = field(default_factory=nothing)
+    overrides: Mapping[OverrideId, Override] = field(default_factory=nothing)
     # derived
     access_points: Mapping[AccessPointId, AccessPoint] = field(default_factory=nothing)
-    credential_by_number: Mapping[CardNumberHash, CredentialId] = field(default_factory=nothing)
-    clearances_of: Mapping[CardholderId, tuple[ClearanceId, ...]] = field(default_factory=nothing)
-    needs_of: Mapping[CardholderId, tuple[NeedToKnowId, ...]] = field(default_factory=nothing)
-    roster_of: Mapping[tuple[CardholderId, ZoneId], tuple[RosterEntryId, ...]] = field(default_factory=nothing)
+    plans: Mapping[AccessPointId, Plan] = field(default_factory=nothing, compare=False, repr=False)
+    """Access point -> which rules ask anything there (`zones.decision.plan`)."""
+    by_number: Mapping[CardNumberHash, Credential] = field(default_factory=nothing)
+    holders: Mapping[CardholderId, Holder] = field(default_factory=nothing)
+    overrides_of: Mapping[ZoneId, tuple[Override, ...]] = field(default_factory=nothing)
+    walk_ms: Mapping[tuple[PortalId, PortalId], int] = field(default_factory=nothing)
+    """Both ways round."""
     lineages: Mapping[ZoneId, tuple[ZoneId, ...]] = field(default_factory=nothing)
     """Zone -> itself, its parent, and so on up to the outermost."""
     insides: Mapping[ZoneId, frozenset[ZoneId]] = field(default_factory=nothing)
     """Zone -> itself and every zone nested in it."""
+    site: SiteStatus = field(init=False, compare=False, repr=False)
+    """What holds for the whole site."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "site", self.site_statuses.get(SITE, _USUAL))
 
     def zone_state(self, zone: ZoneId) -> ZoneState:
         """The state the zone was last put in; open and attended where nobody has put it in any."""
         status = self.zone_statuses.get(zone)
-        return ZoneState.OPEN_ATTENDED if status is None else status.state
+        return _OPEN if status is None else status.state
 
     def table(self, name: str) -> Mapping[str, Row]:
         """The rows of one of TABLES by identifier."""

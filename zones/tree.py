@@ -54,6 +54,7 @@ def check_portals(zones: Mapping[ZoneId, Zone], lineages: Lineages, portals: Ite
             if zone_id not in zones:
                 raise refusal(portal, field, f"there is no zone {zone_id!r}")
         _check_way_in(zones, lineages, portal)
+        _check_standing_open(zones, lineages, portal)
         _check_way_out(zones, lineages, portal)
 
 
@@ -84,6 +85,17 @@ def _check_way_in(zones: Mapping[ZoneId, Zone], lineages: Lineages, portal: Port
         if zone_id not in outside and zones[zone_id].is_protected:
             why = f"leads from {portal.outer} into {zone_id} as well, without its keys; enter {zone_id} first"
             raise refusal(portal, "inner", why)
+
+
+def _check_standing_open(zones: Mapping[ZoneId, Zone], lineages: Lineages, portal: Portal) -> None:
+    """A portal that is unlocked by the clock asks nobody for a key (P1)."""
+    if portal.unlock_schedule is None:
+        return
+    outside = lineages[portal.outer]
+    for zone_id in lineages[portal.inner]:
+        if zone_id not in outside and zones[zone_id].is_protected:
+            why = f"never stands open by schedule: {zone_id} is protected, and each entry asks for its keys"
+            raise refusal(portal, "unlock_schedule", why)
 
 
 def _check_way_out(zones: Mapping[ZoneId, Zone], lineages: Lineages, portal: Portal) -> None:

@@ -8,11 +8,22 @@ from datetime import UTC, date, datetime
 import pytest
 
 from zones.decision import Decision, Evidence, Method, Request, decide
+from zones.decision.ask import Ask, ask_of
 from zones.edits import EMPTY, apply
 from zones.ids import CardholderId, ZoneId
 from zones.moment import Moment
 from zones.occupancy import Occupancy, Presence
-from zones.people import Basis, Cardholder, Clearance, Credential, CredentialState, NeedToKnow, RosterEntry
+from zones.people import (
+    Basis,
+    Cardholder,
+    CardholderKind,
+    Clearance,
+    Credential,
+    CredentialState,
+    NeedToKnow,
+    RosterEntry,
+    Visit,
+)
 from zones.places import AntiPassback, Portal, Schedule, Window, Zone, ZoneKind
 from zones.policy import Edit, Policy, Row
 from zones.terms import term_of
@@ -66,6 +77,9 @@ class Building:
                 purpose_code="DESIGN",
                 from_on=NOTIFIED,
                 until_on=date(2027, 3, 31),
+                requested_by="officer-1",
+                approved_by_1="officer-2",
+                approved_by_2="officer-3",
             ),
             *(self.roster(f"ana-{zone}", zone) for zone in ("office", "lab", "vault")),
         )
@@ -76,14 +90,58 @@ class Building:
         return f"{n:064x}"
 
     @staticmethod
-    def roster(row_id: str, zone: str, cardholder: str = "ana") -> RosterEntry:
-        return RosterEntry(
+    def roster(row_id: str, zone: str, cardholder: str = "ana", **changes) -> RosterEntry:
+        entry = RosterEntry(
             id=row_id,
             cardholder=cardholder,
             zone=zone,
             from_on=NOTIFIED,
             until_on=date(2027, 3, 31),
             review_on=date(2026, 6, 30),
+        )
+        return replace(entry, **changes)
+
+    def person(self, name: str, number: int, **changes: object) -> tuple[Row, ...]:
+        """Somebody who holds all that Ana holds; `changes` are of the place on the vault's roster."""
+        return (
+            Cardholder(id=name),
+            self.row(
+                Credential,
+                "ana-card",
+                id=f"{name}-card",
+                cardholder=name,
+                number_hash=self.number(number),
+                last4="00B0",
+            ),
+            self.row(Clearance, "ana-clearance", id=f"{name}-clearance", cardholder=name),
+            self.row(NeedToKnow, "ana-need", id=f"{name}-need", cardholder=name),
+            *(self.roster(f"{name}-{zone}", zone, name) for zone in ("office", "lab")),
+            self.roster(f"{name}-vault", "vault", name, **changes),
+        )
+
+    def guest(
+        self, name: str, number: int, kind: CardholderKind = CardholderKind.VISITOR, **changes: object
+    ) -> tuple[Row, ...]:
+        """Somebody without keys who is expected in the vault this week, Ana the host; `changes` are of the visit."""
+        visit = Visit(
+            id=f"{name}-visit",
+            cardholder=name,
+            host="ana",
+            zones=("office", "lab", "vault"),
+            from_on=date(2026, 5, 11),
+            until_on=date(2026, 5, 15),
+        )
+        return (
+            Cardholder(id=name, kind=kind),
+            self.row(
+                Credential,
+                "ana-card",
+                id=f"{name}-card",
+                cardholder=name,
+                number_hash=self.number(number),
+                last4="00C0",
+            ),
+            replace(visit, **changes),
         )
 
     def row(self, kind: type[Row], row_id: str, **changes: object) -> Row:
@@ -99,19 +157,43 @@ class Building:
         named = {(type(row), row.id): row for row in rows}
         return apply(EMPTY, Edit(puts=tuple({**self.rows, **named}.values())))
 
-    def request(
-        self, point: str = "vault-door.in", number: int = 1, factors: int = 3, method: Method = Method.CHALLENGE, **box
-    ) -> Request:
-        evidence = Evidence(number_hash=self.number(number), method=method, factors=factors)
-        return Request(access_point=point, evidence=evidence, **box)
+    def evidence(
+        self, number: int = 1, factors: int = 3, method: Method = Method.CHALLENGE, **proven: object
+    ) -> Evidence:
+        """What a reader proved, enough for the vault unless said otherwise."""
+        return Evidence(number_hash=self.number(number), method=method, factors=factors, **proven)
+
+    def request(self, point: str = "vault-door.in", **facts: object) -> Request:
+        """Ana asks to enter the vault, unless said otherwise: fields of the evidence and of the request by name."""
+        of_evidence = {"number", "factors", "method", "link", "pin"} & facts.keys()
+        evidence = self.evidence(**{name: facts.pop(name) for name in of_evidence})
+        return Request(access_point=point, evidence=evidence, **facts)
 
     def decides(self, policy: Policy, occupancy: Occupancy | None = None, now: Moment = now, **request) -> Decision:
-        return decide(policy, occupancy or self.at("lab"), self.request(**request), now)
+        return decide(policy, self.at("lab") if occupancy is None else occupancy, self.request(**request), now)
+
+    def scene(
+        self, *rows: Row, where: Occupancy | None = None, now: Moment = now, drop: tuple = (), **request
+    ) -> Decision:
+        """The decision in a building with `rows`, without those named in `drop`, where people are as `where` says."""
+        kept = {name: row for name, row in self.rows.items() if name not in drop}
+        named = {(type(row), row.id): row for row in rows}
+        return self.decides(apply(EMPTY, Edit(puts=tuple({**kept, **named}.values()))), where, now, **request)
+
+    def ask(self, *rows: Row, where: Occupancy | None = None, now: Moment = now, **request) -> Ask:
+        """What the rules read of an entry."""
+        return ask_of(self.policy(*rows), self.at("lab") if where is None else where, self.request(**request), now)
 
     @staticmethod
     def at(zone: str, *, is_certain: bool = True) -> Occupancy:
         """Ana is in `zone`, and nobody else is anywhere."""
         return Occupancy(where={CardholderId("ana"): Presence(zone=ZoneId(zone), is_certain=is_certain)})
+
+    @staticmethod
+    def where(**zones: str) -> Occupancy:
+        """Cardholders by name, each certainly in a zone."""
+        people = {CardholderId(who): Presence(zone=ZoneId(zone), is_certain=True) for who, zone in zones.items()}
+        return Occupancy(where=people)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from zones.decision.decide import decide
 from zones.decision.reasons import Outcome, PublicReason, Reason, public_reason
-from zones.decision.values import Decision, Evidence, Finding, FindingKind, Method, Request
+from zones.decision.values import Decision, Evidence, Finding, FindingKind, Method, PinCheck, Request
 
 __all__ = [
     "Decision",
@@ -11,6 +11,7 @@ __all__ = [
     "FindingKind",
     "Method",
     "Outcome",
+    "PinCheck",
     "PublicReason",
     "Reason",
     "Request",

@@ -8,99 +8,97 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
 from typing import Final
 
+from zones.decision.ask import Ask, ask_of
+from zones.decision.plan import EXIT_FINDINGS, KINDS, NOWHERE_PLAN, Plan, Questions
 from zones.decision.reasons import Outcome, Reason
-from zones.decision.rules import NOWHERE, RULES, Ask, Rule
-from zones.decision.values import Decision, Finding, FindingKind, Request
+from zones.decision.rule import EXEMPT, FAILED, PASSED, WAIVED
+from zones.decision.values import Decision, Finding, Request
 from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.people import Credential
-from zones.places import AccessPoint, Direction
 from zones.policy import Policy
 
-EXIT_FINDINGS: Final[tuple[Finding, ...]] = (
-    RULES[0].findings[FindingKind.PASSED],
-    *(rule.findings[FindingKind.EXEMPT] for rule in RULES[1:]),
-)
-"""The trace of every exit: the access point is known, and nothing else is asked."""
+TRACES_MAX: Final = 4096
+"""Traces remembered of all access points that are asked the same."""
+
+_GRANTED: Final = Outcome.GRANTED  # an enum's members are looked up once: each look costs as much as a rule
+_DENIED: Final = Outcome.DENIED
+_OK: Final = Reason.OK
+_EXIT_FREE: Final = Reason.EXIT_FREE
 
 
 def decide(policy: Policy, occupancy: Occupancy, request: Request, now: Moment) -> Decision:
     """The decision on `request` with its whole trace. Pure; never raises for anything a policy or a request says."""
-    point = policy.access_points.get(request.access_point)
-    credential_id = policy.credential_by_number.get(request.evidence.number_hash)
-    credential = None if credential_id is None else policy.credentials.get(credential_id)
-    if point is not None and point.direction is Direction.OUT:
-        return _decision(request, point, credential, Reason.EXIT_FREE, EXIT_FINDINGS)
-    findings = evaluate(RULES, ask_of(policy, occupancy, request, now))
-    return _decision(request, point, credential, reason_of(findings), findings)
+    plan = policy.plans.get(request.access_point, NOWHERE_PLAN)
+    if plan.is_exit:
+        credential = policy.by_number.get(request.evidence.number_hash)
+        return _decision(request, plan, credential, _GRANTED, _EXIT_FREE, EXIT_FINDINGS)
+    ask = ask_of(policy, occupancy, request, now)
+    findings, reason = evaluate(plan, ask)
+    return _decision(request, plan, ask.credential, _GRANTED if reason is _OK else _DENIED, reason, findings)
 
 
-def ask_of(policy: Policy, occupancy: Occupancy, request: Request, now: Moment) -> Ask:
-    """What the rules may read of an entry, looked up once."""
-    point = policy.access_points.get(request.access_point)
-    zone = None if point is None else policy.zones.get(point.to_zone)
-    credential_id = policy.credential_by_number.get(request.evidence.number_hash)
-    credential = None if credential_id is None else policy.credentials.get(credential_id)
-    return Ask(
-        policy=policy,
-        occupancy=occupancy,
-        request=request,
-        now=now,
-        today=_today(now),
-        point=point,
-        zone=NOWHERE if zone is None else zone,
-        credential=credential,
-        cardholder=None if credential is None else policy.cardholders.get(credential.cardholder),
-    )
+def evaluate(plan: Plan, ask: Ask) -> tuple[tuple[Finding, ...], Reason]:
+    """One finding per rule in the order of the plan's rules, and the reason of the first that FAILED (OK: none did).
 
-
-def evaluate(rules: tuple[Rule, ...], ask: Ask) -> tuple[Finding, ...]:
-    """One finding per rule, in order."""
-    findings = []
-    for rule in rules:
+    What is found is kept as one number (`zones.decision.plan.KINDS`), so that the same findings are the same tuple.
+    """
+    questions = plan.questions
+    found, errors = questions.usual, 0
+    for place, check, usual in questions.checks:
         try:
-            finding = rule.findings[rule.check(ask)]
+            kind = check(ask)
         except Exception:  # noqa: BLE001 - a rim: whatever breaks in a rule is a refusal that the trace names
-            finding = rule.error
-        findings.append(finding)
-    return tuple(findings)
+            errors |= 1 << place
+            continue
+        if kind is usual:
+            continue
+        if kind is PASSED or kind is EXEMPT or kind is WAIVED or kind is FAILED:
+            found = found & ~(3 << place) | KINDS.index(kind) << place
+        else:
+            errors |= 1 << place
+    if errors:
+        return _trace(questions, found, errors)
+    trace = questions.traces.get(found)
+    if trace is None:
+        trace = _trace(questions, found, 0)
+        if len(questions.traces) < TRACES_MAX:
+            questions.traces[found] = trace
+    return trace
 
 
-def reason_of(findings: tuple[Finding, ...]) -> Reason:
+def _trace(questions: Questions, found: int, errors: int) -> tuple[tuple[Finding, ...], Reason]:
+    findings = tuple(
+        rule.error if errors >> 2 * number & 1 else rule.findings[KINDS[found >> 2 * number & 3]]
+        for number, rule in enumerate(questions.rules)
+    )
+    return findings, reason_of(findings)
+
+
+def reason_of(findings: Sequence[Finding]) -> Reason:
     """The reason of the first FAILED finding; OK where none FAILED."""
     for finding in findings:
-        if finding.kind is FindingKind.FAILED:
+        if finding.kind is FAILED:
             return finding.reason or Reason.RULE_ERROR
-    return Reason.OK
-
-
-def _today(now: Moment) -> date:
-    """The day in Japan; the first day of the calendar, on which no right is in force, where it has no such day."""
-    try:
-        return now.today
-    except OverflowError:
-        return date.min
+    return _OK
 
 
 def _decision(
     request: Request,
-    point: AccessPoint | None,
+    plan: Plan,
     credential: Credential | None,
+    outcome: Outcome,
     reason: Reason,
     findings: tuple[Finding, ...],
 ) -> Decision:
-    is_granted = reason is Reason.OK or reason is Reason.EXIT_FREE
-    return Decision(
-        outcome=Outcome.GRANTED if is_granted else Outcome.DENIED,
-        reason=reason,
-        findings=findings,
-        access_point=request.access_point,
-        portal=None if point is None else point.portal,
-        zone=None if point is None else point.to_zone,
-        direction=None if point is None else point.direction,
-        cardholder=None if credential is None else credential.cardholder,
-        credential=None if credential is None else credential.id,
+    point = plan.setting.point
+    who, card = (None, None) if credential is None else (credential.cardholder, credential.id)
+    if point is None:
+        return Decision(outcome, reason, findings, request.access_point, None, None, None, who, card)
+    return tuple.__new__(  # what Decision() does, without its Python half
+        Decision,
+        (outcome, reason, findings, request.access_point, point.portal, point.to_zone, point.direction, who, card),
     )

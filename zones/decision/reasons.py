@@ -39,6 +39,25 @@ class Reason(StrEnum):
     OUT_OF_SEQUENCE = "OUT_OF_SEQUENCE"
     APB = "APB"
     FULL = "FULL"
+    STALE_POLICY = "STALE_POLICY"
+    LINK_INSECURE = "LINK_INSECURE"
+    REPLAY = "REPLAY"
+    CARD_AUTH_FAILED = "CARD_AUTH_FAILED"
+    PIN_WRONG = "PIN_WRONG"
+    PIN_LOCKED = "PIN_LOCKED"
+    NOTICE_MISSING = "NOTICE_MISSING"
+    PORTAL_LOCKED = "PORTAL_LOCKED"
+    ZONE_UNATTENDED = "ZONE_UNATTENDED"
+    LOCKDOWN = "LOCKDOWN"
+    REVIEW_OVERDUE = "REVIEW_OVERDUE"
+    TRAINING_EXPIRED = "TRAINING_EXPIRED"
+    DEVICE_DECLARATION = "DEVICE_DECLARATION"
+    IMPOSSIBLE_TRAVEL = "IMPOSSIBLE_TRAVEL"
+    NEED_SECOND = "NEED_SECOND"
+    NOBODY_ALONE = "NOBODY_ALONE"
+    NEED_ESCORT = "NEED_ESCORT"
+    SANITISE_FIRST = "SANITISE_FIRST"
+    INTERLOCK = "INTERLOCK"
 
 
 class PublicReason(StrEnum):
@@ -59,6 +78,8 @@ ABOUT_THE_BOX: Final = frozenset(
         Reason.READER_UNTRUSTED,
         Reason.CLOCK_UNTRUSTED,
         Reason.READ_STALE,
+        Reason.STALE_POLICY,
+        Reason.LINK_INSECURE,
     }
 )
 """Nobody at the door is meant by these: the door is out of order. Every other refusal looks alike."""
@@ -96,14 +117,39 @@ OFFICER_WORDS: Final[Mapping[Reason, Words]] = MappingProxyType(
         Reason.CARD_INACTIVE: Words("有効でないカード", "The credential is not active"),
         Reason.FACTOR_MISSING: Words("認証要素の不足", "A factor is missing"),
         Reason.CARDHOLDER_INACTIVE: Words("登録が終了している", "The cardholder's registration has ended"),
-        Reason.ZONE_SECURED: Words("区画は閉鎖中", "The zone is secured"),
+        Reason.ZONE_SECURED: Words("区域は閉鎖中", "The zone is secured"),
         Reason.CLEARANCE_NONE: Words("有効な適性評価の記録なし", "No valid clearance on record"),
         Reason.NO_NEED_TO_KNOW: Words("知る必要性の承認なし", "No approved need-to-know"),
         Reason.NOT_ON_ROSTER: Words("立入許可者名簿に記載なし", "Not on the zone's roster"),
         Reason.OUT_OF_SCHEDULE: Words("時間外", "Outside the schedule"),
-        Reason.OUT_OF_SEQUENCE: Words("直前の区画に在室していない", "Not in the zone this portal leads from"),
-        Reason.APB: Words("アンチパスバック", "Anti-passback: already inside"),
+        Reason.OUT_OF_SEQUENCE: Words("手前の区域に在室していない", "Not in the zone this portal leads from"),
+        Reason.APB: Words("在室中の再入室 (アンチパスバック)", "Anti-passback: already inside"),
         Reason.FULL: Words("満室", "The zone is full"),
+        Reason.STALE_POLICY: Words("許可情報が古い", "The policy has not been confirmed for too long"),
+        Reason.LINK_INSECURE: Words(
+            "読取装置の回線保護が不足", "The reader's line is less protected than the zone asks"
+        ),
+        Reason.REPLAY: Words("認証応答の再使用", "Evidence that was used before"),
+        Reason.CARD_AUTH_FAILED: Words("カードの真正性を確認できない", "The card could not prove itself: a copy"),
+        Reason.PIN_WRONG: Words("暗証番号の不一致", "The PIN does not match"),
+        Reason.PIN_LOCKED: Words("暗証番号の誤入力が続き停止中", "The PIN is locked after too many misses"),
+        Reason.NOTICE_MISSING: Words(
+            "利用目的の通知が未記録", "The notice on the use of entry records was not handed over"
+        ),
+        Reason.PORTAL_LOCKED: Words("扉は入室停止中", "The portal is locked"),
+        Reason.ZONE_UNATTENDED: Words(
+            "区域は無人、解錠責任者が先に入室", "The zone is unattended; an opener enters first"
+        ),
+        Reason.LOCKDOWN: Words("封鎖中", "Lockdown"),
+        Reason.REVIEW_OVERDUE: Words("名簿の棚卸し期限切れ", "The review of the roster is overdue"),
+        Reason.TRAINING_EXPIRED: Words("教育の期限切れ", "Training has expired"),
+        Reason.DEVICE_DECLARATION: Words("機器の申告なし", "Devices were not declared"),
+        Reason.IMPOSSIBLE_TRAVEL: Words("移動時間が不自然", "Faster than anybody can walk"),
+        Reason.NEED_SECOND: Words("二名同時入室が必要", "A second entitled cardholder is needed"),
+        Reason.NOBODY_ALONE: Words("単独在室禁止", "Nobody may be alone in here"),
+        Reason.NEED_ESCORT: Words("立会者が必要", "An escort is needed"),
+        Reason.SANITISE_FIRST: Words("情報の格納 (保全) が未確認", "The zone must be sanitised first"),
+        Reason.INTERLOCK: Words("連動する扉が閉じていない", "An interlocked portal is not closed"),
     }
 )
 """The reason as officers read it. Absent and lapsed are one text, as absent and suspended are (requirements §3.4)."""
