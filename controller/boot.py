@@ -9,23 +9,34 @@ import random as seeded
 import selectors
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from controller.clock import SystemClock
 from controller.committer import Committer
 from controller.config import Site, SiteFileError
 from controller.engine import Engine
-from controller.history import last_places, latest_trusted, load_policy
+from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
 from controller.keys import Keys, load_keys
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
+from controller.pin_setting import PinSetter
+from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.site.store import SiteStore
 from controller.wires import attach, start_guard
-from zones.moment import Moment
+from zones.moment import Moment, here
 from zones.policy import TABLE_OF, Edit, EditRefused, Policy, Row
+
+DEVIATING: Final = frozenset(
+    {
+        *("WAY_AROUND_ROSTER", "DOOR_UNLOCKED", "FIRE_RELEASE_MISSING", "FAIL_SAFE_INTO_PROTECTED"),
+        *("VESTIBULE_OPEN", "INTERLOCK_ONE_WAY"),
+    }
+)
+"""Warnings of the lint (docs/lint.md) that the ledger is told of at every start. `uid_accepted` tells of its own."""
 
 
 def start(site: Site, *, believe_clock: bool = False) -> Runtime:
@@ -48,25 +59,34 @@ def _assemble(
     site: Site, keys: Keys, ledger: Ledger, random: Callable[[int], bytes], *, believe_clock: bool
 ) -> Runtime:
     """Everything on top of an open ledger."""
-    clock = SystemClock(None if believe_clock else latest_trusted(ledger))
+    latest = latest_trusted(ledger)
+    clock = SystemClock(None if believe_clock else latest)
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
     policy, rebuilt = load_policy(site.state_dir / "site.db", keys.seal, ledger)
     rebuilt = rebuilt if ledger.size else ""  # a new site has nothing to rebuild from
     drafts = _start_records(site, scribe, now, rebuilt=rebuilt, believe_clock=believe_clock)
+    occupancy, misses = last_standing(ledger, policy.policy)
     policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
+    selector = selectors.DefaultSelector()
+    inbox = Inbox()
+    hasher = PinHasher(keys.pins)
+    pins, setter = PinDesk(hasher, inbox.take), PinSetter(hasher, random, inbox.take)
     engine = Engine(
         wiring=site.wiring,
         policy=policy,
-        occupancy=last_places(ledger),
+        occupancy=occupancy,
+        misses=misses,
         scribe=scribe,
         numbers=keys.numbers,
         boot=boot,
+        random=random,
+        check_pin=pins.submit,
+        hash_pins=setter.submit,
         devices=site.devices,
+        last_day=None if latest is None or believe_clock else here(latest).day,
     )
-    selector = selectors.DefaultSelector()
-    inbox = Inbox()
     vkey = ledger.notary.vkey
     parts = Parts(
         clock=clock,
@@ -80,6 +100,8 @@ def _assemble(
         deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site)),
         size=ledger.size,
         guard=Guard(lambda: start_guard(site)),
+        pins=pins,
+        setter=setter,
         owed=(drafts, unrecorded) if unrecorded else None,
     )
     runtime = Runtime(parts)
@@ -88,11 +110,13 @@ def _assemble(
 
 
 def layout_edit(site: Site, policy: Policy) -> Edit:
-    """What must change in a policy for its zones, portals and schedules to be those of the site file."""
+    """What must change in a policy for its building (zones, portals, walks and their hours) to be the site file's."""
     wanted: tuple[tuple[Iterable[Row], Iterable[Row]], ...] = (
+        (site.calendars, policy.calendars.values()),
         (site.schedules, policy.schedules.values()),
         (site.zones, policy.zones.values()),
         (site.portals, policy.portals.values()),
+        (site.walks, policy.walks.values()),
     )
     puts: list[Row] = []
     drops: list[tuple[str, str]] = []
@@ -100,7 +124,8 @@ def layout_edit(site: Site, policy: Policy) -> Edit:
         old = {row.id: row for row in old_rows}
         puts += [row for row in new_rows if old.pop(row.id, None) != row]
         drops += [(TABLE_OF[type(row)], row.id) for row in old.values()]
-    drops += [("zone_status", zone) for table, zone in drops if table == "zone" and zone in policy.zone_statuses]
+    for table, states in (("zone", policy.zone_statuses), ("portal", policy.portal_statuses)):
+        drops += [(f"{table}_status", name) for of, name in drops if of == table and name in states]
     return Edit(puts=tuple(puts), drops=tuple(reversed(drops)))
 
 
@@ -149,6 +174,8 @@ def _start_records(site: Site, scribe: Scribe, now: Moment, *, rebuilt: str, bel
 def deviations_of(site: Site) -> list[tuple[str, str]]:
     """What this site does less strictly than it should, as (code, place): said in the ledger at every start."""
     found: list[tuple[str, str]] = [("uid_accepted", zone.id) for zone in site.zones if zone.uid_accepted]
+    found += [("attended_counts", zone.id) for zone in site.zones if zone.attended_counts]
+    found += [(one.code.lower(), one.row) for one in site.warnings if one.code in DEVIATING]
     found.append(("edits_unsigned", ""))
     if site.mqtt is not None and site.mqtt.ca_file is None:
         found.append(("mqtt_without_tls", site.mqtt.host))

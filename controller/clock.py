@@ -15,6 +15,9 @@ from zones.moment import Moment
 FLOOR: Final = datetime(2025, 5, 16, tzinfo=UTC)
 """The day the Act came into force; no site of ours existed before, so a wall clock earlier than this is wrong."""
 
+CEILING: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""No right lasts so long (`zones.row_checks.LAST_DAY`): a wall clock at or after this is wrong as well."""
+
 ROLLBACK_TOLERANCE: Final = timedelta(seconds=2)
 """A time server may step the clock back by this much without the site losing its dated rights."""
 
@@ -47,6 +50,8 @@ class ClockTrust:
 
     def judge(self, at: datetime) -> bool:
         """Whether `at` may be believed; raises the mark where it may."""
+        if at >= CEILING:
+            return False
         if at >= self._highest:
             self._highest = at
             return True
@@ -61,4 +66,5 @@ class SystemClock:
 
     def now(self) -> Moment:
         at = datetime.now(UTC)
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as it is recorded, so that a replay sees the same
         return Moment(at=at, tick_ms=time.monotonic_ns() // 1_000_000, is_trusted=self._trust.judge(at))

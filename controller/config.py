@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from controller.calendars import days_of
 from controller.site_file import (
+    CalendarSection,
     DeviceKind,
     DeviceSection,
     MqttSection,
@@ -24,19 +28,58 @@ from controller.site_file import (
     SiteFile,
     SiteFileError,
     Source,
+    WalkSection,
     ZoneSection,
 )
 from controller.site_wires import Strike, Wires, Wiring, is_loopback
 from zones.edits import apply
-from zones.ids import InformationItemId, PortalId, ScheduleId, ZoneId
-from zones.places import Portal, Schedule, Window, Zone, ZoneKind
-from zones.policy import EMPTY, Edit, EditRefused
+from zones.ids import CalendarId, InformationItemId, PortalId, ScheduleId, WalkId, ZoneId
+from zones.lint import LintFinding, Severity, lint
+from zones.places import (
+    Calendar,
+    ExitHardware,
+    LinkAssurance,
+    Portal,
+    Schedule,
+    Walk,
+    Window,
+    Zone,
+    ZoneKind,
+)
+from zones.policy import EMPTY, Edit, EditRefused, Policy, Row
 
 __all__ = ["DeviceKind", "Site", "SiteFileError", "Strike", "Wiring", "load_site", "parse_site"]
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAYS: Final = "|".join(WEEKDAYS)
-_WINDOW: Final = re.compile(rf"({_DAYS})(?:-({_DAYS}))? ([0-9]{{2}}):([0-5][0-9])-([0-9]{{2}}):([0-5][0-9])")
+_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME: Final = "([0-9]{2}):([0-5][0-9])"
+_WINDOW: Final = re.compile(rf"(?:({_DATE})\.\.({_DATE}) )?(?:(hol)|({_DAYS})(?:-({_DAYS}))?) {_TIME}-{_TIME}")
+_WINDOW_IN_WORDS: Final = (
+    "is not like 'mon-fri 08:00-20:00', 'hol 10:00-16:00' or '2026-12-28..2027-01-03 mon-sun 00:00-24:00'"
+)
+_KEY_OF: Final = {
+    "EXIT_BY_SOFTWARE": "exit_hardware",
+    "ESCAPE_ASKS_CARD": "exit_hardware",
+    "ESCAPE_FAIL_SECURE": "exit_hardware",
+    "ESCAPE_NOT_RELEASED": "fire_release",
+    "RELAY_OUTSIDE": "strike",
+    "DOOR_ASKS_LESS": "unlock_schedule",
+    "TWO_PERSON_ALONE": "dual_window_ms",
+    "UNCOUNTED": "contact",
+    "PASSBACK_ONE_SIDED": "anti_passback",
+    "GRADE_CONTACT": "grade",
+    "GRADE_FACTORS": "grade",
+    "GRADE_TOKEN": "grade",
+    "GRADE_LINK": "grade",
+    "GRADE_DUAL": "grade",
+}
+"""Lint code -> the key that is to be mended; of the others the section is named."""
+
+_ABOUT_REGISTERS: Final = frozenset({"ITEM_UNKNOWN", "OPENERS_FEW", "ESCORT_NONE"})
+"""Lints of what officers register, which no site file holds."""
+
+Named = TypeVar("Named", bound=IntEnum)
 
 SOCKET_BYTES_MAX: Final = 107
 """What Linux has room for (unix(7))."""
@@ -53,10 +96,19 @@ class Site:
     mqtt: MqttSection | None
     simulation: SimulationSection | None
     devices: dict[str, DeviceSection]
+    calendars: tuple[Calendar, ...]
     schedules: tuple[Schedule, ...]
     zones: tuple[Zone, ...]
     portals: tuple[Portal, ...]
+    walks: tuple[Walk, ...]
     wiring: Wiring
+    warnings: tuple[LintFinding, ...] = ()
+    """What the lint says of the building that is odd and not refused."""
+
+    @property
+    def layout(self) -> tuple[Row, ...]:
+        """The building as rows of policy."""
+        return (*self.calendars, *self.schedules, *self.zones, *self.portals, *self.walks)
 
 
 def load_site(path: Path) -> Site:
@@ -93,9 +145,12 @@ class _Builder:
         devices = self._unique("device", file.device)
         self._unique("zone", file.zone)
         self._unique("portal", file.portal)
+        self._unique("calendar", file.calendar)
         self._unique("schedule", file.schedule)
+        self._unique("walk", file.walk)
         wires = Wires(self._source, file)
         wires.check()
+        wiring = wires.wiring()
         site = Site(
             node=file.controller.node,
             domain=file.controller.domain,
@@ -104,22 +159,34 @@ class _Builder:
             mqtt=None if file.mqtt is None else self._mqtt(file.mqtt),
             simulation=file.simulation,
             devices=devices,
+            calendars=tuple(_calendar(section) for section in file.calendar),
             schedules=tuple(self._schedule(n, s) for n, s in enumerate(file.schedule)),
             zones=tuple(self._zone(n, z) for n, z in enumerate(file.zone)),
-            portals=tuple(self._portal(p) for p in file.portal),
-            wiring=wires.wiring(),
+            portals=tuple(self._portal(n, p, wiring) for n, p in enumerate(file.portal)),
+            walks=tuple(_walk(section) for section in file.walk),
+            wiring=wiring,
         )
-        self._check_layout(site)
-        return site
+        policy = self._policy(site)
+        return replace(site, warnings=self._linted(policy))
 
-    def _check_layout(self, site: Site) -> None:
-        """Hold the building against the rules of a policy, rather than when doors should be armed."""
+    def _policy(self, site: Site) -> Policy:
+        """The building as a policy without people: held against its rules here, not when doors should be armed."""
         try:
-            apply(EMPTY, Edit(puts=(*site.schedules, *site.zones, *site.portals)))
+            return apply(EMPTY, Edit(puts=site.layout))
         except EditRefused as refused:
             index = [section.id for section in getattr(self._file, refused.table)].index(refused.row)
             key = refused.field.removeprefix("has_")  # has_rex is whether `rex` is there
             raise self._refuse(f".{refused.table}[{index}].{key}", f"{refused.row}: {refused.why}") from None
+
+    def _linted(self, policy: Policy) -> tuple[LintFinding, ...]:
+        """The lint's warnings. Raises SiteFileError for the first error, at the key that is to be mended."""
+        findings = [one for one in lint(policy) if one.code not in _ABOUT_REGISTERS]
+        for one in findings:
+            if one.severity is Severity.ERROR:
+                index = [section.id for section in getattr(self._file, one.table)].index(one.row)
+                why = f"{one.row}: {one.en} ({one.ja}); the way: {one.way} [{one.code}, docs/lint.md]"
+                raise self._refuse(f".{one.table}[{index}].{_KEY_OF.get(one.code, '')}".rstrip("."), why)
+        return tuple(findings)
 
     def _unique(self, name: str, sections: list[Any]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
@@ -148,16 +215,19 @@ class _Builder:
             raise self._refuse(".controller.socket", why)
         return path
 
+    def _named(self, where: str, names: type[Named], name: str) -> Named:
+        """The member of an ordered enum that a file names; the numbers behind it are nobody's business."""
+        if name not in names.__members__:
+            raise self._refuse(where, f"{name!r} is not one of {', '.join(names.__members__)}")
+        return names[name]
+
     def _zone(self, index: int, section: ZoneSection) -> Zone:
-        if section.kind not in ZoneKind.__members__:
-            raise self._refuse(
-                f".zone[{index}].kind", f"{section.kind!r} is not one of {', '.join(ZoneKind.__members__)}"
-            )
+        where = f".zone[{index}]"
         return Zone(
             id=ZoneId(section.id),
             name_ja=section.name_ja,
             name_en=section.name_en,
-            kind=ZoneKind[section.kind],
+            kind=self._named(f"{where}.kind", ZoneKind, section.kind),
             parent=None if section.parent is None else ZoneId(section.parent),
             items=tuple(InformationItemId(item) for item in section.items),
             accepted_bases=tuple(section.accepted_bases),
@@ -165,12 +235,35 @@ class _Builder:
             uid_accepted=section.uid_accepted,
             anti_passback=section.anti_passback,
             occupancy_max=section.occupancy_max,
-            schedule=None if section.schedule is None else ScheduleId(section.schedule),
+            schedule=_schedule_id(section.schedule),
+            company_level=section.company_level,
+            raised_factors=section.raised_factors,
+            raised_outside=_schedule_id(section.raised_outside),
+            attended_counts=section.attended_counts,
+            min_link=self._named(f"{where}.min_link", LinkAssurance, section.min_link),
+            apb_ms=section.apb_ms,
+            occupancy_min=section.occupancy_min,
+            dual_window_ms=section.dual_window_ms,
+            needs_opener=section.needs_opener,
+            training=tuple(section.training),
+            declares_devices=section.declares_devices,
+            visitors_allowed=section.visitors_allowed,
+            escort_ratio=section.escort_ratio,
+            policy_age_ms_max=section.policy_age_ms_max,
+            is_vestibule=section.is_vestibule,
+            plan_ref=section.plan_ref,
         )
 
-    def _portal(self, section: PortalSection) -> Portal:
+    def _portal(self, index: int, section: PortalSection, wiring: Wiring) -> Portal:
+        if section.exit_hardware is None:
+            why = (
+                f"`exit_hardware` is missing: say what lets people out of {section.id} when every computer is dead"
+                f" (P3); one of {', '.join(ExitHardware)}"
+            )
+            raise self._refuse(f".portal[{index}]", why)
+        portal_id = PortalId(section.id)
         return Portal(
-            id=PortalId(section.id),
+            id=portal_id,
             name_ja=section.name_ja,
             name_en=section.name_en,
             outer=ZoneId(section.outer),
@@ -183,21 +276,63 @@ class _Builder:
             is_escape=section.is_escape,
             release_ms=section.release_ms,
             held_after_ms=section.held_after_ms,
+            held_warn_ms=section.held_warn_ms,
+            grade=section.grade,
+            reader_link=wiring.links.get(section.entry_reader or "", LinkAssurance.CLEAR),
+            relay_in_reader=wiring.strikes[portal_id].device == section.entry_reader,
+            exit_hardware=section.exit_hardware,
+            fire_release=section.fire_release,
+            interlock_with=tuple(PortalId(other) for other in section.interlock_with),
+            unlock_schedule=_schedule_id(section.unlock_schedule),
+            first_in=section.first_in,
         )
 
     def _schedule(self, index: int, section: ScheduleSection) -> Schedule:
         windows: list[Window] = []
-        where = f".schedule[{index}].windows"
         for text in section.windows:
-            found = _WINDOW.fullmatch(text)
-            if not found:
-                raise self._refuse(where, f"{text!r} is not like 'mon-fri 08:00-20:00'")
-            first = WEEKDAYS.index(found[1])
-            last = WEEKDAYS.index(found[2] or found[1])
-            from_min, to_min = int(found[3]) * 60 + int(found[4]), int(found[5]) * 60 + int(found[6])
-            if first > last:
-                raise self._refuse(where, f"{text!r} ends before it begins; a week runs from mon to sun")
-            if not from_min < to_min <= 1440:
-                raise self._refuse(where, f"{text!r} does not lie in order within one day (00:00 to 24:00)")
-            windows += [Window(weekday=d, from_min=from_min, to_min=to_min) for d in range(first, last + 1)]
-        return Schedule(id=ScheduleId(section.id), windows=tuple(windows))
+            windows += self._windows(f".schedule[{index}].windows", text)
+        calendar = None if section.calendar is None else CalendarId(section.calendar)
+        return Schedule(id=ScheduleId(section.id), windows=tuple(windows), calendar=calendar)
+
+    def _windows(self, where: str, text: str) -> list[Window]:
+        """One line of hours, a window for each of its weekdays; hours of holidays are one window."""
+        found = _WINDOW.fullmatch(text)
+        if not found:
+            raise self._refuse(where, f"{text!r} {_WINDOW_IN_WORDS}")
+        from_min, to_min = int(found[6]) * 60 + int(found[7]), int(found[8]) * 60 + int(found[9])
+        if not from_min < to_min <= 1440:
+            raise self._refuse(where, f"{text!r} does not lie in order within one day (00:00 to 24:00)")
+        try:
+            from_on, until_on = (None if day is None else date.fromisoformat(day) for day in (found[1], found[2]))
+        except ValueError:
+            raise self._refuse(where, f"{text!r} names a day that no calendar has") from None
+        if from_on is not None and until_on is not None and from_on > until_on:
+            raise self._refuse(where, f"{text!r} ends before it begins")
+        first = last = 0
+        if not found[3]:
+            first, last = WEEKDAYS.index(found[4]), WEEKDAYS.index(found[5] or found[4])
+        if first > last:
+            raise self._refuse(where, f"{text!r} ends before it begins; a week runs from mon to sun")
+        return [
+            Window(
+                weekday=day,
+                from_min=from_min,
+                to_min=to_min,
+                from_on=from_on,
+                until_on=until_on,
+                is_for_holidays=bool(found[3]),
+            )
+            for day in range(first, last + 1)
+        ]
+
+
+def _schedule_id(name: str | None) -> ScheduleId | None:
+    return None if name is None else ScheduleId(name)
+
+
+def _calendar(section: CalendarSection) -> Calendar:
+    return Calendar(id=CalendarId(section.id), days=days_of(section.national, section.days))
+
+
+def _walk(section: WalkSection) -> Walk:
+    return Walk(id=WalkId(section.id), one=PortalId(section.one), other=PortalId(section.other), min_ms=section.min_ms)

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from controller.committer import CommitFailed, Committed
-from controller.desk import LinkRequest
-from controller.engine import Engine
+from controller.engine import Engine, Happened
 from controller.ledger.body import Draft, Scribe
 from controller.outbox import Outbox
 from controller.turn import AfterEdit, Effect, Turn
-from readers.events import Event
 from zones.moment import Moment
 from zones.portal import ReleaseStrike, SecureStrike
 
@@ -54,7 +52,7 @@ class Core:
         """Notice a stalled disk; try a failed one again."""
         self._outbox.watch(now)
 
-    def take(self, events: Sequence[Event | LinkRequest], now: Moment) -> None:
+    def take(self, events: Sequence[Happened], now: Moment) -> None:
         """Handle events, and whatever has become due."""
         self.engine.is_writable = self._outbox.is_writable
         if events or self.engine.has_due(now):
@@ -63,6 +61,7 @@ class Core:
     def settle(self, outcome: Committed | CommitFailed, now: Moment) -> None:
         """The committer's word on a turn: act on it, or undo it."""
         self._outbox.settled()
+        self.engine.is_writable = self._outbox.is_writable  # nothing may wait for a ledger that cannot be written
         if isinstance(outcome, CommitFailed):
             out = self.engine.failed(outcome.turn)
             failures = self._do(out.urgent, now)
@@ -71,7 +70,8 @@ class Core:
         out = self.engine.committed(outcome.turn, outcome.first_seq, now)
         if any(isinstance(after, AfterEdit) for after in outcome.turn.after):
             self._in_force()
-        self._outbox.recovered(now)
+        for draft in self._outbox.recovered(now):
+            self.engine.follow(draft)
         self._push(out, now)
 
     def owe(self, drafts: list[Draft], why: str, now: Moment) -> None:

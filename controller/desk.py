@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
-from controller.ledger.body import Draft, Scribe
-from controller.link.messages import Command, Note, Propose, Refused
-from controller.policy_log import PolicyAt
+from controller.ledger.body import Draft
+from controller.link.messages import ORDERS, Command, Note, Order, Propose, Refused
+from controller.policy_log import edit_to_doc
+from controller.portals import shut_zones
+from controller.standing import Standing
 from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
-from zones.ids import ID_PATTERN, PortalId
+from zones.ids import ID_PATTERN, CardholderId, PortalId, RosterEntryId
+from zones.lint import errors, lint
 from zones.moment import Moment
 from zones.places import Direction, ZoneState
-from zones.policy import EditRefused, Policy
+from zones.policy import Edit, EditRefused, Policy, Row
 from zones.portal import Grant
 
 RELEASE_MS_MAX: Final = 3_000
@@ -32,19 +35,49 @@ ROWS_MAX: Final = 100
 IDS_MAX: Final = 50_000
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _OFFICER: Final = re.compile(ID_PATTERN)
-EDITABLE: Final = frozenset({"cardholder", "credential", "clearance", "need_to_know", "roster", "zone_status"})
-"""Zones, portals and schedules come from the site file, by somebody who stands at the controller."""
+EDITABLE: Final = frozenset(
+    {
+        "cardholder",
+        "credential",
+        "pin",
+        "clearance",
+        "item",
+        "need_to_know",
+        "roster",
+        "training",
+        "declaration",
+        "visit",
+        "override",
+        "zone_status",
+        "site_status",
+        "portal_status",
+        "device_status",
+    }
+)
+"""Zones, portals, schedules and walks come from the site file, by somebody who stands at the controller."""
+
+OF_PLACES: Final = frozenset({"zone_status", "site_status", "portal_status", "device_status"})
+"""Tables of which an edit is held against the site lint: those about people cannot make a building unsafe."""
+
+FROM_PORTAL: Final = "portal"
+"""Who is named in edits that follow from what happened at a portal: a zone opened, a device tampered with."""
 
 RELEASE_REASONS: Final = ("visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other")
+_RECORD_OF: Final = {
+    "forgive_presence": "PRESENCE_FORGIVEN",
+    "unlock_pin": "PIN_UNLOCKED",
+    "reset_fire": "FIRE_RESET",
+}
 NOTE_TYPES: Final = ("SIGN_IN", "NAME_CHANGED", "VIEW_PERSONAL", "EXPORT", "REFUSED_ATTEMPT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRequest:
-    """A request as it came from session `session` of the link."""
+    """A request as it came from session `session` of the link. `is_prepared`: its PINs are hashes made here."""
 
     session: int
-    message: Propose | Command | Note
+    message: Propose | Command | Order | Note
+    is_prepared: bool = False
 
 
 class _Rejected(Exception):
@@ -61,54 +94,62 @@ class Desk:
     def __init__(
         self,
         *,
-        scribe: Scribe,
+        standing: Standing,
         numbers: CardNumbers,
         boot: str,
         is_reachable: Callable[[PortalId], bool] = lambda _portal: True,
+        is_fire: Callable[[], bool] = lambda: False,
+        is_locked: Callable[[PortalId], bool] = lambda _portal: False,
+        not_closed: Callable[[tuple[PortalId, ...]], frozenset[PortalId]] = lambda _portals: frozenset(),
     ) -> None:
-        """`is_reachable`: whether a portal's strike can be moved now."""
-        self._scribe = scribe
+        """`is_reachable`: whether a portal's strike can be moved now. `is_fire`: whether the fire alarm speaks now.
+        `is_locked`: whether a portal is in the mode LOCKED. `not_closed`: those of some portals that may be open.
+        """
+        self._standing = standing
+        self._scribe = standing.scribe
         self._numbers = numbers
         self._boot = boot
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._is_reachable = is_reachable
+        self._is_fire = is_fire
+        self._is_locked = is_locked
+        self._not_closed = not_closed
         self._is_editing = False
 
     def edit_done(self) -> None:
         """The edit under way came into force or failed; the next one may come."""
         self._is_editing = False
 
-    def handle(
-        self,
-        request: LinkRequest,
-        policy: PolicyAt,
-        is_writable: bool,
-        now: Moment,
-        turn: Turn,
-        next_grant: Callable[[], str],
-    ) -> None:
-        """Judge one request: adds its record and what follows to `turn`."""
+    @property
+    def is_editing(self) -> bool:
+        """Whether an edit waits for its record."""
+        return self._is_editing
+
+    def handle(self, request: LinkRequest, now: Moment, turn: Turn, next_grant: Callable[[], str]) -> bool:
+        """Judge one request: adds its record and what follows to `turn`. Returns whether it is carried out."""
         message = request.message
-        if not is_writable:
+        if not self._standing.is_writable:
             why = "the ledger cannot be written, so nothing can be changed or released; exits are free"
             refused = Refused(id=message.id, code="ledger_unavailable", why=why)
             turn.urgent.append(Answer(session=request.session, message=refused))
-            return
+            return False
         try:
             self._use_id(message.id)
             if not _OFFICER.fullmatch(message.officer):
                 raise _Rejected("protocol", "officer must be lower-case letters, digits and dashes", "officer")
             match message:
                 case Propose():
-                    self._propose(request.session, message, policy, now, turn)
+                    self._propose(request, message, now, turn)
                 case Command():
-                    self._command(request.session, message, policy.policy, now, turn, next_grant())
+                    self._command(request.session, message, now, turn, next_grant())
+                case Order():
+                    self._order(request.session, message, now, turn)
                 case Note():
                     self._note(request.session, message, now, turn)
         except _Rejected as rejected:
-            draft = self._refusal(message, policy, rejected.code, now)
+            draft = self._refusal(message, rejected.code, now)
             after = AfterRefused(
-                index=turn.record(draft),
+                index=self._standing.record(draft, turn),
                 session=request.session,
                 request_id=message.id,
                 code=rejected.code,
@@ -116,16 +157,70 @@ class Desk:
                 field=rejected.field,
             )
             turn.after.append(after)
+            return False
+        return True
 
-    def _refusal(self, message: Propose | Command | Note, policy: PolicyAt, code: str, now: Moment) -> Draft:
+    def refuse_pins(
+        self, request: LinkRequest, why: str, now: Moment, turn: Turn, *, code: str = "edit_refused"
+    ) -> None:
+        """A proposal whose PINs nobody may have, or that cannot be looked at now."""
+        message = request.message
+        if not self._standing.is_writable:
+            unrecorded = Refused(id=message.id, code=code, why=why, field="pin")
+            turn.urgent.append(Answer(session=request.session, message=unrecorded))
+            return
+        after = AfterRefused(
+            index=self._standing.record(self._refusal(message, code, now), turn),
+            session=request.session,
+            request_id=message.id,
+            code=code,
+            why=why,
+            field="pin",
+        )
+        turn.after.append(after)
+
+    def hindrance(self, portal_id: PortalId) -> tuple[str, str] | None:
+        """Why nobody is released into this portal's inner zone by hand now, as (code, sentence); None: nothing."""
+        policy = self._standing.policy
+        portal = policy.portals[portal_id]
+        if any(policy.zone_state(zone) is ZoneState.SECURED for zone in policy.lineages[portal.inner]):
+            return "zone_secured", "the zone is secured, or lies in one that is; open it first"
+        if portal.inner in shut_zones(policy):
+            return "locked_down", "the zone is locked down; lift the lockdown first"
+        if self._is_locked(portal_id):
+            return "portal_locked", "the portal is locked; put it back to cards first"
+        if self._not_closed(portal.interlock_with):
+            return "interlock", "an interlocked portal is not known to be closed; close it first"
+        return None
+
+    def edit_from_portal(self, rows: Sequence[Row], now: Moment, turn: Turn) -> None:
+        """An edit that follows from what happened at a portal. Raises EditRefused; not to be called while editing."""
+        standing = self._standing
+        doc = edit_to_doc(Edit(puts=tuple(rows)))
+        new = standing.at.after(doc, seq=-1)
+        detail = {
+            "id": f"portal-{standing.at.revision[:12]}",
+            "edit": doc,
+            "revision": new.revision,
+            "base": standing.at.revision,
+            "signed": False,
+        }
+        draft = self._scribe.draft(
+            "POLICY_EDITED", now=now, officer=FROM_PORTAL, revision=standing.at.revision, detail=detail
+        )
+        self._is_editing = True
+        turn.after.append(AfterEdit(index=standing.record(draft, turn), policy=new))
+
+    def _refusal(self, message: Propose | Command | Order | Note, code: str, now: Moment) -> Draft:
         """The record of a refused request. Nothing a stranger wrote is copied into it unless it is of a known form."""
-        portal = message.portal if isinstance(message, Command) and message.portal in policy.policy.portals else None
+        policy = self._standing.policy
+        portal = message.portal if isinstance(message, Command) and message.portal in policy.portals else None
         return self._scribe.draft(
             "EDIT_REFUSED" if isinstance(message, Propose) else "COMMAND_REFUSED",
             now=now,
             portal=portal,
             officer=message.officer if _OFFICER.fullmatch(message.officer) else "unknown",
-            revision=policy.revision,
+            revision=self._standing.at.revision,
             detail={"id": message.id if _ID.fullmatch(message.id) else "malformed", "code": code},
         )
 
@@ -145,7 +240,8 @@ class Desk:
         if not_after_ms > wall + ahead_ms_max + 1000:
             raise _Rejected("expired", f"a request may expire at most {ahead_ms_max} ms ahead", "not_after_ms")
 
-    def _propose(self, session: int, message: Propose, policy: PolicyAt, now: Moment, turn: Turn) -> None:
+    def _propose(self, request: LinkRequest, message: Propose, now: Moment, turn: Turn) -> None:
+        policy = self._standing.at
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if self._is_editing:
             raise _Rejected("busy", "another change is being recorded; try again")
@@ -158,8 +254,11 @@ class Desk:
         if message.signatures:
             raise _Rejected("protocol", "signed changes are not understood yet", "signatures")
         try:
-            doc = {"puts": [self._prepared(table, row) for table, row in message.puts], "drops": []}
+            puts = [self._prepared(table, row, is_prepared=request.is_prepared) for table, row in message.puts]
+            doc = {"puts": puts, "drops": []}
             new = policy.after(doc, seq=-1)
+            _refuse_unsafe(policy.policy, new.policy, {table for table, _ in message.puts})
+            _refuse_second_place(new.policy, [row["id"] for table, row in message.puts if table == "roster"])
         except EditRefused as error:
             raise _Rejected("edit_refused", str(error), error.field) from None
         except (TypeError, ValueError) as error:
@@ -169,12 +268,15 @@ class Desk:
             "POLICY_EDITED", now=now, officer=message.officer, revision=policy.revision, detail=detail
         )
         self._is_editing = True
-        turn.after.append(AfterEdit(index=turn.record(draft), policy=new, session=session, request_id=message.id))
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterEdit(index=index, policy=new, session=request.session, request_id=message.id))
 
-    def _prepared(self, table: str, row: dict[str, Any]) -> list[Any]:
-        """A row as it may be recorded: card numbers become keyed hashes here and go no further."""
+    def _prepared(self, table: str, row: dict[str, Any], *, is_prepared: bool) -> list[Any]:
+        """A row as it may be recorded: card numbers become keyed hashes here and go no further; PINs have before."""
         if table not in EDITABLE:
             raise EditRefused(table, str(row.get("id", "?")), "table", "is changed in the site file, not here")
+        if table == "pin" and not is_prepared:
+            raise EditRefused(table, str(row.get("id", "?")), "pin", "is set by its digits, in `pin`")
         if table != "credential" or "number" not in row:
             return [table, row]
         number = row["number"]
@@ -184,7 +286,8 @@ class Desk:
         kept = {key: value for key, value in row.items() if key != "number"}
         return [table, kept | {"number_hash": self._numbers.hash(octets), "last4": last4(octets)}]
 
-    def _command(self, session: int, message: Command, policy: Policy, now: Moment, turn: Turn, grant_id: str) -> None:
+    def _command(self, session: int, message: Command, now: Moment, turn: Turn, grant_id: str) -> None:
+        policy = self._standing.policy
         if message.boot != self._boot:
             raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
         self._check_time(message.not_after_ms, RELEASE_MS_MAX, now)
@@ -202,8 +305,8 @@ class Desk:
             )
         if not self._is_reachable(portal.id):
             raise _Rejected("strike_offline", "the device that moves this lock does not answer", "portal")
-        if policy.zone_state(inner.id) is ZoneState.SECURED:
-            raise _Rejected("zone_secured", "the zone is secured; open it first", "portal")
+        if (hindrance := self.hindrance(portal.id)) is not None:
+            raise _Rejected(*hindrance, "portal")
         draft = self._scribe.draft(
             "RELEASED",
             now=now,
@@ -217,18 +320,62 @@ class Desk:
         grant = Grant(id=grant_id, cardholder=None, to_zone=inner.id, direction=Direction.IN)
         turn.after.append(
             AfterGrant(
-                index=turn.record(draft),
+                index=self._standing.record(draft, turn),
                 portal=portal.id,
                 grant=grant,
                 not_after_tick_ms=now.tick_ms + RELEASE_MS_MAX,
                 session=session,
                 request_id=message.id,
+                revision=self._standing.at.revision,
             )
         )
+
+    def _order(self, session: int, message: Order, now: Moment, turn: Turn) -> None:
+        if message.boot != self._boot:
+            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+        if message.act not in ORDERS:
+            raise _Rejected("protocol", f"act must be one of {', '.join(ORDERS)}", "act")
+        who = None if message.cardholder is None else CardholderId(message.cardholder)
+        if who is not None and who not in self._standing.policy.cardholders:
+            raise _Rejected("unknown_cardholder", "there is no such cardholder", "cardholder")
+        if message.act == "unlock_pin" and who is None:
+            raise _Rejected("protocol", "say whose PIN", "cardholder")
+        if message.act == "reset_fire" and self._is_fire():
+            raise _Rejected("fire_lasts", "the fire alarm still speaks; silence it at its panel first")
+        draft = self._scribe.draft(
+            _RECORD_OF[message.act], now=now, officer=message.officer, cardholder=who, detail={"id": message.id}
+        )
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
 
     def _note(self, session: int, message: Note, now: Moment, turn: Turn) -> None:
         if message.type not in NOTE_TYPES:
             raise _Rejected("protocol", f"type must be one of {', '.join(NOTE_TYPES)}", "type")
         detail = {"id": message.id, "kind": message.type}
         draft = self._scribe.draft("NOTE", now=now, officer=message.officer, detail=detail)
-        turn.after.append(AfterNote(index=turn.record(draft), session=session, request_id=message.id))
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
+
+
+def _refuse_second_place(after: Policy, changed: Sequence[str]) -> None:
+    """Raises EditRefused where somebody would have two places on one roster at once: whoever suspends or ends the one
+    must have ended it all (D-03).
+    """
+    for row_id in changed:
+        entry = after.roster[RosterEntryId(row_id)]
+        for other in after.holders[entry.cardholder].roster:
+            is_other = other.id != entry.id and other.zone == entry.zone and {other.ended_on, entry.ended_on} == {None}
+            if is_other and other.from_on <= entry.until_on and entry.from_on <= other.until_on:
+                why = f"{entry.cardholder} has a place on this roster already, {other.id}: change or end that one"
+                raise EditRefused("roster", row_id, "zone", why)
+
+
+def _refuse_unsafe(before: Policy, after: Policy, tables: set[str]) -> None:
+    """Raises EditRefused where an edit makes the site unsafe, naming the way (`zones.lint`)."""
+    if not tables & OF_PLACES:
+        return
+    known = {(one.code, one.row) for one in errors(lint(before))}
+    for one in errors(lint(after)):
+        if (one.code, one.row) not in known:
+            raise EditRefused(one.table, one.row, one.code, f"{one.en} ({one.way})")

@@ -7,24 +7,32 @@ asks `zones` for every decision. What it may not do is written in `controller.tu
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
 from typing import Final
 
-from controller.cards import CardNumbers, last4
-from controller.clock import wall_ms
+from controller.cards import CardNumbers
 from controller.config import Wiring
-from controller.desk import Desk, LinkRequest
+from controller.desk import ROWS_MAX, Desk, LinkRequest
+from controller.entries import Entries
 from controller.lateness import Lateness
-from controller.ledger import body
-from controller.ledger.body import Scribe
-from controller.link.messages import Done, Refused
+from controller.ledger.body import Body, Draft, Scribe
+from controller.link.messages import Command, Done, Order, Propose, Refused
 from controller.noise import Noise
+from controller.pin_setting import PinsHashed, sets_pins
+from controller.pins import PinAnswered, PinJob, PinMisses
 from controller.policy_log import PolicyAt
-from controller.records import happening_record, trace_of, undone
+from controller.portals import Portals, shut_zones
+from controller.records import undone
+from controller.refusal_numbers import RefusalNumbers
+from controller.signals import Signals
+from controller.standing import Standing
 from controller.turn import (
     AfterEdit,
     AfterGrant,
+    AfterMode,
     AfterNote,
     AfterRefusal,
     AfterRefused,
@@ -40,49 +48,41 @@ from readers.events import (
     DeviceOnline,
     Event,
     InputChanged,
+    KeysEntered,
+    LineFault,
     LineNoise,
     MessageRefused,
     OutputReported,
+    PeopleCounted,
 )
-from zones.decision import Decision, Evidence, Method, Outcome, Reason, Request, decide
-from zones.decision.reasons import PublicReason, public_reason
-from zones.ids import AccessPointId, CardholderId, PortalId
+from zones.ids import CardholderId, DeviceId, PortalId, ZoneId
 from zones.moment import Moment
 from zones.occupancy import Occupancy
-from zones.places import Direction, Portal, entry_id, exit_id
-from zones.portal import (
-    EntryGranted,
-    ExitCompleted,
-    ExitReleased,
-    Grant,
-    Input,
-    LeafClosed,
-    LeafLevel,
-    LeafOpened,
-    PassageCompleted,
-    Phase,
-    PortalState,
-    TimePassed,
-    deadline,
-    step,
-)
+from zones.places import DeviceStatus, PortalMode, ZoneState, ZoneStatus
+from zones.policy import TABLE_OF, Row
+from zones.portal import EntryGranted, Happening
+from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
+from zones.watch import deadline as watch_deadline
 
-READ_AGE_MS_MAX: Final = 5_000
-"""A read that a device stamped earlier (or later) than this is late or from a wrong clock: refused."""
+Happened = Event | LinkRequest | PinAnswered | PinsHashed
+"""What a turn of the loop may be about."""
 
-REPEAT_MS: Final = 1_000
-"""The same number at the same reader within this time is one presentation."""
+_WITH_ROW: Final = frozenset({ConditionKind.OVERRIDE_ENDED, ConditionKind.NOT_CLOSED})
+"""Alarms of the watch that are about a row of the policy, or a day."""
 
-GRANT_MS_MAX: Final = 3_000
-"""A grant whose record took longer than this to become durable releases nothing."""
+_HELD_AT_ONCE: Final = frozenset({"PRESENCE_FORGIVEN", "PIN_UNLOCKED", "FIRE_RESET"})
+"""Orders that hold from the turn in which they were given, so that a replay of the records finds the same."""
 
+HASHING_MAX: Final = 8
+"""Proposals whose PINs may wait to be hashed. Officers set one at a time; more is a flood."""
 
-def portals_of_devices(wiring: Wiring) -> dict[str, PortalId]:
-    """The portal that each device serves; a relay board with strikes of several portals serves none in particular."""
-    found: dict[str, PortalId] = {}
-    for table in (wiring.entry_readers, wiring.exit_readers, wiring.contacts, wiring.rexes):
-        found |= table
-    return found | {s.device: portal for portal, s in wiring.strikes.items() if s.channel is None}
+HASHING_MS: Final = 60_000
+"""A proposal that did not come back from the hashing in this time will not."""
+
+SAID_AGAIN_MS: Final = 60_000
+"""A part that breaks in every turn is recorded this often."""
+
+Moved = Callable[[Moment, Turn], None]
 
 
 class Engine:
@@ -92,13 +92,18 @@ class Engine:
         wiring: which device belongs to which portal.
         policy: the policy in force and its revision.
         occupancy: last known places.
+        misses: PINs missed in a row.
         scribe: drafts records for this node and boot.
         numbers: hashes card numbers.
         boot: this start's id; grants are named after it.
-        now: the time of the start.
+        random: gives random bytes, for the numbers on refusals.
+        check_pin: has typed digits checked, elsewhere; the answer comes as an event.
+        hash_pins: has the PINs of a proposal hashed, elsewhere; the outcome comes as an event.
+        devices: every device of the site file.
+        last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per thing that a start knows
         self,
         *,
         wiring: Wiring,
@@ -107,43 +112,104 @@ class Engine:
         scribe: Scribe,
         numbers: CardNumbers,
         boot: str,
+        random: Callable[[int], bytes],
+        check_pin: Callable[[PinJob], None],
+        hash_pins: Callable[[LinkRequest, Iterable[str]], None],
+        misses: PinMisses | None = None,
         devices: Iterable[str] = (),
+        last_day: date | None = None,
     ) -> None:
-        self.policy = policy
-        self.occupancy = occupancy
-        self.is_writable = True
-        self.offline: set[str] = set(devices)
-        self._wiring = wiring
+        known = frozenset(devices)
+        self.lateness = Lateness()
+        self._standing = Standing(
+            policy=policy, occupancy=occupancy, misses=misses or PinMisses(), scribe=scribe, offline=set(known)
+        )
         self._scribe = scribe
-        self._numbers = numbers
         self._boot = boot
         self._grants = 0
-        self._portals: dict[PortalId, PortalState] = {}
-        self._recent: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+        self._hash_pins = hash_pins
+        self._hashing: deque[int] = deque()
+        self._broken: dict[str, int] = {}
         self._noise = Noise(scribe)
-        self.lateness = Lateness()
-        self._portal_of = portals_of_devices(wiring)
-        self._desk = Desk(scribe=scribe, numbers=numbers, boot=boot, is_reachable=self._strike_answers)
-        self._known_devices = frozenset(self.offline)
-        self._unheard = set(self.offline)
+        self._portals = Portals(self._standing, self._told)
+        self._signals = Signals(
+            standing=self._standing,
+            wiring=wiring,
+            portals=self._portals,
+            lateness=self.lateness,
+            noise=self._noise,
+            distrust=self._distrust,
+            devices=known,
+        )
+        self._entries = Entries(
+            standing=self._standing,
+            wiring=wiring,
+            portals=self._portals,
+            signals=self._signals,
+            lateness=self.lateness,
+            noise=self._noise,
+            numbers=numbers,
+            refusal_numbers=RefusalNumbers(random),
+            check_pin=check_pin,
+            next_grant=self._next_grant,
+        )
+        self._desk = Desk(
+            standing=self._standing,
+            numbers=numbers,
+            boot=boot,
+            is_reachable=self._signals.strike_answers,
+            is_fire=lambda: self._signals.is_fire,
+            is_locked=lambda portal: self._portals.mode(portal) is PortalMode.LOCKED,
+            not_closed=self._portals.not_closed,
+        )
+        self._watch = Watch(day=last_day)
+        self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
         self._clock_was_trusted = True
 
     # -- the face ----------------------------------------------------------------------------------------------
 
-    def take(self, events: Iterable[Event | LinkRequest], now: Moment) -> Turn:
-        """Handle what the inbox held. An event that makes a rule or a machine raise is recorded and opens nothing."""
+    @property
+    def policy(self) -> PolicyAt:
+        """The policy in force and its revision."""
+        return self._standing.at
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """Who is where, as far as is known."""
+        return self._standing.occupancy
+
+    @property
+    def offline(self) -> set[str]:
+        """Devices that do not answer."""
+        return self._standing.offline
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether an entry decided now could be recorded now."""
+        return self._standing.is_writable
+
+    @is_writable.setter
+    def is_writable(self, is_writable: bool) -> None:
+        if is_writable is not self._standing.is_writable:
+            self._portals.look_soon()
+        self._standing.is_writable = is_writable
+
+    def take(self, events: Iterable[Happened], now: Moment) -> Turn:
+        """Handle what the inbox held. An event that makes a rule or a machine raise is recorded and opens nothing.
+
+        Nothing that breaks keeps the turn from ending: exits that are in it go out.
+        """
         turn = Turn()
         self._watch_clock(now, turn)
         for event in events:
             try:
                 self._handle(event, now, turn)
             except Exception as error:  # noqa: BLE001 - the loop's rim: record, alarm, deny (design §1 P1)
-                turn.record(
-                    self._scribe.draft(
-                        "RULE_ERROR", now=now, detail={"rule": type(event).__name__, "error": repr(error)[:200]}
-                    )
-                )
-        self._pass_time(now, turn)
+                detail = {"rule": type(event).__name__, "error": repr(error)[:200]}
+                turn.record(self._scribe.draft("RULE_ERROR", now=now, detail=detail))
+        self._attempt("portals", self._portals.pass_time, now, turn)
+        self._attempt("dialogues", self._entries.pass_time, now, turn)
+        self._attempt("watch", self._afterwards, now, turn)
         return turn
 
     def committed(self, turn: Turn, first_seq: int, now: Moment) -> Turn:
@@ -153,20 +219,20 @@ class Engine:
             seq = first_seq + after.index
             match after:
                 case AfterGrant():
+                    self._portals.keep_promise(after.portal)
                     self._release(after, seq, now, out)
+                case AfterMode():
+                    self._portals.unlock(after, now, out)
                 case AfterRefusal():
-                    out.urgent.append(ShowAtReader(reader=after.reader, shown=after.shown))
+                    out.urgent.append(after.show)
                 case AfterEdit():
-                    self.policy = PolicyAt(policy=after.policy.policy, revision=after.policy.revision, seq=seq)
-                    self._desk.edit_done()
-                    if after.session is not None:
-                        done = Done(id=after.request_id, seq=seq, revision=self.policy.revision)
-                        out.urgent.append(Answer(session=after.session, message=done))
+                    self._adopt(after, turn.records[after.index].body, seq, now, out)
                 case AfterNote():
                     out.urgent.append(Answer(session=after.session, message=Done(id=after.request_id, seq=seq)))
                 case AfterRefused():
                     refused = Refused(id=after.request_id, code=after.code, why=after.why, field=after.field, seq=seq)
                     out.urgent.append(Answer(session=after.session, message=refused))
+        self._attempt("watch", self._afterwards, now, out)
         return out
 
     def failed(self, turn: Turn) -> Turn:
@@ -177,19 +243,32 @@ class Engine:
         for after in turn.after:
             match after:
                 case AfterGrant():
+                    self._portals.keep_promise(after.portal)
+                    self._entries.let_go(after)
+                    self._standing.forget(after.grant.id)
                     out.records[after.index] = undone(turn.records[after.index])
                     if after.reader is not None:
                         out.urgent.append(ShowAtReader(reader=after.reader, shown=Shown.OUT_OF_ORDER))
+                case AfterMode():
+                    self._portals.not_unlocked(after)
                 case AfterRefusal():
-                    out.urgent.append(ShowAtReader(reader=after.reader, shown=after.shown))
+                    is_done = after.show.shown is Shown.GRANTED  # a zone secured at the door: not yet
+                    show = ShowAtReader(reader=after.show.reader, shown=Shown.OUT_OF_ORDER)
+                    out.urgent.append(show if is_done else after.show)
                 case AfterEdit():
                     out.records[after.index] = undone(turn.records[after.index])
                     self._desk.edit_done()
-            if not isinstance(after, AfterRefusal) and after.session is not None:
+            if isinstance(after, AfterGrant | AfterEdit | AfterNote | AfterRefused) and after.session is not None:
                 why = "the ledger cannot be written; nothing was changed"
+                if turn.records[after.index].body.type in _HELD_AT_ONCE:
+                    why = "the ledger cannot be written; the order holds, and is recorded when it can be"
                 refused = Refused(id=after.request_id, code="ledger_unavailable", why=why)
                 out.urgent.append(Answer(session=after.session, message=refused))
         return out
+
+    def follow(self, draft: Draft) -> None:
+        """Learn from a record that somebody else drafted."""
+        self._standing.follow(draft.body)
 
     def has_due(self, now: Moment) -> bool:
         """Whether something is to be done at `now` even without an event."""
@@ -198,223 +277,209 @@ class Engine:
 
     def deadline(self) -> int | None:
         """The next tick (ms) at which something is due, or None."""
-        due = [tick for state in self._portals.values() if (tick := deadline(state)) is not None]
-        return min(due, default=None)
+        due = (self._portals.deadline(), self._entries.deadline(), watch_deadline(self._watch))
+        return min((tick for tick in due if tick is not None), default=None)
 
     # -- events ------------------------------------------------------------------------------------------------
 
-    def _handle(self, event: Event | LinkRequest, now: Moment, turn: Turn) -> None:
+    def _handle(self, event: Happened, now: Moment, turn: Turn) -> None:  # noqa: C901 - one line per kind of event
         match event:
             case CardRead():
-                self._card(event, now, turn)
+                self._entries.card(event, now, turn)
+            case KeysEntered():
+                self._entries.keys(event, now, turn)
+            case PinAnswered():
+                self._entries.pin_answered(event, now, turn)
             case InputChanged():
-                self._input(event, now, turn)
+                self._signals.input(event, now, turn)
+            case LineFault():
+                self._signals.fault(event, now, turn)
+            case PeopleCounted():
+                self._signals.counted(event, now, turn)
             case DeviceOnline() | DeviceOffline():
-                self._presence(event, now, turn)
+                self._signals.presence(event, now, turn)
             case LineNoise() | MessageRefused():
                 self._noise.note(event, now, turn)
             case CardAnswered() | OutputReported():
                 pass  # card authentication and confirmed outputs come with the wires
             case LinkRequest():
-                self._desk.handle(event, self.policy, self.is_writable, now, turn, self._next_grant)
+                self._request(event, now, turn)
+            case PinsHashed():
+                self._hashed(event, now, turn)
 
-    def _presence(self, event: DeviceOnline | DeviceOffline, now: Moment, turn: Turn) -> None:
-        """A device came or went. One that the site file does not know is noise."""
-        if event.source not in self._known_devices:
-            self._noise.note(MessageRefused(source=event.source, why="undeclared device"), now, turn)
+    def _request(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
+        """A request of the web process. One that sets PINs is judged when their slow hashes are done."""
+        message = request.message
+        is_too_large = isinstance(message, Propose) and len(message.puts) > ROWS_MAX  # refused as any such
+        if not sets_pins(message) or is_too_large or not self._standing.is_writable:
+            self._carry_out(request, now, turn)
             return
-        self.lateness.forget(event.source)
-        portal = self._portal_of.get(event.source)
-        was_offline = event.source in self.offline
-        if isinstance(event, DeviceOnline) and was_offline:
-            self._unheard.discard(event.source)
-            self.offline.discard(event.source)
-            turn.record(self._scribe.draft("DEVICE_ONLINE", now=now, portal=portal, detail={"device": event.source}))
-        elif isinstance(event, DeviceOffline):
-            self.offline.add(event.source)
-            if not was_offline or event.source in self._unheard:
-                turn.record(
-                    self._scribe.draft(
-                        "DEVICE_OFFLINE",
-                        now=now,
-                        portal=portal,
-                        detail={"device": event.source, "why": event.why[:200]},
-                    )
-                )
-            self._unheard.discard(event.source)
+        while self._hashing and now.tick_ms - self._hashing[0] > HASHING_MS:
+            self._hashing.popleft()
+        if len(self._hashing) >= HASHING_MAX:
+            why = "too many PINs are being set at once; try again in a minute"
+            self._desk.refuse_pins(request, why, now, turn, code="busy")
+            return
+        self._hashing.append(now.tick_ms)
+        last4s = (credential.last4 for credential in self._standing.policy.credentials.values())
+        self._hash_pins(request, last4s)
 
-    def _input(self, event: InputChanged, now: Moment, turn: Turn) -> None:
-        wiring = self._wiring
-        if event.line == "contact" and (portal := wiring.contacts.get(event.source)) is not None:
-            if event.is_level_report:
-                self._step(portal, LeafLevel(is_open=event.is_active), now, turn)
-            else:
-                self._step(portal, LeafOpened() if event.is_active else LeafClosed(), now, turn)
-        elif event.line == "rex" and (portal := wiring.rexes.get(event.source)) is not None:
-            if event.is_active and not event.is_level_report:
-                if self.lateness.is_late(event.source, event.at_ms, now):
-                    self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
-                else:
-                    self._rex(portal, now, turn)
+    def _hashed(self, event: PinsHashed, now: Moment, turn: Turn) -> None:
+        if self._hashing:
+            self._hashing.popleft()
+        if event.why:
+            self._desk.refuse_pins(event.request, f"pin {event.row}: {event.why}", now, turn)
         else:
-            self._noise.note(MessageRefused(source=event.source, why=f"no input {event.line[:32]} is wired"), now, turn)
+            self._carry_out(event.request, now, turn)
 
-    def _rex(self, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does."""
-        portal = self.policy.policy.portals[portal_id]
-        turn.record(self._scribe.draft("REX", now=now, portal=portal_id, zone=portal.outer, direction=Direction.OUT))
-        self._step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
+    def _carry_out(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
+        is_accepted = self._desk.handle(request, now, turn, self._next_grant)
+        message = request.message
+        if is_accepted and isinstance(message, Command):
+            self._portals.promise(PortalId(message.portal))
+        if is_accepted and isinstance(message, Order):
+            self._follow_order(message, now, turn)
 
-    def _card(self, event: CardRead, now: Moment, turn: Turn) -> None:
-        if (portal := self._wiring.exit_readers.get(event.source)) is not None:
-            self._exit(event, portal, now, turn)
-            return
-        portal = self._wiring.entry_readers.get(event.source)
-        access_point = AccessPointId(event.source) if portal is None else entry_id(portal)
-        evidence = Evidence(number_hash=self._numbers.hash(event.number), method=Method.UID, factors=0)
-        request = Request(
-            access_point=access_point,
-            evidence=evidence,
-            reader_is_trusted=portal is not None and self._is_sound(portal, event.source),
-            ledger_is_writable=self.is_writable,
-        )
-        decision = decide(self.policy.policy, self.occupancy, request, now)
-        reason = self._wire_reason(event, now) or decision.reason
-        if decision.is_granted and reason is decision.reason and portal is not None:
-            grant = self._grant(decision.cardholder, self.policy.policy.portals[portal], Direction.IN)
-            index = self._record_decision("ACCESS_GRANTED", decision, reason, grant.id, event, now, turn)
-            expiry = now.tick_ms + GRANT_MS_MAX
-            after = AfterGrant(index=index, portal=portal, grant=grant, not_after_tick_ms=expiry, reader=event.source)
-            turn.after.append(after)
-            return
-        index = self._record_decision("ACCESS_DENIED", decision, reason, None, event, now, turn)
-        is_alike = public_reason(reason) is PublicReason.NO_AUTHORISATION
-        shown = Shown.REFUSED if is_alike else Shown.OUT_OF_ORDER
-        if self.is_writable:
-            turn.after.append(AfterRefusal(index=index, reader=event.source, shown=shown))
-        else:
-            turn.urgent.append(ShowAtReader(reader=event.source, shown=shown))
+    def _follow_order(self, order: Order, now: Moment, turn: Turn) -> None:
+        """What an order comes to besides its record."""
+        if order.act == "reset_fire":
+            self._signals.reset_fire(now, turn)
+        elif order.act == "unlock_pin" and order.cardholder in self._standing.policy.pins:
+            self._from_portals["pin", str(order.cardholder)] = False
 
-    def _wire_reason(self, event: CardRead, now: Moment) -> Reason | None:
-        """What the wire itself says against a read: it is late, or it is the same presentation again."""
-        if event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX:
-            return Reason.READ_STALE
-        key = (event.source, event.number)
-        before = self._recent.pop(key, None)
-        self._recent[key] = now.tick_ms
-        if len(self._recent) > 4096:
-            self._recent.popitem(last=False)
-        return Reason.REPEATED_READ if before is not None and now.tick_ms - before < REPEAT_MS else None
+    def _told(self, portal: PortalId, what: Happening) -> None:
+        self._entries.told(portal, what)
 
-    def _strike_answers(self, portal: PortalId) -> bool:
-        """Whether the device that this portal's strike hangs on is there."""
-        return self._wiring.strikes[portal].device not in self.offline
+    def _attempt(self, part: str, move: Moved, now: Moment, turn: Turn) -> None:
+        """Let a part of the engine do what is due. One that breaks is recorded, now and then, and stops no other."""
+        try:
+            move(now, turn)
+        except Exception as error:  # noqa: BLE001 - the loop's rim: record, alarm, deny (design §1 P1, P3)
+            said = self._broken.get(part)
+            if said is None or now.tick_ms - said >= SAID_AGAIN_MS:
+                self._broken[part] = now.tick_ms
+                detail = {"rule": part, "error": repr(error)[:200]}
+                turn.record(self._scribe.draft("RULE_ERROR", now=now, detail=detail))
 
-    def _is_sound(self, portal: PortalId, reader: str) -> bool:
-        """Whether all that guards this portal is in order: its reader, its strike and, where it has one, its contact,
-        which must not say that the leaf was forced: then nobody knows what an opening means.
-        """
-        state = self._portals.get(portal)
-        if state is not None and state.phase is Phase.FORCED:
-            return False
-        if reader in self.offline or not self._strike_answers(portal):
-            return False
-        return not any(p == portal and device in self.offline for device, p in self._wiring.contacts.items())
+    # -- what follows from what happened -------------------------------------------------------------------------
 
-    def _exit(self, event: CardRead, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """A card at an exit reader: out at once, whoever it is. A read that was held back is nobody's exit."""
-        if self.lateness.is_late(event.source, event.at_ms, now):
-            self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
-            return
-        policy = self.policy.policy
-        evidence = Evidence(number_hash=self._numbers.hash(event.number), method=Method.UID, factors=0)
-        decision = decide(policy, self.occupancy, Request(access_point=exit_id(portal_id), evidence=evidence), now)
-        grant = self._grant(decision.cardholder, policy.portals[portal_id], Direction.OUT)
-        self._record_decision("EXIT_GRANTED", decision, decision.reason, grant.id, event, now, turn)
-        turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.GRANTED))
-        self._step(portal_id, ExitReleased(grant=grant, cause="card"), now, turn)
+    def _adopt(self, after: AfterEdit, body: Body, seq: int, now: Moment, out: Turn) -> None:
+        """An edit is recorded: it is in force. What it shuts is shut at once, for those who were on their way too."""
+        shut = shut_zones(self._standing.policy)
+        new = PolicyAt(policy=after.policy.policy, revision=after.policy.revision, seq=seq)
+        self._standing.adopt(new, body)
+        self._desk.edit_done()
+        self._portals.take_back(shut_zones(new.policy) - shut, now, out)
+        self._portals.look_at_modes(now, out)
+        if after.session is not None:
+            done = Done(id=after.request_id, seq=seq, revision=new.revision)
+            out.urgent.append(Answer(session=after.session, message=done))
 
-    def _record_decision(
-        self,
-        type_: str,
-        decision: Decision,
-        reason: Reason,
-        corr: str | None,
-        event: CardRead,
-        now: Moment,
-        turn: Turn,
-    ) -> int:
+    def _afterwards(self, now: Moment, turn: Turn) -> None:
+        """What is to be watched now, and what the portals changed in the policy."""
+        self._watch, alarms = look(self._watch, self._standing.policy, self._standing.occupancy, now)
+        for alarm in alarms:
+            self._tell(alarm, now, turn)
+        for zone in self._portals.take_opened_zones():
+            self._record_opening(zone, now, turn)
+        self._edit_from_portal(now, turn)
+
+    def _tell(self, alarm: Alarm | Ceased, now: Moment, turn: Turn) -> None:
+        """Record what the watch found, or that it is over."""
+        condition = alarm.condition
+        row = {} if condition.row is None else {"row": str(condition.row)}
+        type_, detail = str(condition.kind), row if condition.kind in _WITH_ROW else {}
+        if isinstance(alarm, Ceased):
+            type_, detail = "ALARM_CEASED", {"kind": str(condition.kind), **row}
         draft = self._scribe.draft(
-            type_,
-            now=now,
-            outcome=Outcome.DENIED if type_ == "ACCESS_DENIED" else Outcome.GRANTED,
-            reason=reason,
-            zone=decision.zone,
-            portal=decision.portal,
-            access_point=decision.access_point,
-            direction=decision.direction,
-            cardholder=decision.cardholder,
-            credential=decision.credential,
-            evidence=body.Evidence(method=Method.UID, factors=0, last4=last4(event.number)),
-            revision=self.policy.revision,
-            corr=corr,
-            trace=trace_of(decision.findings),
-            detail={"device": event.source},
+            type_, now=now, zone=condition.zone, cardholder=condition.cardholder, detail=detail or None
         )
-        return turn.record(draft)
+        self._standing.record(draft, turn)
 
-    # -- portals -----------------------------------------------------------------------------------------------
+    def _record_opening(self, zone: ZoneId, now: Moment, turn: Turn) -> None:
+        """Two openers went into a secured zone: it is open from here on (C-01, C-04)."""
+        self._standing.record(self._scribe.draft("ZONE_OPENED", now=now, zone=zone), turn)
+        self._from_portals["zone_status", zone] = ZoneState.OPEN_ATTENDED
+
+    def _distrust(self, device: str) -> None:
+        """A device's enclosure was opened: trust comes back by two people alone (A-12)."""
+        self._from_portals["device_status", device] = False
+        self._standing.doubted.add(device)
+
+    def _edit_from_portal(self, now: Moment, turn: Turn) -> None:
+        """Put into the policy what happened at portals, one edit at a time, when no other is under way.
+
+        What happened is kept until it is in force: an edit that could not be recorded is made again.
+        """
+        for zone in self._entries.take_secured_zones():
+            self._from_portals["zone_status", zone] = ZoneState.SECURED
+        for who, is_locked in self._standing.take_locks().items():
+            if who in self._standing.policy.pins:
+                self._from_portals["pin", who] = is_locked
+        if not self._from_portals or self._desk.is_editing or not self._standing.is_writable:
+            return
+        policy, changed = self._standing.policy, []
+        for (table, row_id), value in list(self._from_portals.items()):
+            row = self._row_of(table, row_id, value)
+            if policy.table(TABLE_OF[type(row)]).get(row.id) != row:
+                changed.append(row)
+                continue
+            del self._from_portals[table, row_id]
+            self._standing.doubted.discard(row_id if table == "device_status" else "")
+        if changed:
+            self._desk.edit_from_portal(changed, now, turn)
+
+    def _row_of(self, table: str, row_id: str, value: ZoneState | bool) -> Row:
+        if table == "device_status":
+            return DeviceStatus(id=DeviceId(row_id), is_trusted=False)
+        if table == "pin":
+            return replace(self._standing.policy.pins[CardholderId(row_id)], is_locked=bool(value))
+        assert isinstance(value, ZoneState), "devices, PINs and zones are edited from a portal"
+        zone = ZoneId(row_id)
+        status = self._standing.policy.zone_statuses.get(zone) or ZoneStatus(id=zone, state=value)
+        # What was put away is taken out again once the zone is in use: sanitised is said anew each time (A-19).
+        return replace(status, state=value, sanitised_by=None, sanitised_confirmed_by=None)
+
+    # -- small things ----------------------------------------------------------------------------------------------
 
     def _next_grant(self) -> str:
         self._grants += 1
         return f"{self._boot}-{self._grants}"
 
-    def _grant(self, cardholder: CardholderId | None, portal: Portal, direction: Direction) -> Grant:
-        to_zone = portal.inner if direction is Direction.IN else portal.outer
-        return Grant(id=self._next_grant(), cardholder=cardholder, to_zone=to_zone, direction=direction)
-
     def _release(self, after: AfterGrant, seq: int, now: Moment, out: Turn) -> None:
-        """The record is durable: release, unless that took so long that nobody expects the strike any more."""
+        """The record is durable: release, unless that took so long that nobody expects the strike any more, or what
+        came meanwhile (another policy, a tamper, an open leaf beside) would have refused it.
+        """
         is_late = now.tick_ms > after.not_after_tick_ms
-        if is_late:
+        hindrance = None if is_late else self._hindrance(after, now, out)
+        if is_late or hindrance is not None:
             draft = self._scribe.draft(
                 "RELEASE_EXPIRED", now=now, portal=after.portal, zone=after.grant.to_zone, corr=after.grant.id
             )
-            out.record(draft)
+            self._standing.record(draft, out)
+            self._entries.let_go(after)
         else:
-            self._step(after.portal, EntryGranted(grant=after.grant), now, out)
-        if after.reader is not None:
+            for grant in (after.grant, *after.others):
+                self._portals.step(after.portal, EntryGranted(grant=grant), now, out)
+        if after.reader is not None and hindrance is None:  # else the refusal is shown, when its record is durable
             out.urgent.append(ShowAtReader(reader=after.reader, shown=Shown.OUT_OF_ORDER if is_late else Shown.GRANTED))
         if after.session is not None:
             why = "recorded, but too late to act on; send it again if it is still wanted"
-            late = Refused(id=after.request_id, code="expired", why=why, seq=seq)
-            answer = late if is_late else Done(id=after.request_id, seq=seq)
+            code, why = ("expired", why) if hindrance is None else hindrance
+            late = Refused(id=after.request_id, code=code, why=why, seq=seq)
+            is_over = is_late or hindrance is not None
+            answer = late if is_over else Done(id=after.request_id, seq=seq)
             out.urgent.append(Answer(session=after.session, message=answer))
 
-    def _step(self, portal_id: PortalId, what: Input, now: Moment, turn: Turn) -> None:
-        portal = self.policy.policy.portals[portal_id]
-        taken = step(portal, self._portals.get(portal_id, PortalState()), what, now)
-        self._portals[portal_id] = taken.state
-        turn.urgent.extend(taken.effects)
-        for happening in taken.happenings:
-            turn.record(happening_record(self._scribe, portal, happening, self.policy.revision, now))
-            if isinstance(happening, PassageCompleted) and happening.grant.cardholder is not None:
-                self.occupancy = self.occupancy.moved(happening.grant.cardholder, happening.grant.to_zone)
-            elif isinstance(happening, ExitCompleted):
-                self._doubt(portal)
-
-    def _doubt(self, portal: Portal) -> None:
-        """Somebody left and nobody knows who: no place inside is certain any more (A-05)."""
-        inside = self.policy.policy.insides.get(portal.inner, frozenset())
-        self.occupancy = self.occupancy.left_unseen(inside | {portal.inner})
-
-    def _pass_time(self, now: Moment, turn: Turn) -> None:
-        for portal_id, state in list(self._portals.items()):
-            due = deadline(state)
-            if due is not None and due <= now.tick_ms and portal_id in self.policy.policy.portals:
-                self._step(portal_id, TimePassed(), now, turn)
+    def _hindrance(self, after: AfterGrant, now: Moment, out: Turn) -> tuple[str, str] | None:
+        """Why this release would not be decided any more; None: it would."""
+        if after.asked is None:
+            return self._desk.hindrance(after.portal)
+        return None if self._entries.reconsider(after, now, out) else ("edit_refused", "refused by now")
 
     def _watch_clock(self, now: Moment, turn: Turn) -> None:
         if now.is_trusted != self._clock_was_trusted:
             self._clock_was_trusted = now.is_trusted
-            turn.record(self._scribe.draft("CLOCK_TRUSTED" if now.is_trusted else "CLOCK_UNTRUSTED", now=now))
+            self._standing.record(
+                self._scribe.draft("CLOCK_TRUSTED" if now.is_trusted else "CLOCK_UNTRUSTED", now=now), turn
+            )

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from controller.clock import from_wall_ms
 from controller.ledger.store import Ledger
+from controller.link.follow import MOVES, PLACES_SCAN_MAX, followed
+from controller.pins import PinMisses
 from controller.policy_log import PolicyAt
 from controller.site.boot import SiteUnusable, read_site
 from controller.site.seal import Seal
 from controller.site_file import SiteFileError
-from zones.ids import CardholderId, ZoneId
-from zones.occupancy import Occupancy, Presence
+from controller.standing import missed
+from zones.occupancy import Occupancy
+from zones.policy import EditRefused, Policy
 
-PLACES_SCAN_MAX: Final = 20_000
-"""How far back in the ledger last places are looked for: they are only a memory."""
+_MATTERS: Final = re.compile(
+    b'"type":"(?:%s)"|"pin":"(?:DURESS|RIGHT|WRONG)"'
+    % "|".join(sorted(MOVES | {"PIN_UNLOCKED", "POLICY_EDITED"})).encode()
+)
 
 
 def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
@@ -38,10 +46,21 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
             why = "an edit whose text is gone may have taken a right away; restore ledger.db from the backup"
             raise SiteFileError(f"record {record.seq} of the ledger: {why}")
         if body.type == "POLICY_EDITED" and body.detail is not None:
-            policy = policy.after(body.detail["edit"], record.seq)
+            policy = _after(policy, body.detail["edit"], record.seq)
             if policy.revision != body.detail["revision"]:
                 raise SiteFileError(f"record {record.seq} of the ledger names another revision than its history gives")
     return policy, why
+
+
+def _after(policy: PolicyAt, doc: dict[str, Any], seq: int) -> PolicyAt:
+    """The policy after the edit of a record. One that cannot be read may have taken a right: no start on it."""
+    try:
+        return policy.after(doc, seq)
+    except EditRefused as error:
+        why = "it was written by a newer version, or damaged; install that version, or restore from the backup"
+        raise SiteFileError(
+            f"record {seq} of the ledger holds an edit that is not understood: {error} ({why})"
+        ) from error
 
 
 def _check_history(policy: PolicyAt, ledger: Ledger) -> None:
@@ -65,13 +84,14 @@ def latest_trusted(ledger: Ledger) -> datetime | None:
     return None
 
 
-def last_places(ledger: Ledger) -> Occupancy:
-    """Where people were last seen to pass into, none of it certain (B-07)."""
-    where: dict[CardholderId, Presence] = {}
+def last_standing(ledger: Ledger, policy: Policy) -> tuple[Occupancy, PinMisses]:
+    """Where people were last seen, none of it certain (B-07), and whose PIN was missed how often in a row."""
+    occupancy, misses = Occupancy(), PinMisses()
     for record in ledger.scan(max(0, ledger.size - PLACES_SCAN_MAX)):
-        if record.body is None or b'"type":"PASSAGE"' not in record.body:
+        if record.body is None or not _MATTERS.search(record.body):
             continue
         body = record.decoded()
-        if body is not None and body.subject is not None and body.subject.cardholder and body.zone:
-            where[CardholderId(body.subject.cardholder)] = Presence(zone=ZoneId(body.zone), is_certain=False)
-    return Occupancy(where=where)
+        if body is not None:
+            occupancy = followed(occupancy, policy, msgspec.to_builtins(body))
+            misses = missed(misses, body)
+    return occupancy.made_uncertain(), misses

@@ -18,11 +18,14 @@ from controller.site.seal import Seal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """The site's secrets: one for the ledger's signatures, one (split by purpose) for card numbers and the seal."""
+    """The site's secrets: one for the ledger's signatures, one (split by purpose) for card numbers,
+    the seal and PINs.
+    """
 
     signer: SigningKey
     numbers: CardNumbers
     seal: Seal
+    pins: bytes
 
 
 def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
@@ -44,4 +47,5 @@ def load_keys(state_dir: Path, random: Callable[[int], bytes]) -> Keys:
         signer=signer,
         numbers=CardNumbers(hmac.digest(secret, b"card numbers", hashlib.sha256)),
         seal=Seal(hmac.digest(secret, b"site seal", hashlib.sha256)),
+        pins=hmac.digest(secret, b"PINs", hashlib.sha256),
     )

@@ -74,16 +74,18 @@ class Outbox:
         if self._waiting:
             self._waiting.popleft()
 
-    def recovered(self, now: Moment) -> None:
-        """A commit went through: the ledger can be written again. What is owed goes first."""
+    def recovered(self, now: Moment) -> tuple[Draft, ...]:
+        """A commit went through: the ledger can be written again. What is owed goes first. Returns what is new."""
         if self._failed_at is None or self._waiting:
-            return
+            return ()
         since, self._failed_at = self._failed_at, None
         detail = {"why": self._failed_why[:200], "for_ms": now.tick_ms - since.tick_ms, "records_lost": self._lost}
-        turn = Turn(records=[*self._owed, self._scribe.draft("STORAGE_RESTORED", now=now, detail=detail)])
+        restored = self._scribe.draft("STORAGE_RESTORED", now=now, detail=detail)
+        turn = Turn(records=[*self._owed, restored])
         self._owed.clear()
         self._lost = 0
         self._hand_over(turn, now)
+        return (restored,)
 
     def watch(self, now: Moment) -> None:
         """Notice a stall; try again after a failure."""

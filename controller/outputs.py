@@ -109,7 +109,7 @@ class Outputs:
         """
         if effect.reader in self._displays and self._shows is not None:
             not_after_ms = self._time_of(effect.reader, now) + SHOW_MS
-            show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=not_after_ms)
+            show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=not_after_ms, number=effect.number)
             self._shows.publish_show(effect.reader, show)
         return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +14,14 @@ from zones.places import Direction, Portal
 from zones.portal import (
     DoorForced,
     DoorHeld,
+    DoorHeldSoon,
     ExitCompleted,
     GrantUnused,
     Happening,
     PassageCompleted,
     PortalClosed,
     PortalOpenAtStart,
+    Tailgated,
 )
 
 _TYPES: Final[dict[type[Any], str]] = {
@@ -29,20 +30,36 @@ _TYPES: Final[dict[type[Any], str]] = {
     GrantUnused: "NO_PASSAGE",
     DoorForced: "DOOR_FORCED",
     DoorHeld: "DOOR_HELD",
+    DoorHeldSoon: "DOOR_HELD_SOON",
+    Tailgated: "TAILGATE",
     PortalClosed: "DOOR_CLOSED",
     PortalOpenAtStart: "DOOR_OPEN_AT_START",
 }
+
+TRACES_MAX: Final = 1024
+_TRACES: Final[dict[int, tuple[tuple[Finding, ...], Trace]]] = {}
 
 _UNDONE: Final = {"ACCESS_GRANTED": "ACCESS_DENIED", "RELEASED": "COMMAND_REFUSED", "POLICY_EDITED": "EDIT_REFUSED"}
 """What a record becomes when its commit failed: it did not happen."""
 
 
-@lru_cache(maxsize=256)
 def trace_of(findings: tuple[Finding, ...]) -> Trace:
     """Every rule's finding, as it stands in a record: rule numbers by kind; failed ones with their reason.
 
-    Sites see a handful of distinct traces, over and over.
+    Sites see a handful of distinct traces over and over, each as one tuple (`zones.decision.plan`): so they are
+    remembered by which tuple it is, which is quicker than comparing what stands in it.
     """
+    known = _TRACES.get(id(findings))
+    if known is not None and known[0] is findings:
+        return known[1]
+    trace = _trace(findings)
+    if len(_TRACES) >= TRACES_MAX:
+        _TRACES.clear()
+    _TRACES[id(findings)] = (findings, trace)
+    return trace
+
+
+def _trace(findings: tuple[Finding, ...]) -> Trace:
     found: dict[FindingKind, list[str]] = {kind: [] for kind in FindingKind}
     failed: list[tuple[str, str]] = []
     for finding in findings:
@@ -63,6 +80,7 @@ def happening_record(scribe: Scribe, portal: Portal, what: Happening, revision: 
     type_ = _TYPES[type(what)]
     match what:
         case PassageCompleted(grant=grant) | GrantUnused(grant=grant):
+            is_doubtful = isinstance(what, GrantUnused) and not what.is_certain
             return scribe.draft(
                 type_,
                 now=now,
@@ -72,9 +90,13 @@ def happening_record(scribe: Scribe, portal: Portal, what: Happening, revision: 
                 cardholder=grant.cardholder,
                 corr=grant.id,
                 revision=revision,
+                detail={"is_certain": False} if is_doubtful else None,
             )
         case PortalClosed(was=was):
             return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner, detail={"was": was.value})
+        case Tailgated(counted=counted, granted=granted):
+            detail = {"counted": counted, "granted": granted}
+            return scribe.draft(type_, now=now, portal=portal.id, zone=portal.inner, detail=detail)
         case ExitCompleted(cause=cause):
             return scribe.draft(
                 type_, now=now, portal=portal.id, zone=portal.outer, direction=Direction.OUT, detail={"cause": cause}
@@ -98,5 +120,6 @@ def undone(draft: Draft) -> Draft:
         reason=Reason.AUDIT_UNAVAILABLE.value,
         corr=None,
         detail=detail,
+        number=None,
     )
     return Draft(RECORD_TYPES[type_][0], body, encode_sorted(body))

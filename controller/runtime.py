@@ -20,13 +20,15 @@ from controller.clock import Clock, wall_ms
 from controller.committer import CommitFailed, Committed, Committer, PageRead
 from controller.core import Core
 from controller.desk import LinkRequest
-from controller.engine import Engine
+from controller.engine import Engine, Happened
 from controller.inbox import Inbox
 from controller.intake import Intake
 from controller.ledger.body import Draft, Scribe
-from controller.link.messages import Command, Note, Propose, Status
+from controller.link.messages import Command, Note, Order, Propose, Status
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
+from controller.pin_setting import PinSetter
+from controller.pins import PinDesk
 from controller.ports import Port
 from controller.site.store import SiteStore
 from controller.turn import Answer, Effect
@@ -85,6 +87,8 @@ class Parts:
     deviations: tuple[str, ...]
     size: int
     guard: Guard
+    pins: PinDesk
+    setter: PinSetter
     owed: tuple[list[Draft], str] | None = None
 
 
@@ -107,10 +111,12 @@ class Runtime:
             in_force=lambda: parts.store.follow(parts.engine.policy),
         )
         self._store = parts.store
+        self._pins = parts.pins
+        self._setter = parts.setter
         self._boot = parts.boot
         self._deviations = list(parts.deviations)
         self._size = parts.size
-        self._events: list[Event | LinkRequest] = []
+        self._events: list[Happened] = []
         self._requests = 0
         self._ports: list[Port] = []
         self._outputs: Outputs | None = None
@@ -131,7 +137,7 @@ class Runtime:
         """Take an event from a port, in the loop's own thread."""
         self._events.append(event)
 
-    def take_request(self, session: int, message: Propose | Command | Note) -> bool:
+    def take_request(self, session: int, message: Propose | Command | Order | Note) -> bool:
         """Take a request from the link, in the loop's own thread; False when this turn has enough of them."""
         cost = LINK_REQUESTS_PER_TURN if isinstance(message, Propose) else 1
         if self._requests and self._requests + cost > LINK_REQUESTS_PER_TURN:
@@ -172,6 +178,7 @@ class Runtime:
             signal.signal(number, self._ask_to_stop)
         self._committer.start()
         self._store.start()
+        self._pins.start()
         self._store.follow(self._engine.policy)
         tick_ms = self._clock.now().tick_ms
         for port in self._ports:
@@ -271,6 +278,8 @@ class Runtime:
             port.close(now.tick_ms)
         if self._link is not None:
             self._link.close()
+        self._pins.stop()
+        self._setter.stop()
         self._store.stop()
         self._committer.stop()
         self._committer.join(timeout=10)

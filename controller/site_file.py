@@ -10,21 +10,26 @@ import re
 import tomllib
 import types
 import typing
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from controller.calendars import National
 from controller.toml_lines import line_of
 from zones.ids import ID_PATTERN
 from zones.people import Basis
-from zones.places import AntiPassback, LockType
+from zones.places import AntiPassback, ExitHardware, FireRelease, LockType
 
 Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Baud = Annotated[int, msgspec.Meta(ge=1200, le=4_000_000)]
 Millis = Annotated[int, msgspec.Meta(ge=100, le=3_600_000)]
+Factors = Annotated[int, msgspec.Meta(ge=0, le=3)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+LongMillis = Annotated[int, msgspec.Meta(ge=1, le=366 * 24 * 3_600_000)]
 Origin = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\Z", max_length=200)]
 
 ID_IN_WORDS: Final = "lower-case letters, digits and dashes, 1 to 64 of them"
@@ -48,12 +53,17 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ControllerSection(_Section, frozen=True, kw_only=True):
-    """Which controller this is, and where it keeps its files (relative to the site file)."""
+    """Which controller this is, and where it keeps its files (relative to the site file).
+
+    `fire_input`, `power_input`: MQTT devices whose lines `fire` and `power` are the site's (fire alarm on, mains lost).
+    """
 
     node: Id
     state_dir: str
     socket: str
     domain: Origin = "sekisho.example"
+    fire_input: str | None = None
+    power_input: str | None = None
 
 
 class SimulationSection(_Section, frozen=True, kw_only=True):
@@ -73,7 +83,7 @@ class MqttSection(_Section, frozen=True, kw_only=True):
 
 
 class DeviceSection(_Section, frozen=True, kw_only=True):
-    """One device on a wire; which keys it needs goes by its kind."""
+    """One device on a wire; which keys it needs goes by its kind. `keypad`: digits typed at this reader are taken."""
 
     id: Id
     kind: DeviceKind
@@ -81,17 +91,29 @@ class DeviceSection(_Section, frozen=True, kw_only=True):
     baud: Baud | None = None
     connection: str | None = None
     channels: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
+    keypad: bool | None = None
+
+
+class CalendarSection(_Section, frozen=True, kw_only=True):
+    """Holidays: those of the country (`national = "JP"`) and the company's own (`days = [2026-12-29]`)."""
+
+    id: Id
+    national: National | None = None
+    days: list[date] = []
 
 
 class ScheduleSection(_Section, frozen=True, kw_only=True):
-    """Windows like `mon-fri 08:00-20:00`, in Japan."""
+    """Windows in Japan's time: `mon-fri 08:00-20:00`; `hol 10:00-16:00` on holidays of `calendar`, when no other window
+    counts; either between two days that count both: `2026-12-28..2027-01-03 mon-sun 00:00-24:00`.
+    """
 
     id: Id
     windows: list[str]
+    calendar: str | None = None
 
 
 class ZoneSection(_Section, frozen=True, kw_only=True):
-    """One zone; fields as in `zones.places.Zone`."""
+    """One zone; fields as in `zones.places.Zone`, `kind` and `min_link` by name."""
 
     id: Id
     name_ja: str
@@ -100,15 +122,34 @@ class ZoneSection(_Section, frozen=True, kw_only=True):
     parent: str | None = None
     items: list[str] = []
     accepted_bases: list[Basis] = []
-    min_factors: Annotated[int, msgspec.Meta(ge=0, le=3)] | None = None
+    min_factors: Factors | None = None
     uid_accepted: bool = False
     anti_passback: AntiPassback = AntiPassback.NONE
-    occupancy_max: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    occupancy_max: Count | None = None
     schedule: str | None = None
+    company_level: int = 0
+    raised_factors: Factors | None = None
+    raised_outside: str | None = None
+    attended_counts: bool = False
+    min_link: str = "CLEAR"
+    apb_ms: LongMillis | None = None
+    occupancy_min: Count | None = None
+    dual_window_ms: LongMillis | None = None
+    needs_opener: bool = False
+    training: list[str] = []
+    declares_devices: bool = False
+    visitors_allowed: bool = False
+    escort_ratio: Count = 4
+    policy_age_ms_max: LongMillis | None = None
+    is_vestibule: bool = False
+    plan_ref: str | None = None
 
 
 class PortalSection(_Section, frozen=True, kw_only=True):
-    """Wires are named by device id: a strike as `device` (MQTT) or `device:channel` (relay board)."""
+    """Wires are named by device id: a strike as `device` (MQTT) or `device:channel` (relay board). `counter`: an MQTT
+    device that counts people. `reader_link`: what protects the line of a serial reader; what protects a reader on the
+    broker is told by the broker's TLS. `exit_hardware` has no default on purpose.
+    """
 
     id: Id
     name_ja: str
@@ -120,10 +161,28 @@ class PortalSection(_Section, frozen=True, kw_only=True):
     exit_reader: str | None = None
     contact: str | None = None
     rex: str | None = None
+    counter: str | None = None
     lock_type: LockType = LockType.FAIL_SECURE
     is_escape: bool = False
     release_ms: Annotated[int, msgspec.Meta(ge=500, le=30_000)] = 3000
     held_after_ms: Millis = 20_000
+    held_warn_ms: Millis | None = None
+    grade: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    reader_link: str | None = None
+    exit_hardware: ExitHardware | None = None
+    fire_release: FireRelease = FireRelease.NONE
+    interlock_with: list[str] = []
+    unlock_schedule: str | None = None
+    first_in: bool = False
+
+
+class WalkSection(_Section, frozen=True, kw_only=True):
+    """Nobody gets from one portal to the other in less than `min_ms`."""
+
+    id: Id
+    one: str
+    other: str
+    min_ms: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class SiteFile(_Section, frozen=True, kw_only=True):
@@ -133,7 +192,9 @@ class SiteFile(_Section, frozen=True, kw_only=True):
     device: list[DeviceSection]
     zone: list[ZoneSection]
     portal: list[PortalSection]
+    calendar: list[CalendarSection] = []
     schedule: list[ScheduleSection] = []
+    walk: list[WalkSection] = []
     mqtt: MqttSection | None = None
     simulation: SimulationSection | None = None
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from controller.site_file import DeviceKind, DeviceSection, SiteFile, Source
+from controller.site_file import DeviceKind, DeviceSection, PortalSection, SiteFile, Source
 from zones.ids import PortalId
+from zones.places import LinkAssurance
 
-DEVICE_KEYS: Final = frozenset({"port", "baud", "connection", "channels"})
+DEVICE_KEYS: Final = frozenset({"port", "baud", "connection", "channels", "keypad"})
 _PORT: Final = "for example /dev/serial/by-id/…"
 KEYS: Final[dict[DeviceKind, tuple[dict[str, str], frozenset[str]]]] = {
     DeviceKind.PN532: ({"port": _PORT}, frozenset({"baud"})),
     DeviceKind.LCUS: ({"port": _PORT, "channels": "how many relays the board has"}, frozenset({"baud"})),
     DeviceKind.PYNFC: ({"connection": "for example pn532_uart:/dev/ttyUSB0"}, frozenset()),
-    DeviceKind.MQTT: ({}, frozenset()),
+    DeviceKind.MQTT: ({}, frozenset({"keypad"})),
 }
 """Which keys a device needs, with an example, and which it may have, by its kind."""
 
@@ -40,13 +41,24 @@ class Strike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """Which device belongs to which portal. Inputs map (device, line) to a portal."""
+    """Which device belongs to which portal. Inputs map the device of a line to a portal.
+
+    `tampers`: every device that may tell of its enclosure, with the portal it serves (None: none). `fire_inputs`,
+    `power_inputs`: devices whose line is the site's. `keypads`: readers whose digits are taken. `links`: what protects
+    the line of each reader.
+    """
 
     strikes: dict[PortalId, Strike]
     entry_readers: dict[str, PortalId]
     exit_readers: dict[str, PortalId]
     contacts: dict[str, PortalId]
     rexes: dict[str, PortalId]
+    counters: dict[str, PortalId] = field(default_factory=dict)
+    tampers: dict[str, PortalId | None] = field(default_factory=dict)
+    fire_inputs: frozenset[str] = frozenset()
+    power_inputs: frozenset[str] = frozenset()
+    keypads: frozenset[str] = frozenset()
+    links: dict[str, LinkAssurance] = field(default_factory=dict)
 
 
 class Wires:
@@ -99,6 +111,7 @@ class Wires:
         wiring = Wiring(strikes={}, entry_readers={}, exit_readers={}, contacts={}, rexes={})
         readers = {DeviceKind.PN532, DeviceKind.PYNFC, DeviceKind.MQTT}
         taken: dict[str, str] = {}
+        links: dict[str, LinkAssurance] = {}
         for index, portal in enumerate(self._file.portal):
             portal_id = PortalId(portal.id)
             rows: tuple[tuple[str, str | None, dict[str, PortalId], set[DeviceKind]], ...] = (
@@ -106,22 +119,71 @@ class Wires:
                 ("exit_reader", portal.exit_reader, wiring.exit_readers, readers),
                 ("contact", portal.contact, wiring.contacts, {DeviceKind.MQTT}),
                 ("rex", portal.rex, wiring.rexes, {DeviceKind.MQTT}),
+                ("counter", portal.counter, wiring.counters, {DeviceKind.MQTT}),
             )
             for key, device, table, kinds in rows:
-                if device is None:
-                    continue
-                where = f".portal[{index}].{key}"
-                if device not in self._devices or self._devices[device].kind not in kinds:
-                    raise self._refuse(
-                        where, f"{device!r} is not a declared device of kind {' or '.join(sorted(kinds))}"
-                    )
-                role = f"{device}/{'reader' if 'reader' in key else key}"
-                if role in taken:
-                    raise self._refuse(where, f"{device!r} already serves as {taken[role]}")
-                taken[role] = f"{key} of {portal.id}"
-                table[device] = portal_id
+                if device is not None:
+                    self._take(f".portal[{index}].{key}", device, key, kinds, taken)
+                    taken[_role(device, key)] = f"{key} of {portal.id}"
+                    table[device] = portal_id
             wiring.strikes[portal_id] = self._strike(index, portal.strike, taken)
-        return wiring
+            links |= self._links(index, portal)
+        return replace(
+            wiring,
+            tampers=self._tampers(wiring),
+            fire_inputs=self._site_input("fire_input", taken),
+            power_inputs=self._site_input("power_input", taken),
+            keypads=self._keypads(wiring),
+            links=links,
+        )
+
+    def _take(self, where: str, device: str, key: str, kinds: set[DeviceKind], taken: dict[str, str]) -> None:
+        """Refuse a device that cannot serve as `key`, or serves already."""
+        if device not in self._devices or self._devices[device].kind not in kinds:
+            raise self._refuse(where, f"{device!r} is not a declared device of kind {' or '.join(sorted(kinds))}")
+        if (role := _role(device, key)) in taken:
+            raise self._refuse(where, f"{device!r} already serves as {taken[role]}")
+
+    def _site_input(self, key: str, taken: dict[str, str]) -> frozenset[str]:
+        device = getattr(self._file.controller, key)
+        if device is None:
+            return frozenset()
+        self._take(f".controller.{key}", device, key, {DeviceKind.MQTT}, taken)
+        return frozenset({device})
+
+    def _tampers(self, wiring: Wiring) -> dict[str, PortalId | None]:
+        """Any device on the broker may have an enclosure contact; what it serves is where the alarm is shown."""
+        served = {strike.device: portal for portal, strike in wiring.strikes.items()}
+        for table in (wiring.counters, wiring.rexes, wiring.contacts, wiring.exit_readers, wiring.entry_readers):
+            served |= table
+        on_broker = (device.id for device in self._file.device if device.kind is DeviceKind.MQTT)
+        return {device: served.get(device) for device in on_broker}
+
+    def _keypads(self, wiring: Wiring) -> frozenset[str]:
+        keypads = frozenset(device.id for device in self._file.device if device.keypad)
+        for index, device in enumerate(self._file.device):
+            if device.id in keypads and device.id not in wiring.entry_readers:
+                why = f"{device.id} is no portal's entry_reader: digits typed there would be asked for by nobody"
+                raise self._refuse(f".device[{index}].keypad", why)
+        return keypads
+
+    def _links(self, index: int, portal: PortalSection) -> dict[str, LinkAssurance]:
+        """What protects the lines of a portal's readers: TLS on the broker, on a serial line what the file declares."""
+        where = f".portal[{index}].reader_link"
+        readers = [name for name in (portal.entry_reader, portal.exit_reader) if name is not None]
+        on_broker = [name for name in readers if self._devices[name].kind is DeviceKind.MQTT]
+        has_tls = self._file.mqtt is not None and self._file.mqtt.ca_file is not None
+        links = dict.fromkeys(on_broker, LinkAssurance.ENCRYPTED if has_tls else LinkAssurance.CLEAR)
+        on_serial = dict.fromkeys((name for name in readers if name not in on_broker), LinkAssurance.CLEAR)
+        if portal.reader_link is not None:
+            if not on_serial:
+                why = "no reader on a serial line is here; one on the broker is as safe as the broker's TLS (ca_file)"
+                raise self._refuse(where, why)
+            if portal.reader_link not in (LinkAssurance.CLEAR.name, LinkAssurance.CONDUIT.name):
+                why = f"{portal.reader_link!r} is not one of CLEAR, CONDUIT: no serial reader here encrypts its line"
+                raise self._refuse(where, why)
+            on_serial = dict.fromkeys(on_serial, LinkAssurance[portal.reader_link])
+        return links | on_serial
 
     def _strike(self, index: int, text: str, taken: dict[str, str]) -> Strike:
         where = f".portal[{index}].strike"
@@ -140,6 +202,11 @@ class Wires:
             raise self._refuse(where, f"{text!r} already serves as {taken[text]}")
         taken[text] = f"the strike of {self._file.portal[index].id}"
         return strike
+
+
+def _role(device: str, key: str) -> str:
+    """A device has one reader, and one of each other line."""
+    return f"{device}/{'reader' if 'reader' in key else key}"
 
 
 def is_loopback(host: str) -> bool:

@@ -12,7 +12,9 @@ from enum import StrEnum
 from controller.ledger.body import Draft
 from controller.link.messages import FromController
 from controller.policy_log import PolicyAt
+from zones.decision import Request
 from zones.ids import PortalId
+from zones.places import PortalMode
 from zones.portal import Grant, ReleaseStrike, SecureStrike
 
 
@@ -22,14 +24,17 @@ class Shown(StrEnum):
     GRANTED = "granted"
     REFUSED = "refused"
     OUT_OF_ORDER = "out_of_order"
+    ENTER_PIN = "enter_pin"
+    SECOND_CARD = "second_card"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowAtReader:
-    """Light and sound at a reader that has them."""
+    """Light and sound at a reader that has them. `number`: what every refusal shows, to be told to an officer."""
 
     reader: str
     shown: Shown
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +50,22 @@ Effect = ReleaseStrike | SecureStrike | ShowAtReader | Answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterGrant:
-    """An entry that may be released once its record is durable, and only until `not_after_tick_ms`."""
+    """An entry that may be released once its record is durable, and only until `not_after_tick_ms`.
+
+    `others`: who enters on the same decision. `asked`: what was decided (None: an officer's release), by the policy of
+    `revision`: where anything changed meanwhile, it is asked again.
+    """
 
     index: int
     portal: PortalId
     grant: Grant
     not_after_tick_ms: int
+    others: tuple[Grant, ...] = ()
     reader: str | None = None
     session: int | None = None
     request_id: str = ""
+    asked: Request | None = None
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +73,7 @@ class AfterRefusal:
     """A refusal is shown when its record is durable, so that it takes as long as a grant does."""
 
     index: int
-    reader: str
-    shown: Shown
+    show: ShowAtReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +107,16 @@ class AfterRefused:
     field: str | None = None
 
 
-After = AfterGrant | AfterRefusal | AfterEdit | AfterNote | AfterRefused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterMode:
+    """A portal that is kept released once the record of it is durable."""
+
+    index: int
+    portal: PortalId
+    mode: PortalMode
+
+
+After = AfterGrant | AfterMode | AfterRefusal | AfterEdit | AfterNote | AfterRefused
 
 
 @dataclass(slots=True, kw_only=True)

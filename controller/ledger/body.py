@@ -54,6 +54,29 @@ class Evidence(Part, frozen=True, kw_only=True):
     method: str
     factors: Integer
     last4: str | None = None
+    link: Integer = 0
+    pin: str = "NOT_ASKED"
+
+
+class Companion(Part, frozen=True, kw_only=True):
+    """Somebody who entered on the same decision, or who escorted: pseudonyms, and what the reader proved."""
+
+    evidence: Evidence
+    cardholder: str | None = None
+    credential: str | None = None
+
+
+class Facts(Part, frozen=True, kw_only=True):
+    """What held of the box and the wire at a decision, where it was not as usual (`zones.decision.Request`)."""
+
+    reader_is_trusted: bool = True
+    ledger_is_writable: bool = True
+    policy_age_ms: Integer | None = None
+    read_is_stale: bool = False
+    read_is_repeated: bool = False
+    evidence_is_replayed: bool = False
+    portal_is_locked: bool = False
+    not_closed: tuple[str, ...] = ()
 
 
 class Trace(Part, frozen=True, kw_only=True):
@@ -88,10 +111,13 @@ class Body(Part, frozen=True, kw_only=True):
     corr: str | None = None
     trace: Trace | None = None
     detail: dict[str, Any] | None = None
+    facts: Facts | None = None
+    companions: tuple[Companion, ...] = ()
+    escorts: tuple[Companion, ...] = ()
+    number: str | None = None
 
 
 _decode: Final = msgspec.json.Decoder(Body).decode
-_decode_trace: Final = msgspec.json.Decoder(Trace).decode
 
 
 def decode_body(text: bytes) -> Body:
@@ -114,7 +140,7 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("RELEASE_EXPIRED", "access", ""),
         ("PASSAGE", "access", ""),
         ("EXIT", "access", "cause"),
-        ("NO_PASSAGE", "access", ""),
+        ("NO_PASSAGE", "access", "is_certain"),
         ("DOOR_FORCED", "alarm", ""),
         ("DOOR_HELD", "alarm", ""),
         ("DOOR_CLOSED", "access", "was"),
@@ -139,6 +165,35 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("CLOCK_ACCEPTED", "alarm", ""),
         ("RULE_ERROR", "alarm", "rule error"),
         ("OUTPUT_FAILED", "alarm", "device why"),
+        ("DURESS", "alarm", ""),
+        ("CREDENTIAL_ALARM", "alarm", "code"),
+        ("APB_VIOLATION", "alarm", ""),
+        ("PIN_LOCKED", "alarm", ""),
+        ("PIN_UNLOCKED", "command", "id"),
+        ("PRESENCE_FORGIVEN", "command", "id"),
+        ("FIRE_ON", "alarm", "device"),
+        ("FIRE_OFF", "alarm", "device"),
+        ("FIRE_RESET", "command", "id"),
+        ("POWER_LOST", "alarm", "device"),
+        ("POWER_RESTORED", "alarm", "device"),
+        ("TAMPER", "alarm", "device"),
+        ("TAMPER_ENDED", "alarm", "device"),
+        ("LINE_FAULT", "alarm", "device line fault"),
+        ("LINE_RESTORED", "alarm", "device line"),
+        ("REX_SUSPECT", "alarm", ""),
+        ("TAILGATE", "alarm", "counted granted"),
+        ("DOOR_HELD_SOON", "access", ""),
+        ("PORTAL_MODE", "access", "mode"),
+        ("ZONE_OPENED", "access", ""),
+        ("ZONE_SECURED", "access", ""),
+        ("OCCUPANCY_BELOW_MIN", "alarm", ""),
+        ("ESCORT_BROKEN", "alarm", ""),
+        ("ESCORT_RATIO", "alarm", ""),
+        ("ZONE_UNATTENDED", "alarm", ""),
+        ("NOT_CLOSED", "alarm", "row"),
+        ("REVIEW_OVERDUE", "alarm", ""),
+        ("OVERRIDE_ENDED", "alarm", "row"),
+        ("ALARM_CEASED", "alarm", "kind row"),
     )
 }
 
@@ -189,6 +244,10 @@ class Scribe:
         corr: str | None = None,
         trace: Trace | None = None,
         detail: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
+        companions: tuple[Companion, ...] = (),
+        escorts: tuple[Companion, ...] = (),
+        number: str | None = None,
     ) -> Draft:
         """A draft of `type_` at `now`. None means: does not apply; keys of `detail` that are None are left out.
 
@@ -219,12 +278,18 @@ class Scribe:
             corr=corr,
             trace=trace,
             detail=_checked_detail(type_, keys, detail) if detail else None,
+            facts=facts,
+            companions=companions,
+            escorts=escorts,
+            number=number,
         )
         texts = (outcome, reason, zone, portal, access_point, direction, cardholder, credential, officer, role)
-        if not all(map(_is_text, (*texts, revision, corr))):
+        if not all(map(_is_text, (*texts, revision, corr, number))):
             raise ValueError(f"{type_}: a field of a type that a body does not have: {body}")
         if (evidence is not None and not _is_sound(evidence)) or (trace is not None and not _is_whole(trace)):
             raise ValueError(f"{type_}: evidence or trace with a value that a body does not have: {body}")
+        if not all(_is_whole(part) for part in (*companions, *escorts, *(() if facts is None else (facts,)))):
+            raise ValueError(f"{type_}: facts or companions with a value that a body does not have: {body}")
         try:
             return Draft(class_, body, encode_sorted(body))
         except (TypeError, UnicodeError) as error:
@@ -239,14 +304,14 @@ def _is_sound(evidence: Evidence) -> bool:
     method: object = evidence.method
     factors: object = evidence.factors
     is_number = isinstance(factors, int) and not isinstance(factors, bool) and abs(factors) <= INTEGER_MAX
-    return is_number and isinstance(method, str) and _is_text(evidence.last4)
+    return is_number and isinstance(method, str) and _is_text(evidence.last4) and _is_whole(evidence)
 
 
 @lru_cache(maxsize=256)
-def _is_whole(trace: Trace) -> bool:
-    """Whether a trace reads back as it is. Sites see a handful of distinct ones, over and over."""
+def _is_whole(part: Part) -> bool:
+    """Whether a part reads back as it is. Sites see a handful of distinct ones, over and over."""
     try:
-        return _decode_trace(encode_sorted(trace)) == trace
+        return msgspec.json.decode(encode_sorted(part), type=type(part)) == part
     except (TypeError, ValueError):
         return False
 

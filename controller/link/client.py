@@ -23,6 +23,7 @@ from controller.link.messages import (
     FromController,
     Hello,
     Note,
+    Order,
     Propose,
     Record,
     Refused,
@@ -87,7 +88,7 @@ class LinkClient:
             raise LinkDown(f"the controller at {self._path} refused us: {why}")
         return answer
 
-    def request(self, message: Propose | Command | Note, timeout_s: float = 5.0) -> Done | Refused:
+    def request(self, message: Propose | Command | Order | Note, timeout_s: float = 5.0) -> Done | Refused:
         """Send one request and wait for its answer. Raises LinkDown when none comes; connects first if need be."""
         with self._lock:
             if self._socket is None:

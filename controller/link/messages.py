@@ -62,6 +62,19 @@ class Command(Message, tag="command", frozen=True, kw_only=True):
     officer: str
 
 
+class Order(Message, tag="order", frozen=True, kw_only=True):
+    """Something an officer may do at once: `act` is one of ORDERS, `cardholder` whom it is about (None: everybody, or
+    nobody). Expires after `not_after_ms` (epoch).
+    """
+
+    id: str
+    boot: str
+    not_after_ms: int
+    act: str
+    officer: str
+    cardholder: str | None = None
+
+
 class Note(Message, tag="note", frozen=True, kw_only=True):
     """Please record that something happened in the web process (a view, a sign-in, an export)."""
 
@@ -133,7 +146,9 @@ class Status(Message, tag="status", frozen=True, kw_only=True):
     devices_offline: list[str]
 
 
-ToController = Hello | Propose | Command | Note | Subscribe
+ORDERS: Final = ("forgive_presence", "unlock_pin", "reset_fire")
+
+ToController = Hello | Propose | Command | Order | Note | Subscribe
 FromController = Welcome | Done | Refused | Record | Status
 
 REFUSAL_CODES: Final = (
@@ -148,5 +163,10 @@ REFUSAL_CODES: Final = (
     "zone_secured",
     "strike_offline",
     "ledger_unavailable",
+    "locked_down",
+    "portal_locked",
+    "interlock",
+    "unknown_cardholder",
+    "fire_lasts",  # the fire alarm still speaks
     "busy",  # too much is waiting; try again
 )

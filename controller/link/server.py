@@ -23,6 +23,7 @@ from controller.link.messages import (
     FromController,
     Hello,
     Note,
+    Order,
     Propose,
     Record,
     Refused,
@@ -106,7 +107,7 @@ class LinkServer:
         path: Path,
         selector: selectors.BaseSelector,
         *,
-        on_request: Callable[[int, Propose | Command | Note], bool],
+        on_request: Callable[[int, Propose | Command | Order | Note], bool],
         welcome: Callable[[], Welcome],
         fetch: Callable[[int, int, int], None],
     ) -> None:
@@ -279,7 +280,7 @@ class LinkServer:
             case Subscribe(from_seq=from_seq):
                 session.next_seq = max(0, from_seq)
                 self._status_at = 0
-            case Propose() | Command() | Note():
+            case Propose() | Command() | Order() | Note():
                 if not self._on_request(session.number, message):
                     busy = Refused(id=message.id, code="busy", why="too much is waiting; try again")
                     self._queue(session, self._encode(busy) + b"\n")

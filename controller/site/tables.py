@@ -5,6 +5,7 @@ holds their columns against the fields of the rows. No `from __future__ import a
 """
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
@@ -12,10 +13,17 @@ from sqlmodel import Field, SQLModel
 from zones.policy import TABLES
 
 
+class CalendarRow(SQLModel, table=True):
+    __tablename__ = "calendar"
+    id: str = Field(primary_key=True)
+    days: list[str] = Field(sa_column=Column(JSON, nullable=False))
+
+
 class ScheduleRow(SQLModel, table=True):
     __tablename__ = "schedule"
     id: str = Field(primary_key=True)
-    windows: list[dict[str, int]] = Field(sa_column=Column(JSON, nullable=False))
+    windows: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    calendar: str | None = None
 
 
 class ZoneRow(SQLModel, table=True):
@@ -32,12 +40,39 @@ class ZoneRow(SQLModel, table=True):
     anti_passback: str
     occupancy_max: int | None = None
     schedule: str | None = None
+    company_level: int
+    raised_factors: int | None = None
+    raised_outside: str | None = None
+    attended_counts: bool
+    min_link: int
+    apb_ms: int | None = None
+    occupancy_min: int | None = None
+    dual_window_ms: int | None = None
+    needs_opener: bool
+    training: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    declares_devices: bool
+    visitors_allowed: bool
+    escort_ratio: int
+    policy_age_ms_max: int | None = None
+    is_vestibule: bool
+    plan_ref: str | None = None
 
 
 class ZoneStatusRow(SQLModel, table=True):
     __tablename__ = "zone_status"
     id: str = Field(primary_key=True)
     state: str
+    is_locked_down: bool
+    sanitised_by: str | None = None
+    sanitised_confirmed_by: str | None = None
+
+
+class SiteStatusRow(SQLModel, table=True):
+    __tablename__ = "site_status"
+    id: str = Field(primary_key=True)
+    is_locked_down: bool
+    threat_level: int
+    notice_version: int
 
 
 class PortalRow(SQLModel, table=True):
@@ -55,12 +90,55 @@ class PortalRow(SQLModel, table=True):
     is_escape: bool
     release_ms: int
     held_after_ms: int
+    held_warn_ms: int | None = None
+    grade: int
+    reader_link: int
+    relay_in_reader: bool
+    exit_hardware: str
+    fire_release: str
+    interlock_with: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    unlock_schedule: str | None = None
+    first_in: bool
+
+
+class PortalStatusRow(SQLModel, table=True):
+    __tablename__ = "portal_status"
+    id: str = Field(primary_key=True)
+    mode: str
+    until_ms: int | None = None
+
+
+class DeviceStatusRow(SQLModel, table=True):
+    __tablename__ = "device_status"
+    id: str = Field(primary_key=True)
+    is_trusted: bool
+    restored_by: str | None = None
+    confirmed_by: str | None = None
+
+
+class WalkRow(SQLModel, table=True):
+    __tablename__ = "walk"
+    id: str = Field(primary_key=True)
+    one: str
+    other: str
+    min_ms: int
+
+
+class ItemRow(SQLModel, table=True):
+    __tablename__ = "item"
+    id: str = Field(primary_key=True)
+    designated_until: date
+    contract_until: date | None = None
+    lifted_on: date | None = None
 
 
 class CardholderRow(SQLModel, table=True):
     __tablename__ = "cardholder"
     id: str = Field(primary_key=True)
     ended_on: date | None = None
+    kind: str
+    notice_version: int
+    held_extra_ms: int
 
 
 class CredentialRow(SQLModel, table=True):
@@ -70,6 +148,15 @@ class CredentialRow(SQLModel, table=True):
     number_hash: str = Field(unique=True)
     last4: str
     state: str
+
+
+class PinRow(SQLModel, table=True):
+    __tablename__ = "pin"
+    id: str = Field(primary_key=True)
+    salt: str
+    pin_hash: str
+    duress_hash: str | None = None
+    is_locked: bool
 
 
 class ClearanceRow(SQLModel, table=True):
@@ -82,6 +169,7 @@ class ClearanceRow(SQLModel, table=True):
     recorded_by: str
     confirmed_by: str | None = None
     ended_on: date | None = None
+    level: int
 
 
 class NeedToKnowRow(SQLModel, table=True):
@@ -94,6 +182,11 @@ class NeedToKnowRow(SQLModel, table=True):
     until_on: date
     is_suspended: bool
     ended_on: date | None = None
+    sponsor: str | None = None
+    requested_by: str | None = None
+    approved_by_1: str | None = None
+    approved_by_2: str | None = None
+    recert_on: date | None = None
 
 
 class RosterRow(SQLModel, table=True):
@@ -106,6 +199,56 @@ class RosterRow(SQLModel, table=True):
     review_on: date
     is_suspended: bool
     ended_on: date | None = None
+    is_opener: bool
+    is_escort: bool
+    is_minimum: bool
+    may_enter_lockdown: bool
+    schedule: str | None = None
+
+
+class TrainingRow(SQLModel, table=True):
+    __tablename__ = "training"
+    id: str = Field(primary_key=True)
+    cardholder: str = Field(index=True)
+    course: str
+    done_on: date
+    due_on: date
+
+
+class DeclarationRow(SQLModel, table=True):
+    __tablename__ = "declaration"
+    id: str = Field(primary_key=True)
+    cardholder: str = Field(index=True)
+    zone: str
+    from_on: date
+    until_on: date
+    locker: str | None = None
+    permits: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    ended_on: date | None = None
+
+
+class VisitRow(SQLModel, table=True):
+    __tablename__ = "visit"
+    id: str = Field(primary_key=True)
+    cardholder: str = Field(index=True)
+    host: str
+    zones: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    from_on: date
+    until_on: date
+    ended_on: date | None = None
+
+
+class OverrideRow(SQLModel, table=True):
+    __tablename__ = "override"
+    id: str = Field(primary_key=True)
+    zone: str
+    cardholders: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    reason_code: str
+    started_by: str
+    approved_by: str
+    from_ms: int
+    until_ms: int
+    ended_ms: int | None = None
 
 
 class SiteMeta(SQLModel, table=True):
@@ -122,15 +265,26 @@ class SiteMeta(SQLModel, table=True):
 MODELS: dict[str, type[SQLModel]] = {
     str(model.__tablename__): model
     for model in (
+        CalendarRow,
         ScheduleRow,
         ZoneRow,
         ZoneStatusRow,
+        SiteStatusRow,
         PortalRow,
+        PortalStatusRow,
+        DeviceStatusRow,
+        WalkRow,
+        ItemRow,
         CardholderRow,
         CredentialRow,
+        PinRow,
         ClearanceRow,
         NeedToKnowRow,
         RosterRow,
+        TrainingRow,
+        DeclarationRow,
+        VisitRow,
+        OverrideRow,
     )
 }
 assert MODELS.keys() == TABLES.keys(), "every policy table has its model"

@@ -17,7 +17,7 @@ import pytest
 from controller import boot
 from controller.boot import deviations_of, layout_edit, start
 from controller.config import Site, SiteFileError, parse_site
-from controller.history import last_places, latest_trusted, load_policy
+from controller.history import last_standing, latest_trusted, load_policy
 from controller.keys import Keys, load_keys
 from controller.ledger.body import Body, Scribe
 from controller.ledger.errors import LedgerRefused
@@ -27,7 +27,7 @@ from controller.site.store import SiteStore
 from zones.edits import apply
 from zones.moment import Moment
 from zones.people import Cardholder, RosterEntry
-from zones.places import Zone, ZoneKind, ZoneState, ZoneStatus
+from zones.places import PortalMode, PortalStatus, Zone, ZoneKind, ZoneState, ZoneStatus
 from zones.policy import EMPTY, Edit, Row
 
 NOON = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -52,7 +52,7 @@ kind = "UNRESTRICTED"
 id = "office"
 name_ja = "執務室"
 name_en = "Office"
-kind = "CONTROLLED"
+kind = "UNRESTRICTED"
 parent = "outside"
 schedule = "hours"
 """
@@ -77,6 +77,9 @@ kind = "mqtt"
 [[device]]
 id = "rd"
 kind = "mqtt"
+[[device]]
+id = "rd-out"
+kind = "mqtt"
 
 [[portal]]
 id = "vault"
@@ -84,7 +87,9 @@ name_ja = "扉"
 name_en = "Door"
 outer = "office"
 inner = "vault"
+exit_hardware = "HANDLE"
 entry_reader = "rd"
+exit_reader = "rd-out"
 strike = "dr"
 contact = "dr"
 """
@@ -214,6 +219,15 @@ def test_a_ledger_that_contradicts_itself_is_not_gone_on_from(history):
         history.load()
 
 
+def test_an_edit_of_a_newer_version_is_not_passed_over(history):
+    """An edit that took a right away would be left out, because it also said something that is not understood."""
+    row = ["cardholder", {"id": "h-9", "ended_on": "2026-11-20", "badge_colour": "red"}]
+    detail = {"id": "edit-0009", "edit": {"puts": [row], "drops": []}, "revision": "ab" * 32, "base": "cd" * 32}
+    history.records("POLICY_EDITED", officer="officer-01", detail={**detail, "signed": False})
+    with pytest.raises(SiteFileError, match=r"record 5 of the ledger.*cardholder h-9: badge_colour.*newer version"):
+        history.load()
+
+
 def test_a_policy_record_that_changes_nothing_is_passed_over(history):
     """A refused edit would come into force at the next start."""
     history.records("EDIT_REFUSED", officer="officer-01", detail={"id": "edit-0002", "code": "stale_base"})
@@ -245,6 +259,25 @@ def test_a_changed_building_is_the_smallest_edit():
 
 
 MQTT = '[mqtt]\nhost = "127.0.0.1"\n[controller]'
+
+
+def test_calendars_walks_and_modes_go_with_the_building():
+    """A holiday would be a working day until somebody edits a file twice, or a door could never be taken out."""
+    calendar = '[[calendar]]\nid = "holidays"\nnational = "JP"\n[[schedule]]\ncalendar = "holidays"\n'
+    side = DOORS.partition("[[portal]]")[2].replace('"vault"', '"side"', 1).replace('"rd', '"rd-side')
+    more = DOORS + "[[portal]]" + side.replace('"dr"', '"dr-side"')
+    devices = "".join(f'[[device]]\nid = "{name}"\nkind = "mqtt"\n' for name in ("rd-side", "rd-side-out", "dr-side"))
+    walk = '[[walk]]\nid = "round"\none = "vault"\nother = "side"\nmin_ms = 5000\n'
+    text = FILE.replace("[controller]", MQTT).replace("[[schedule]]\n", calendar) + more + devices + walk
+    old = apply(EMPTY, layout_edit(site_of(text), EMPTY))
+    assert set(old.calendars) == {"holidays"} and set(old.walks) == {"round"}
+    assert layout_edit(site_of(text), old) == Edit()
+    old = apply(old, Edit(puts=(PortalStatus(id="side", mode=PortalMode.LOCKED),)))
+    after = apply(old, layout_edit(site_of(NO_WIRES), old))
+    assert not (after.calendars or after.walks or after.portals or after.portal_statuses)
+    assert after.schedules["hours"].calendar is None
+
+
 TWICE = '[[schedule]]\nid = "nights"\nwindows = []\n[[schedule]]'
 
 
@@ -266,6 +299,14 @@ def test_deviations_are_all_that_is_less_strict_than_it_should_be():
         ("mqtt_without_tls", "127.0.0.1"),
         ("simulation", ""),
     ]
+    gate = DOORS.replace("uid_accepted = true", "attended_counts = true").replace(
+        'exit_hardware = "HANDLE"', 'exit_hardware = "HANDLE"\nlock_type = "FAIL_SAFE"'
+    )
+    assert deviations_of(site_of(FILE.replace("[controller]", MQTT) + gate))[:3] == [
+        ("attended_counts", "vault"),
+        ("fire_release_missing", "vault"),
+        ("fail_safe_into_protected", "vault"),
+    ]
 
 
 # -- what is remembered ---------------------------------------------------------------------------------------------
@@ -278,7 +319,7 @@ def test_last_places_are_remembered_and_not_believed(history):
         history.records("PASSAGE", cardholder=who, zone=zone, portal="front")
     history.records("PASSAGE", zone="office", portal="front")
     history.records("ACCESS_GRANTED", cardholder="h-2", zone="outside")
-    places = last_places(history.ledger).where
+    places = last_standing(history.ledger, EMPTY)[0].where
     assert {who: presence.zone for who, presence in places.items()} == {"h-1": "outside", "h-2": "office"}
     assert not any(presence.is_certain for presence in places.values())
 
@@ -298,7 +339,7 @@ def test_an_empty_ledger_has_no_mark(tmp_path):
     """The first start of all would fail."""
     empty = History(tmp_path / "state")
     try:
-        assert latest_trusted(empty.ledger) is None and last_places(empty.ledger).where == {}
+        assert latest_trusted(empty.ledger) is None and last_standing(empty.ledger, EMPTY)[0].where == {}
         assert empty.load() == (PolicyAt(), "missing")
     finally:
         empty.ledger.close()

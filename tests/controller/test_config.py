@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+import typing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.calendars import YEARS, National, national_days
 from controller.config import SiteFileError, load_site, parse_site
+from controller.site_file import SiteFile
 from controller.toml_lines import line_of
-from zones.places import Window
+from zones.moment import JST, Moment
+from zones.places import AntiPassback, ExitHardware, LinkAssurance, Walk, Window, Zone, ZoneKind
+from zones.schedule import is_within
 
 PATH = Path("site.toml")
 
@@ -70,6 +77,7 @@ name_ja = "正面"
 name_en = "Front"
 outer = "outside"
 inner = "office"
+exit_hardware = "HANDLE"
 entry_reader = "rd-in"
 strike = "dr"
 contact = "dr"
@@ -81,7 +89,9 @@ name_ja = "通用口"
 name_en = "Side"
 outer = "outside"
 inner = "office"
+exit_hardware = "HANDLE"
 entry_reader = "rd-line"
+grade = 1
 strike = "board:1"
 """
 
@@ -158,8 +168,8 @@ FAULTS = [
     ('contact = "dr"', 'contact = "d"', 'contact = "d"', "portal[0].contact", "is not a declared device of kind mqtt"),
     ('rex = "dr"', 'rex = "board"', 'rex = "board"', "portal[0].rex", "is not a declared device of kind mqtt"),
     (
-        '"rd-line"\nstrike',
-        '"rd-in"\nstrike',
+        '"rd-line"\ngrade',
+        '"rd-in"\ngrade',
         ('entry_reader = "rd-in"', 2),
         "portal[1].entry_reader",
         "entry_reader of fr",
@@ -175,6 +185,97 @@ FAULTS = [
     ),
     ('rex = "dr"', "rex =", "rex =", "is not TOML", "Invalid value, column 6"),
     ('strike = "board:1"\n', "strike =", "strike =", "is not TOML", ""),
+    (
+        'exit_hardware = "HANDLE"\n',
+        "",
+        "[[portal]]",
+        "portal[0]",
+        "`exit_hardware` is missing: say what lets people out",
+    ),
+    ('"HANDLE"', '"BAR"', 'exit_hardware = "BAR"', "portal[0].exit_hardware", "of SOFTWARE, HANDLE, HARDWIRED_REX"),
+    ('"HANDLE"', '"SOFTWARE"', 'exit_hardware = "SOFTWARE"', "portal[0].exit_hardware", "[EXIT_BY_SOFTWARE, docs/lint"),
+    ("grade = 1", "grade = 2", "grade = 2", "portal[1].grade", "the way: outside > side > office [GRADE_CONTACT"),
+    ("grade = 1", "grade = 5", "grade = 5", "portal[1].grade", "<= 4"),
+    ('strike = "dr"', 'strike = "rd-in"', 'strike = "rd-in"', "portal[0].strike", "on the unsecure side"),
+    (
+        'strike = "dr"',
+        'strike = "dr"\nheld_warn_ms = 20000',
+        "held_warn_ms = 20000",
+        "portal[0].held_warn_ms",
+        "less than",
+    ),
+    (
+        'rex = "dr"',
+        'counter = "board"',
+        'counter = "board"',
+        "portal[0].counter",
+        "is not a declared device of kind mqtt",
+    ),
+    ('rex = "dr"', 'reader_link = "CONDUIT"', 'reader_link = "CONDUIT"', "portal[0].reader_link", "the broker's TLS"),
+    (
+        "grade = 1",
+        'reader_link = "ENCRYPTED"',
+        'reader_link = "ENCRYPTED"',
+        "portal[1].reader_link",
+        "of CLEAR, CONDUIT",
+    ),
+    ('rex = "dr"', 'interlock_with = ["x"]', 'interlock_with = ["x"]', "portal[0].interlock_with", "no portal 'x'"),
+    ('rex = "dr"', 'unlock_schedule = "x"', 'unlock_schedule = "x"', "portal[0].unlock_schedule", "no schedule 'x'"),
+    (
+        'id = "rd-line"\n',
+        'id = "rd-line"\nkeypad = true\n',
+        "keypad = true",
+        "device[2].keypad",
+        "pn532 has no `keypad`",
+    ),
+    ('id = "dr"\n', 'id = "dr"\nkeypad = true\n', "keypad = true", "device[1].keypad", "is no portal's entry_reader"),
+    (
+        'node = "gate"',
+        'node = "gate"\nfire_input = "x"',
+        'fire_input = "x"',
+        "controller.fire_input",
+        "not a declared dev",
+    ),
+    (
+        'schedule = "hours"',
+        'min_link = "TLS"',
+        'min_link = "TLS"',
+        "zone[1].min_link",
+        "not one of CLEAR, CONDUIT, ENCRYPTED",
+    ),
+    ('schedule = "hours"', "raised_factors = 2", ("[[zone]]", 2), "zone[1].raised_outside", "is missing"),
+    (
+        'schedule = "hours"',
+        "apb_ms = 5000",
+        "apb_ms = 5000",
+        "zone[1].apb_ms",
+        "with anti_passback TIMED",
+    ),
+    ('"sat 09', '"hol 09', "[[schedule]]", "schedule[0].calendar", "is missing: a window for holidays"),
+    (
+        '"sat 09',
+        '"2026-12-28.. sat 09',
+        "windows = [",
+        "schedule[0].windows",
+        "or '2026-12-28..2027-01-03 mon-sun 00:00",
+    ),
+    ('"sat 09', '"2027-02-28..2027-02-29 sat 09', "windows = [", "schedule[0].windows", "a day that no calendar has"),
+    ('"sat 09', '"2027-02-28..2027-02-27 sat 09', "windows = [", "schedule[0].windows", "ends before it begins"),
+    ("[[schedule]]", '[[calendar]]\nid = "c"\ndays = [1]\n[[schedule]]', "days = [1]", "calendar[0].days[0]", "`date`"),
+    (
+        "[[schedule]]",
+        '[[calendar]]\nid = "c"\nnational = "X"\n[[schedule]]',
+        'national = "X"',
+        "calendar[0].national",
+        "one of JP",
+    ),
+    (
+        "[[schedule]]",
+        '[[walk]]\nid = "w"\none = "front"\nother = "x"\nmin_ms = 9\n[[schedule]]',
+        'other = "x"',
+        "walk[0].other",
+        "there is no portal 'x'",
+    ),
 ]
 
 
@@ -254,6 +355,152 @@ def test_a_good_file_says_what_it_says():
         *(Window(weekday=day, from_min=480, to_min=1200) for day in range(5)),
         Window(weekday=5, from_min=540, to_min=720),
     )
+    assert (front.grade, front.exit_hardware, front.relay_in_reader) == (2, ExitHardware.HANDLE, False)
+
+
+EVERYTHING = (
+    GOOD.replace('node = "gate"', 'node = "gate"\nfire_input = "dr"\npower_input = "dr"')
+    .replace('id = "rd-in"\n', 'id = "rd-in"\nkeypad = true\n', 1)
+    .replace(
+        "[[schedule]]",
+        """\
+[[calendar]]
+id = "holidays"
+national = "JP"
+days = [2026-12-29, 2026-11-23, 2026-12-29]
+
+[[walk]]
+id = "round"
+one = "front"
+other = "side"
+min_ms = 20000
+
+[[schedule]]
+calendar = "holidays"
+""",
+        1,
+    )
+    .replace('"sat 09:00', '"hol 10:00-16:00", "2026-12-28..2027-01-03 sat-sun 00:00-24:00", "sat 09:00')
+    .replace(
+        'schedule = "hours"',
+        """\
+company_level = 0
+raised_factors = 2
+raised_outside = "hours"
+attended_counts = true
+min_link = "CONDUIT"
+anti_passback = "SOFT"
+occupancy_min = 2
+occupancy_max = 9
+min_factors = 2
+dual_window_ms = 30000
+needs_opener = true
+training = ["fire"]
+declares_devices = true
+visitors_allowed = true
+escort_ratio = 2
+policy_age_ms_max = 60000
+plan_ref = "A-1"
+""",
+    )
+    .replace('rex = "dr"', 'rex = "dr"\ncounter = "dr"\nexit_reader = "rd-out"\nheld_warn_ms = 9000')
+    .replace("[[zone]]", '[[device]]\nid = "rd-out"\nkind = "mqtt"\n[[zone]]', 1)
+    .replace("grade = 1", 'grade = 3\nreader_link = "CONDUIT"\ncontact = "rd-out"\ninterlock_with = ["front"]')
+)
+"""Every key that a site may have besides."""
+
+
+def test_every_key_reaches_its_field():
+    """A site would be written with two people at the door, and be run without."""
+    site = parse_site(EVERYTHING, PATH)
+    (calendar,), (hours,), (walk,) = site.calendars, site.schedules, site.walks
+    assert date(2026, 12, 29) in calendar.days and date(2026, 11, 23) in calendar.days
+    assert (
+        list(calendar.days) == sorted(set(calendar.days)) and len(calendar.days) == len(national_days(National.JP)) + 1
+    )
+    assert hours.calendar == "holidays" and hours.windows[5] == Window(
+        weekday=0, from_min=600, to_min=960, is_for_holidays=True
+    )
+    bounds = {"from_on": date(2026, 12, 28), "until_on": date(2027, 1, 3)}
+    assert hours.windows[6:8] == tuple(Window(weekday=day, from_min=0, to_min=1440, **bounds) for day in (5, 6))
+    assert walk == Walk(id="round", one="front", other="side", min_ms=20000)
+    office = site.zones[1]
+    assert office == Zone(
+        id="office", name_ja="執務室", name_en="Office", kind=ZoneKind.CONTROLLED, parent="outside", min_factors=2,
+        raised_factors=2, raised_outside="hours", attended_counts=True, min_link=LinkAssurance.CONDUIT,
+        anti_passback=AntiPassback.SOFT, occupancy_min=2, occupancy_max=9, dual_window_ms=30000, needs_opener=True,
+        training=("fire",), declares_devices=True, visitors_allowed=True, escort_ratio=2, policy_age_ms_max=60000,
+        plan_ref="A-1",
+    )  # fmt: skip
+    front, side = site.portals
+    assert (front.held_warn_ms, front.reader_link, side.reader_link) == (
+        9000,
+        LinkAssurance.CLEAR,
+        LinkAssurance.CONDUIT,
+    )
+    assert side.interlock_with == ("front",) and side.grade == 3
+    wiring = site.wiring
+    assert wiring.counters == {"dr": "front"}
+    assert wiring.tampers == {"rd-in": "front", "dr": "front", "rd-out": "front"}
+    assert wiring.fire_inputs == wiring.power_inputs == {"dr"}
+    assert wiring.keypads == {"rd-in"}
+    assert wiring.links == {
+        "rd-in": LinkAssurance.CLEAR, "rd-out": LinkAssurance.CLEAR, "rd-line": LinkAssurance.CONDUIT,
+    }  # fmt: skip
+    assert {one.code for one in site.warnings} >= {"READER_LINK_SHORT", "INTERLOCK_ONE_WAY"}
+
+
+@pytest.mark.req("B-15")
+def test_a_reader_on_the_broker_is_as_safe_as_the_brokers_line():
+    """A zone that asks for an encrypted line would be entered over a plain one."""
+    tls = parse_site(GOOD.replace("[mqtt]\n", '[mqtt]\nca_file = "ca.pem"\n'), PATH)
+    assert tls.wiring.links == {"rd-in": LinkAssurance.ENCRYPTED, "rd-line": LinkAssurance.CLEAR}
+    assert [portal.reader_link for portal in tls.portals] == [LinkAssurance.ENCRYPTED, LinkAssurance.CLEAR]
+
+
+@pytest.mark.req("A-35")
+def test_a_strike_that_hangs_on_its_reader_is_seen_and_refused():
+    """Somebody would take the reader off the wall and put two wires together."""
+    assert "[RELAY_OUTSIDE" in complaint(GOOD.replace('strike = "dr"', 'strike = "rd-in"'))
+
+
+@pytest.mark.req("B-03")
+def test_a_door_is_closed_on_a_holiday_monday_and_open_the_next():
+    """On 勤労感謝の日 the office would stand open to everybody who may work there."""
+    site = parse_site(EVERYTHING, PATH)
+    (hours,), (calendar,) = site.schedules, site.calendars
+
+    def is_open(*at: int) -> bool:
+        return is_within(
+            hours, Moment(at=datetime(*at, tzinfo=JST).astimezone(UTC), tick_ms=0), {calendar.id: calendar}
+        )
+
+    assert not is_open(2026, 11, 23, 9, 0), "勤労感謝の日, a Monday"
+    assert is_open(2026, 11, 23, 10, 0), "hours for holidays"
+    assert not is_open(2026, 11, 23, 16, 0)
+    assert is_open(2026, 11, 30, 9, 0), "the next Monday"
+    assert is_open(2026, 12, 27, 0, 0) is False, "a Sunday before the bounds"
+    assert not is_open(2027, 1, 1, 9, 0), "元日"
+    assert is_open(2027, 1, 3, 23, 59), "within the bounds, on a Sunday"
+    assert not is_open(2027, 1, 10, 23, 59)
+
+
+def test_the_days_are_those_of_the_library():
+    """A substitute holiday would be a working day, for want of `make lock`."""
+    from holidays.countries.japan import Japan
+
+    first, last = YEARS
+    assert list(national_days(National.JP)) == sorted(Japan(years=range(first, last + 1)))
+
+
+def test_the_page_of_the_site_file_names_every_key():
+    """Somebody would have to read Python to find out that a door can be interlocked."""
+    page = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text("utf-8")
+    for name, section in typing.get_type_hints(SiteFile).items():
+        (kind,) = [one for one in (*typing.get_args(section), section) if hasattr(one, "__struct_fields__")]
+        assert f"[{name}]" in page
+        missing = [key for key in kind.__struct_fields__ if not re.search(rf"(?m)`{key}\b|^{key} = ", page)]
+        assert not missing, (name, missing)
 
 
 @given(st.text(max_size=200) | st.text(alphabet="[]{}=\"'.#\n abc1", max_size=60))

@@ -70,7 +70,7 @@ def test_a_full_disk_stops_entries_and_never_an_exit(site: Any) -> None:
     assert len(site.releases) == 2
     site.disk = lambda: None
     site.passes(2500)
-    types = site.types()
+    types = site.story()
     assert types.count("ACCESS_DENIED") == 2 and "ACCESS_GRANTED" not in types
     assert {b.reason for b in site.records if b.type == "ACCESS_DENIED"} == {"AUDIT_UNAVAILABLE"}
     for owed in ("REX", "EXIT_GRANTED", "STORAGE_FAILED", "STORAGE_RESTORED"):
@@ -97,7 +97,7 @@ def test_a_disk_that_stalls_neither_holds_a_strike_nor_releases_late(site: Any) 
     site.is_stalled = False
     site.settles()
     assert len(site.releases) == 2
-    types = site.types()
+    types = site.story()
     assert "RELEASE_EXPIRED" in types and "STORAGE_FAILED" in types and "STORAGE_RESTORED" in types
     site.badges(SATO, "rd-office")
     assert len(site.releases) == 3
@@ -141,7 +141,7 @@ def test_every_refusal_about_a_person_looks_the_same_at_the_door(site: Any, reas
     site.effects.clear()
     site.badges(SATO, "rd-vault")
     assert site.last.reason == reason
-    assert site.effects == unknown and site.releases == []
+    assert site.unnumbered(site.effects) == site.unnumbered(unknown) and site.releases == []
 
 
 @pytest.mark.req("A-04")
@@ -179,7 +179,7 @@ def test_a_clock_at_1970_admits_nobody_and_lets_everybody_out(site: Any) -> None
     assert site.last.reason == "CLOCK_UNTRUSTED" and site.releases == []
     site.presses_rex("dr-office")
     assert len(site.releases) == 1
-    assert "CLOCK_UNTRUSTED" in site.types()
+    assert "CLOCK_UNTRUSTED" in site.story()
 
 
 @pytest.mark.req("B-02")
@@ -203,7 +203,7 @@ def test_forced_held_and_unused_are_told_apart(site: Any) -> None:
     site.opens("dr-office")
     site.passes(25_000)
     site.closes("dr-office")
-    kinds = [t for t in site.types() if t in ("DOOR_FORCED", "NO_PASSAGE", "DOOR_HELD", "DOOR_CLOSED")]
+    kinds = [t for t in site.story() if t in ("DOOR_FORCED", "NO_PASSAGE", "DOOR_HELD", "DOOR_CLOSED")]
     assert kinds == ["DOOR_FORCED", "DOOR_CLOSED", "NO_PASSAGE", "DOOR_HELD", "DOOR_CLOSED"]
 
 
@@ -355,7 +355,7 @@ def test_an_event_that_makes_us_raise_is_an_alarm_and_opens_nothing(site: Any) -
     """One impossible event would end the loop, and with it every door."""
     site.happens(InputChanged(source="dr-office", line="contact", is_active="no bool", is_level_report=None))  # type: ignore[arg-type]
     site.happens(CardRead(source="rd-office", number=None, kind="mqtt"))  # type: ignore[arg-type]
-    assert "RULE_ERROR" in site.types() and site.releases == []
+    assert "RULE_ERROR" in site.story() and site.releases == []
     site.badges(SATO, "rd-office")
     assert site.last.type in ("ACCESS_GRANTED", "ACCESS_DENIED")
 
@@ -382,7 +382,7 @@ def test_a_rex_that_was_held_back_releases_nothing(site: Any) -> None:
     """A button pressed before an outage would open the door after it."""
     at_ms = int(site.at.timestamp() * 1000) - 60_000
     site.happens(InputChanged(source="dr-office", line="rex", is_active=True, is_level_report=False, at_ms=at_ms))
-    assert site.releases == [] and site.types()[-1] == "MESSAGE_REFUSED"
+    assert site.releases == [] and site.story()[-1] == "MESSAGE_REFUSED"
     at_ms += 60_000
     site.happens(InputChanged(source="dr-office", line="rex", is_active=True, is_level_report=False, at_ms=at_ms))
     assert len(site.releases) == 1
@@ -409,7 +409,7 @@ def test_a_portal_that_was_forced_admits_nobody_until_it_is_shut(site: Any) -> N
     site.closes("dr-vault")
     site.opens("dr-vault")
     site.badges(SATO, "rd-vault")
-    assert site.last.reason == "READER_UNTRUSTED" and "PASSAGE" not in site.types()
+    assert site.last.reason == "READER_UNTRUSTED" and "PASSAGE" not in site.story()
     site.closes("dr-vault")
     site.passes(2000)
     site.badges(SATO, "rd-vault")
@@ -422,7 +422,7 @@ def test_a_value_that_a_record_cannot_hold_is_an_answer_and_no_alarm(site: Any) 
     assert isinstance(answer, Refused) and answer.code == "edit_refused"
     answer = site.proposes(*[("cardholder", {"id": f"h-{n}"}) for n in range(101)])
     assert isinstance(answer, Refused) and "at most 100" in answer.why
-    assert "RULE_ERROR" not in site.types()
+    assert "RULE_ERROR" not in site.story()
 
 
 def test_a_release_of_a_lock_that_cannot_move_is_not_called_done(site: Any) -> None:

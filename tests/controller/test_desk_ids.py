@@ -14,6 +14,10 @@ from controller.desk import IDS_MAX, NOTE_TYPES, RELEASE_MS_MAX, RELEASE_REASONS
 from controller.ledger.body import Scribe
 from controller.link.messages import REFUSAL_CODES, Command, Done, Note, Propose, Refused
 from controller.link.server import REQUESTS_BURST, REQUESTS_PER_S, SESSIONS_MAX
+from controller.pins import PinMisses
+from controller.policy_log import PolicyAt
+from controller.standing import Standing
+from zones.occupancy import Occupancy
 
 SATO = "04a1b2c3"
 
@@ -62,7 +66,14 @@ def test_an_id_that_is_none_is_refused(site, bad):
 
 def test_the_memory_of_ids_is_bounded_and_longer_than_any_release_counts():
     """The web process could fill the memory, or push an id out of it and send the same release again."""
-    desk = Desk(scribe=Scribe(node="gate", boot="b0"), numbers=CardNumbers(bytes(32)), boot="b0")
+    standing = Standing(
+        policy=PolicyAt(),
+        occupancy=Occupancy(),
+        misses=PinMisses(),
+        scribe=Scribe(node="gate", boot="b0"),
+        offline=set(),
+    )
+    desk = Desk(standing=standing, numbers=CardNumbers(bytes(32)), boot="b0")
     for n in range(IDS_MAX + 100):
         desk._use_id(f"request-{n}")
     assert len(desk._ids) == IDS_MAX

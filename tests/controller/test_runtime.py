@@ -59,6 +59,8 @@ name_ja = "正面"
 name_en = "Front"
 outer = "outside"
 inner = "office"
+exit_hardware = "HANDLE"
+grade = 1
 strike = "board:2"
 """
 OFF = all_off(2)
@@ -220,7 +222,7 @@ def no_ledger(box: Box) -> None:
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        (slip, 1, "site.toml:31: portal[0].strik: there is no such key here"),
+        (slip, 1, "site.toml:33: portal[0].strik: there is no such key here"),
         (forgotten, 1, "site.toml: cannot be read: No such file or directory"),
         (readable_key, 3, "others can read this secret: chmod 600"),
         (no_ledger, 3, "ledger.db: not a database; move it away"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -30,9 +31,43 @@ from controller.site.seal import Seal
 from controller.site.store import SiteStore
 from controller.site.tables import MODELS, SiteMeta
 from zones.edits import apply
-from zones.people import Basis, Cardholder, Clearance, Credential, CredentialState, NeedToKnow, RosterEntry
-from zones.places import AntiPassback, Portal, Schedule, Window, Zone, ZoneKind, ZoneState, ZoneStatus
+from zones.people import (
+    Basis,
+    Cardholder,
+    CardholderKind,
+    Clearance,
+    Credential,
+    CredentialState,
+    Declaration,
+    InformationItem,
+    NeedToKnow,
+    Override,
+    Pin,
+    RosterEntry,
+    Training,
+    Visit,
+)
+from zones.places import (
+    AntiPassback,
+    Calendar,
+    DeviceStatus,
+    ExitHardware,
+    FireRelease,
+    LinkAssurance,
+    Portal,
+    PortalMode,
+    PortalStatus,
+    Schedule,
+    SiteStatus,
+    Walk,
+    Window,
+    Zone,
+    ZoneKind,
+    ZoneState,
+    ZoneStatus,
+)
 from zones.policy import EMPTY, TABLES, Edit, Policy, Row
+from zones.terms import term_of
 
 SEAL = Seal(bytes(range(32)))
 DAY = date(2026, 11, 2)
@@ -43,7 +78,8 @@ def person(n: int, card: CredentialState = CredentialState.ACTIVE, *, is_ended: 
     ended_on = DAY if is_ended else None
     who = f"h-{n}"
     return (
-        Cardholder(id=who, ended_on=ended_on),
+        Cardholder(id=who, ended_on=ended_on, notice_version=n, held_extra_ms=1000 * n),
+        Pin(id=who, salt="5a" * 16, pin_hash=f"{n:064x}", duress_hash=None if n % 2 else "ee" * 32),
         Credential(id=f"c-{n}", cardholder=who, number_hash=f"{n:064x}", last4=f"{n:04X}", state=card),
         Clearance(
             id=f"k-{n}",
@@ -63,6 +99,20 @@ def person(n: int, card: CredentialState = CredentialState.ACTIVE, *, is_ended: 
             from_on=DAY,
             until_on=date(2027, 10, 1),
             is_suspended=is_ended,
+            sponsor="officer-09",
+            requested_by="officer-01",
+            approved_by_1="officer-02",
+            approved_by_2=None if n % 2 else "officer-03",
+            recert_on=date(2027, 4, 1),
+        ),
+        Clearance(
+            id=f"kc-{n}",
+            cardholder=who,
+            basis=Basis.COMPANY,
+            notified_on=date(2026, 4, 1),
+            last_valid_on=term_of(Basis.COMPANY, date(2026, 4, 1)),
+            recorded_by="officer-01",
+            level=3,
         ),
         RosterEntry(
             id=f"r-{n}",
@@ -71,13 +121,36 @@ def person(n: int, card: CredentialState = CredentialState.ACTIVE, *, is_ended: 
             from_on=DAY,
             until_on=date(2027, 10, 1),
             review_on=date(2027, 1, 1),
+            is_opener=not n % 2,
+            is_escort=bool(n % 2),
+            is_minimum=True,
+            may_enter_lockdown=True,
+            schedule="hours",
+        ),
+        Training(id=f"t-{n}", cardholder=who, course="fire", done_on=DAY, due_on=date(2027, 10, 1)),
+        Declaration(
+            id=f"d-{n}",
+            cardholder=who,
+            zone="vault",
+            from_on=DAY,
+            until_on=DAY,
+            locker=None if n % 2 else "L-7",
+            permits=("P-1", "P-2") if n % 2 else (),
+            ended_on=ended_on,
         ),
     )
 
 
 PLACES: tuple[Row, ...] = (
+    Calendar(id="holidays", days=(date(2026, 11, 23), date(2027, 1, 1))),
     Schedule(
-        id="hours", windows=(Window(weekday=0, from_min=480, to_min=1200), Window(weekday=1, from_min=0, to_min=9))
+        id="hours",
+        windows=(
+            Window(weekday=0, from_min=480, to_min=1200),
+            Window(weekday=1, from_min=0, to_min=9, from_on=DAY, until_on=date(2027, 1, 3)),
+            Window(weekday=0, from_min=600, to_min=960, is_for_holidays=True),
+        ),
+        calendar="holidays",
     ),
     Zone(id="outside", name_ja="屋外", name_en="Outside", kind=ZoneKind.UNRESTRICTED),
     Zone(
@@ -93,11 +166,63 @@ PLACES: tuple[Row, ...] = (
         occupancy_max=7,
         schedule="hours",
         uid_accepted=True,
+        company_level=2,
+        raised_factors=3,
+        raised_outside="hours",
+        attended_counts=True,
+        min_link=LinkAssurance.CONDUIT,
+        occupancy_min=2,
+        dual_window_ms=30_000,
+        needs_opener=True,
+        training=("fire", "handling"),
+        declares_devices=True,
+        visitors_allowed=True,
+        escort_ratio=3,
+        policy_age_ms_max=60_000,
+        is_vestibule=True,
+        plan_ref="A-1",
     ),
-    ZoneStatus(id="vault", state=ZoneState.SECURED),
+    ZoneStatus(
+        id="vault",
+        state=ZoneState.SECURED,
+        is_locked_down=True,
+        sanitised_by="officer-01",
+        sanitised_confirmed_by="officer-02",
+    ),
+    SiteStatus(id="site", is_locked_down=True, threat_level=1, notice_version=3),
     Portal(
-        id="vault", name_ja="扉", name_en="Door", outer="outside", inner="vault", is_escape=True, has_exit_reader=True
+        id="vault",
+        name_ja="扉",
+        name_en="Door",
+        outer="outside",
+        inner="vault",
+        is_escape=True,
+        has_exit_reader=True,
+        held_warn_ms=10_000,
+        grade=4,
+        reader_link=LinkAssurance.ENCRYPTED,
+        relay_in_reader=True,
+        exit_hardware=ExitHardware.HARDWIRED_REX,
+        fire_release=FireRelease.HARDWIRED,
+        interlock_with=("side",),
     ),
+    Zone(id="lobby", name_ja="受付", name_en="Lobby", kind=ZoneKind.CONTROLLED, parent="outside"),
+    Portal(
+        id="side",
+        name_ja="脇",
+        name_en="Side",
+        outer="outside",
+        inner="lobby",
+        unlock_schedule="hours",
+        first_in=True,
+    ),
+    PortalStatus(id="side", mode=PortalMode.ATTENDED, until_ms=1_800_000_000_000),
+    PortalStatus(id="vault", mode=PortalMode.LOCKED),
+    DeviceStatus(id="rd-1", is_trusted=True, restored_by="officer-01", confirmed_by="officer-02"),
+    DeviceStatus(id="rd-2", is_trusted=False),
+    Walk(id="w-1", one="vault", other="side", min_ms=5000),
+    InformationItem(id="item-1", designated_until=date(2030, 1, 1), contract_until=date(2028, 1, 1)),
+    InformationItem(id="item-2", designated_until=date(2030, 1, 1), lifted_on=DAY),
 )
 
 
@@ -109,7 +234,22 @@ def at(*edits: Edit) -> PolicyAt:
     return policy
 
 
-FULL = at(Edit(puts=PLACES), Edit(puts=person(1) + person(2)))
+VISITING: tuple[Row, ...] = (
+    Cardholder(id="v-1", kind=CardholderKind.VISITOR),
+    Visit(id="vi-1", cardholder="v-1", host="h-1", zones=("vault",), from_on=DAY, until_on=DAY),
+    Override(
+        id="o-1",
+        zone="vault",
+        cardholders=("v-1", "h-1"),
+        reason_code="flood",
+        started_by="officer-01",
+        approved_by="officer-02",
+        from_ms=1_800_000_000_000,
+        until_ms=1_800_003_600_000,
+        ended_ms=1_800_000_060_000,
+    ),
+)
+FULL = at(Edit(puts=PLACES), Edit(puts=person(1) + person(2)), Edit(puts=VISITING))
 
 
 class Written:
@@ -204,6 +344,40 @@ def test_a_migration_happens_whole_or_not_at_all(tmp_path):
     open_site(path).dispose()
 
 
+def test_rows_of_the_first_schema_mean_what_they_meant(tmp_path):
+    """After an upgrade a door would have lost its name, or a zone would ask for something that nobody had asked for."""
+    path = tmp_path / "site.db"
+    old = at(Edit(puts=OLD))
+    write(path, old)
+    engine = open_site(path)
+    try:
+        with engine.begin() as connection:
+            config = alembic_config("sqlite://")
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+    finally:
+        engine.dispose()
+    with pytest.raises(SiteUnusable, match="has schema 0001, this program reads 0002"):
+        read_site(path, SEAL)
+    open_site(path).dispose()
+    assert read_site(path, SEAL) == old
+
+
+OLD: tuple[Row, ...] = (
+    Schedule(id="hours", windows=(Window(weekday=0, from_min=480, to_min=1200),)),
+    Zone(id="outside", name_ja="屋外", name_en="Outside", kind=ZoneKind.UNRESTRICTED),
+    Zone(id="office", name_ja="室", name_en="Office", kind=ZoneKind.LIMITED, parent="outside", schedule="hours"),
+    ZoneStatus(id="office", state=ZoneState.OPEN_UNATTENDED),
+    Portal(id="front", name_ja="扉", name_en="Door", outer="outside", inner="office"),
+    Cardholder(id="h-1"),
+    RosterEntry(
+        id="r-1", cardholder="h-1", zone="office", from_on=DAY, until_on=date(2027, 10, 1), review_on=date(2027, 1, 1)
+    ),
+    NeedToKnow(id="n-1", cardholder="h-1", item="item-1", purpose_code="P-01", from_on=DAY, until_on=date(2027, 10, 1)),
+)
+"""What the first schema had room for."""
+
+
 # -- round trip -----------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +386,7 @@ def test_what_was_written_is_read(tmp_path):
     write(tmp_path / "site.db", FULL)
     read = read_site(tmp_path / "site.db", SEAL)
     assert read == FULL
-    assert set(read.policy.rows()) == {*PLACES, *person(1), *person(2)}
+    assert set(read.policy.rows()) == {*PLACES, *person(1), *person(2), *VISITING}
     write(tmp_path / "site.db", at(Edit(puts=PLACES)))
     assert read_site(tmp_path / "site.db", SEAL) == at(Edit(puts=PLACES))
 
@@ -406,7 +580,7 @@ def test_a_locked_copy_is_reported_once_and_caught_up_with(written):
         read_site(written.path, SEAL)
     holder.execute("ROLLBACK")
     holder.close()
-    latest = at(Edit(puts=PLACES), Edit(puts=person(1) + person(2)), Edit(puts=person(3)))
+    latest = at(Edit(puts=PLACES), Edit(puts=person(1) + person(2)), Edit(puts=VISITING), Edit(puts=person(3)))
     written.store.follow(latest)
     assert written.says() == ""
     written.ends()
