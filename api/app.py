@@ -19,13 +19,18 @@ from api.models import event_public, iso
 from api.once import Once
 from api.page import Pages
 from api.parts import Parts
-from api.routes import events, health, page, places, registers
+from api.review import Reviewer
+from api.routes import events, health, page, places, registers, review, rights, states
 from api.settings import Settings, read_token
 from api.store import open_store
 from api.view import View
 
 PREFIX = "/api/v1"
 API_DB = "api.db"
+PARTS = (
+    *((PREFIX, part) for part in (health, places, registers, rights, states, review, events)),
+    ("", page),
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -51,14 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json",
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
-    for part in (health, places, registers, events):
-        app.include_router(part.router, prefix=PREFIX)
-    app.include_router(page.router)
-    app.state.routes = [
-        (prefix, route)
-        for prefix, part in ((PREFIX, health), (PREFIX, places), (PREFIX, registers), (PREFIX, events), ("", page))
-        for route in part.router.routes
-    ]
+    for prefix, part in PARTS:
+        app.include_router(part.router, prefix=prefix)
+    app.state.routes = [(prefix, route) for prefix, part in PARTS for route in part.router.routes]
     problems.install(app)
     app.openapi = lambda: problems.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Once)
@@ -79,5 +79,6 @@ def _parts(settings: Settings, keeper: Keeper, view: View) -> Parts:
     broadcast = Broadcast(view.seq, read_after, snapshot)
     return Parts(
         settings=settings, keeper=keeper, view=view, broadcast=broadcast, requests=requests,
+        reviewer=Reviewer(settings.socket),
         feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
     )  # fmt: skip

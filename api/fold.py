@@ -15,21 +15,38 @@ from controller.link.messages import Record
 RELEASING: Final = frozenset({"ACCESS_GRANTED", "EXIT_GRANTED", "RELEASED", "REX"})
 NOT_USED: Final = frozenset({"NO_PASSAGE", "RELEASE_EXPIRED", "OUTPUT_FAILED"})
 LEAF_OPEN: Final = frozenset({"open", "held", "forced"})
+LASTING: Final = {
+    "FIRE_ON": "device", "POWER_LOST": "device", "LINE_FAULT": "device", "TAMPER": "device",
+    "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
+    "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone",
+}  # fmt: skip
+"""Record types of alarms that last, and what each is of."""
+
+ENDING: Final = {
+    "FIRE_RESET": "FIRE_ON", "POWER_RESTORED": "POWER_LOST", "LINE_RESTORED": "LINE_FAULT", "TAMPER_ENDED": "TAMPER",
+}  # fmt: skip
+"""Record type -> the alarm that it ends. What a zone's watch raised is ended by ALARM_CEASED."""
+
 PORTAL_TYPES: Final = RELEASING | NOT_USED | {
     "ACCESS_DENIED", "RELEASE_REFUSED", "PASSAGE", "EXIT",
-    "DOOR_FORCED", "DOOR_HELD", "DOOR_CLOSED", "DOOR_OPEN_AT_START",
+    "DOOR_FORCED", "DOOR_HELD", "DOOR_HELD_SOON", "DOOR_CLOSED", "DOOR_OPEN_AT_START", "PORTAL_MODE",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """One record, taken apart. `event` are the columns of its row."""
+    """One record, taken apart. `event` are the columns of its row. `raises`: (kind, place) of an alarm that begins;
+    `lifts`: of one that ends, place None for all of the kind.
+    """
 
     event: dict[str, Any]
     puts: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     drops: list[tuple[str, str]] = field(default_factory=list)
     revision: str | None = None
     device: tuple[str, bool] | None = None
+    mode: str | None = None
+    raises: tuple[str, str] | None = None
+    lifts: tuple[str, str | None] | None = None
     starts: bool = False
     stops: bool = False
 
@@ -58,9 +75,38 @@ def fold(record: Record) -> Folded:
         device = (source, what == "DEVICE_ONLINE") if source else None
     return Folded(
         event=event, puts=puts, drops=drops, device=device,
+        mode=_text(detail.get("mode")) if what == "PORTAL_MODE" else None,
+        raises=_raised(what, event, detail), lifts=_lifted(what, event, detail),
         revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,
         starts=what == "CONTROLLER_STARTED", stops=what == "CONTROLLER_STOPPED",
     )  # fmt: skip
+
+
+def _raised(what: str | None, event: dict[str, Any], detail: dict[str, Any]) -> tuple[str, str] | None:
+    """The alarm that begins with a record, where it lasts."""
+    if what not in LASTING:
+        return None
+    return what, _place(what, event, detail)
+
+
+def _lifted(what: str | None, event: dict[str, Any], detail: dict[str, Any]) -> tuple[str, str | None] | None:
+    """The alarm that ends with a record."""
+    if what == "ALARM_CEASED":
+        kind = _text(detail.get("kind")) or ""
+        return kind, _place(kind, event, detail)
+    if what is None or what not in ENDING:
+        return None
+    kind = ENDING[what]
+    return kind, None if kind == "FIRE_ON" else _place(kind, event, detail)
+
+
+def _place(kind: str, event: dict[str, Any], detail: dict[str, Any]) -> str:
+    parts = (
+        (event["zone"], event["cardholder"])
+        if LASTING.get(kind) == "zone"
+        else (detail.get("device"), detail.get("line"))
+    )
+    return "/".join(part for part in (*parts, detail.get("row")) if isinstance(part, str))
 
 
 def next_state(now: str, what: str, *, has_contact: bool) -> str | None:
@@ -90,7 +136,7 @@ def _edit(body: dict[str, Any]) -> tuple[list[tuple[str, str, dict[str, Any]]], 
         return [], []
     edit = _sub(_sub(body, "detail"), "edit")
     puts = [
-        (put[0], put[1]["id"], put[1])
+        (put[0], put[1]["id"], _readable(put[0], put[1]))
         for put in _list(edit.get("puts"))
         if isinstance(put, list) and len(put) == 2 and isinstance(put[0], str)
         and isinstance(put[1], dict) and isinstance(put[1].get("id"), str)
@@ -101,6 +147,11 @@ def _edit(body: dict[str, Any]) -> tuple[list[tuple[str, str, dict[str, Any]]], 
         if isinstance(drop, list) and len(drop) == 2 and all(isinstance(part, str) for part in drop)
     ]
     return puts, drops
+
+
+def _readable(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row as it may be kept here: of a PIN that there is one, and nothing that could be tried out (B-13)."""
+    return {"id": row["id"]} if table == "pin" else row
 
 
 def _without_rows(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api.problems import Problem
 from controller.link.client import LinkClient, LinkDown
-from controller.link.messages import Command, Done, Note, Propose, Refused, Welcome
+from controller.link.messages import Command, Done, Note, Order, Propose, Refused, Welcome
 
 STATUS_OF = {
     "protocol": 502,
@@ -20,6 +20,11 @@ STATUS_OF = {
     "unknown_portal": 404,
     "protected_zone": 409,
     "zone_secured": 409,
+    "locked_down": 409,
+    "portal_locked": 409,
+    "interlock": 409,
+    "unknown_cardholder": 404,
+    "fire_lasts": 409,
     "strike_offline": 503,
     "ledger_unavailable": 503,
     "busy": 503,
@@ -50,7 +55,7 @@ class Requests:
             self._drop()
             return self._connected()
 
-    def ask(self, make: Callable[[Welcome], Propose | Command | Note]) -> Done | Refused:
+    def ask(self, make: Callable[[Welcome], Propose | Command | Order | Note]) -> Done | Refused:
         """Send what `make` builds for the controller's present start. Raises Problem 503 when no answer comes."""
         with self._lock:
             message = make(self._connected())

@@ -6,12 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.fold import LASTING
 from api.models import DevicePublic, LastEvent, PortalPublic, ZonePublic, iso
+from api.state_models import SiteStatusPublic
 from api.tables import DeviceRow, PortalRow
 from api.view import View
 from zones.places import ZoneKind
 
 ALARM_STATES: Final = ("forced", "held")
+WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced"})
+"""Kinds that go before all others."""
+
+DURESS_SHOWN_MS: Final = 30 * 60_000
+"""Nothing ends a duress alarm but the people who answer it; after so long it is in the events alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +44,17 @@ def is_current(view: View) -> bool:
 
 def zones(view: View) -> list[ZonePublic]:
     """Every zone, in order of id."""
-    states = {row["id"]: row["state"] for row in view.rows("zone_status")}
-    return [_zone(doc, states.get(doc["id"], "OPEN_ATTENDED")) for doc in view.rows("zone")]
+    states = {row["id"]: row for row in view.rows("zone_status")}
+    return [_zone(doc, states.get(doc["id"], {})) for doc in view.rows("zone")]
 
 
-def _zone(doc: dict[str, Any], state: str) -> ZonePublic:
+def site_status(view: View) -> SiteStatusPublic:
+    """What holds for the whole site."""
+    doc = view.row("site_status", "site") or {}
+    return SiteStatusPublic.model_validate({name: doc[name] for name in SiteStatusPublic.model_fields if name in doc})
+
+
+def _zone(doc: dict[str, Any], status: dict[str, Any]) -> ZonePublic:
     kind = ZoneKind(doc["kind"])
     return ZonePublic.model_validate(
         {
@@ -50,11 +63,18 @@ def _zone(doc: dict[str, Any], state: str) -> ZonePublic:
             "name_en": doc["name_en"],
             "kind": kind.name,
             "parent": doc.get("parent"),
-            "state": state,
+            "state": status.get("state", "OPEN_ATTENDED"),
+            "is_locked_down": status.get("is_locked_down", False),
+            "sanitised_by": status.get("sanitised_by"),
+            "sanitised_confirmed_by": status.get("sanitised_confirmed_by"),
             "required_factors": max(int(kind), doc.get("min_factors") or 0),
             "items": doc.get("items", []),
             "accepted_bases": doc.get("accepted_bases", []),
             "uid_accepted": doc.get("uid_accepted", False),
+            "needs_opener": doc.get("needs_opener", False),
+            "visitors_allowed": doc.get("visitors_allowed", False),
+            "occupancy_min": doc.get("occupancy_min"),
+            "occupancy_max": doc.get("occupancy_max"),
         }
     )
 
@@ -62,26 +82,32 @@ def _zone(doc: dict[str, Any], state: str) -> ZonePublic:
 def portals(view: View) -> list[PortalPublic]:
     """Every portal with its live state, in order of id."""
     live = view.portals_live(now_ms())
-    devices: dict[str | None, list[DeviceRow]] = {}
-    for device in view.devices():
-        devices.setdefault(device.portal, []).append(device)
-    offline = set(view.live.status.devices_offline) if view.live.status else set()
+    at_portal: dict[str | None, list[DevicePublic]] = {}
+    for device in devices(view):
+        at_portal.setdefault(device.portal, []).append(device)
     current = is_current(view)
+    return [_portal(doc, live.get(doc["id"]), at_portal.get(doc["id"], []), current) for doc in view.rows("portal")]
+
+
+def devices(view: View) -> list[DevicePublic]:
+    """Every device that was heard of, and those that are not trusted, in order of id."""
+    offline = set(view.live.status.devices_offline) if view.live.status else set()
+    untrusted = {row["id"] for row in view.rows("device_status") if not row["is_trusted"]}
+    known = {row.id: row for row in view.devices()}
     return [
-        _portal(doc, live.get(doc["id"]), devices.get(doc["id"], []), offline, current) for doc in view.rows("portal")
+        _device(name, known.get(name), name not in offline, name not in untrusted)
+        for name in sorted(known.keys() | untrusted)
     ]
 
 
-def _portal(
-    doc: dict[str, Any], row: PortalRow | None, devices: list[DeviceRow], offline: set[str], current: bool
-) -> PortalPublic:
-    shown = [
-        DevicePublic(
-            id=device.id, portal=device.portal, is_online=device.is_online and device.id not in offline,
-            since=iso(device.since_ms),
-        )
-        for device in devices
-    ]  # fmt: skip
+def _device(id: str, row: DeviceRow | None, is_online: bool, is_trusted: bool) -> DevicePublic:
+    if row is None:
+        return DevicePublic(id=id, portal=None, is_online=False, since=None, is_trusted=is_trusted)
+    is_online = is_online and row.is_online
+    return DevicePublic(id=id, portal=row.portal, is_online=is_online, since=iso(row.since_ms), is_trusted=is_trusted)
+
+
+def _portal(doc: dict[str, Any], row: PortalRow | None, shown: list[DevicePublic], current: bool) -> PortalPublic:
     state = row.state if row is not None else "secured"
     if state not in ALARM_STATES and any(not device.is_online for device in shown):
         state = "offline"
@@ -97,6 +123,8 @@ def _portal(
             "is_escape": doc.get("is_escape", False),
             "has_contact": doc.get("has_contact", True),
             "has_entry_reader": doc.get("has_entry_reader", True),
+            "grade": doc.get("grade", 2),
+            "mode": row.mode if row is not None else "CARD",
             "state": state,
             "since": iso(row.since_ms) if row else None,
             "is_current": current,
@@ -125,6 +153,14 @@ def alarms(view: View) -> list[Alarm]:
         device = known.get(name)
         since_ms = device.since_ms if device is not None and not device.is_online else None
         found.append(Alarm(kind="device", text=name, since_ms=since_ms, portal=device.portal if device else None))
+    for raised in view.alarms():
+        if raised.kind != "DURESS" or raised.since_ms > now_ms() - DURESS_SHOWN_MS:
+            about = raised.zone if LASTING.get(raised.kind) == "zone" else raised.place
+            found.append(Alarm(kind=raised.kind, portal=raised.portal, since_ms=raised.since_ms, text=about or ""))
+    found.sort(key=lambda alarm: alarm.kind not in WORST)
+    found += [Alarm(kind="untrusted", text=device.id) for device in devices(view) if not device.is_trusted]
+    if site_status(view).is_locked_down:
+        found.append(Alarm(kind="lockdown"))
     if status is not None and not status.is_clock_trusted:
         found.append(Alarm(kind="clock"))
     if status is not None and status.deviations:

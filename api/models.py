@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from api.tables import EventRow
 from api.words import moment_of
 from zones.ids import ID_PATTERN
-from zones.people import Basis, CredentialState
+from zones.people import Basis, CardholderKind, CredentialState
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
@@ -27,9 +27,14 @@ CardNumber = Annotated[
 ]
 BasisWord = Literal["KEIZAI_ANPO", "TOKUTEI_HIMITSU", "BOEI_HOGO", "COMPANY"]
 StateWord = Literal["ISSUED", "ACTIVE", "LOST", "RETURNED", "DESTROYED"]
+KindWord = Literal["STAFF", "VISITOR", "MAINTENANCE"]
+Millis = Annotated[int, Field(ge=0, le=600_000)]
+Level = Annotated[int, Field(ge=0, le=9)]
+Version = Annotated[int, Field(ge=0, le=100_000)]
 ReleaseReason = Literal["visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other"]
 
 assert set(BasisWord.__args__) == {basis.value for basis in Basis}  # type: ignore[attr-defined]
+assert set(KindWord.__args__) == {kind.value for kind in CardholderKind}  # type: ignore[attr-defined]
 assert set(StateWord.__args__) == {state.value for state in CredentialState}  # type: ignore[attr-defined]
 
 
@@ -128,20 +133,25 @@ class EventQuery(Asked):
 
 
 class CardholderCreate(Asked):
-    """A new cardholder. The name stays in the web process; the controller is told the id alone."""
+    """A new cardholder. The name stays in the web process; the controller is told the rest. `kind` never changes."""
 
     id: Id | None = None
     name: NameText
     kana: ReadingText = ""
     roman: ReadingText = ""
+    kind: KindWord = "STAFF"
+    notice_version: Version = 0
+    held_extra_ms: Millis = 0
 
 
 class CardholderUpdate(Changed):
-    """A change of name."""
+    """Another name, a newer notice handed over, a longer time for the door."""
 
     name: NameText | None = None
     kana: ReadingText | None = None
     roman: ReadingText | None = None
+    notice_version: Version | None = None
+    held_extra_ms: Millis | None = None
 
 
 class CardholderPublic(Given):
@@ -149,6 +159,9 @@ class CardholderPublic(Given):
     name: str | None
     kana: str
     roman: str
+    kind: KindWord = "STAFF"
+    notice_version: int = 0
+    held_extra_ms: int = 0
 
 
 # -- credentials --------------------------------------------------------------------------------------------------
@@ -178,7 +191,7 @@ class CredentialPublic(Given):
 
 
 class ClearanceCreate(Asked):
-    """A confirmed basis. `last_valid_on` is derived from it and the day of notice."""
+    """A confirmed basis. `last_valid_on` is derived from it and the day of notice. `level`: of COMPANY, 1 to 9."""
 
     id: Id | None = None
     cardholder: Id
@@ -186,6 +199,7 @@ class ClearanceCreate(Asked):
     notified_on: IsoDate
     recorded_by: Pseudonym
     confirmed_by: Pseudonym
+    level: Level = 0
 
     @model_validator(mode="after")
     def _two_people(self) -> Self:
@@ -216,13 +230,14 @@ class ClearancePublic(Given):
     last_valid_on: date
     recorded_by: str
     confirmed_by: str | None
+    level: int
 
 
 # -- need-to-know and rosters -------------------------------------------------------------------------------------
 
 
 class NeedToKnowCreate(Asked):
-    """The right to one information item, by ledger number."""
+    """The right to one information item, by ledger number. In force once it has all three of its signatures (§3.2)."""
 
     id: Id | None = None
     cardholder: Id
@@ -230,6 +245,11 @@ class NeedToKnowCreate(Asked):
     purpose_code: Code
     from_on: IsoDate
     until_on: IsoDate
+    sponsor: Pseudonym | None = None
+    requested_by: Pseudonym | None = None
+    approved_by_1: Pseudonym | None = None
+    approved_by_2: Pseudonym | None = None
+    recert_on: IsoDate | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -239,8 +259,15 @@ class NeedToKnowCreate(Asked):
 
 
 class NeedToKnowUpdate(Changed):
+    """`requested_by` and the approvals are set once; `recert_on` moves with each recertification."""
+
     until_on: IsoDate | None = None
     is_suspended: bool | None = None
+    sponsor: Pseudonym | None = None
+    requested_by: Pseudonym | None = None
+    approved_by_1: Pseudonym | None = None
+    approved_by_2: Pseudonym | None = None
+    recert_on: IsoDate | None = None
 
 
 class NeedToKnowPublic(Given):
@@ -250,11 +277,16 @@ class NeedToKnowPublic(Given):
     purpose_code: str
     from_on: date
     until_on: date
-    is_suspended: bool
+    is_suspended: bool = False
+    sponsor: str | None = None
+    requested_by: str | None = None
+    approved_by_1: str | None = None
+    approved_by_2: str | None = None
+    recert_on: date | None = None
 
 
 class RosterCreate(Asked):
-    """A place on one zone's roster."""
+    """A place on one zone's roster, and the duties that go with it (`zones.people.RosterEntry`)."""
 
     id: Id | None = None
     cardholder: Id
@@ -262,6 +294,11 @@ class RosterCreate(Asked):
     from_on: IsoDate
     until_on: IsoDate
     review_on: IsoDate
+    is_opener: bool = False
+    is_escort: bool = False
+    is_minimum: bool = False
+    may_enter_lockdown: bool = False
+    schedule: Id | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -274,6 +311,11 @@ class RosterUpdate(Changed):
     until_on: IsoDate | None = None
     review_on: IsoDate | None = None
     is_suspended: bool | None = None
+    is_opener: bool | None = None
+    is_escort: bool | None = None
+    is_minimum: bool | None = None
+    may_enter_lockdown: bool | None = None
+    schedule: Id | None = None
 
 
 class RosterPublic(Given):
@@ -283,7 +325,12 @@ class RosterPublic(Given):
     from_on: date
     until_on: date
     review_on: date
-    is_suspended: bool
+    is_suspended: bool = False
+    is_opener: bool = False
+    is_escort: bool = False
+    is_minimum: bool = False
+    may_enter_lockdown: bool = False
+    schedule: str | None = None
 
 
 # -- places, events, the state of things ---------------------------------------------------------------------------
@@ -291,6 +338,7 @@ class RosterPublic(Given):
 
 ZoneKindWord = Literal["UNRESTRICTED", "CONTROLLED", "LIMITED", "EXCLUSION"]
 ZoneStateWord = Literal["SECURED", "OPEN_ATTENDED", "OPEN_UNATTENDED"]
+PortalModeWord = Literal["CARD", "LOCKED", "UNLOCKED", "ATTENDED"]
 PortalStateWord = Literal["secured", "released", "open", "held", "forced", "unknown", "offline"]
 
 
@@ -301,17 +349,27 @@ class ZonePublic(Given):
     kind: ZoneKindWord
     parent: str | None
     state: ZoneStateWord
+    is_locked_down: bool
+    sanitised_by: str | None
+    sanitised_confirmed_by: str | None
     required_factors: int
     items: list[str]
     accepted_bases: list[BasisWord]
     uid_accepted: bool
+    needs_opener: bool
+    visitors_allowed: bool
+    occupancy_min: int | None
+    occupancy_max: int | None
 
 
 class DevicePublic(Given):
+    """`is_trusted`: false from a tamper alarm until two officers restored it (A-12)."""
+
     id: str
     portal: str | None
     is_online: bool
     since: str | None
+    is_trusted: bool
 
 
 class LastEvent(Given):
@@ -332,6 +390,8 @@ class PortalPublic(Given):
     is_escape: bool
     has_contact: bool
     has_entry_reader: bool
+    grade: int
+    mode: PortalModeWord
     state: PortalStateWord
     since: str | None
     is_current: bool

@@ -5,26 +5,36 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.live import Alarm, alarms, is_current, now_ms, portals, zones
+from api.live import Alarm, alarms, is_current, now_ms, portals, site_status, zones
 from api.models import PortalPublic, ZonePublic, iso
 from api.tables import EventRow, NameRow
 from api.view import View
 from api.words import (
+    ACTORS,
     ALARMS,
+    BY_CARD,
+    CREDENTIAL_ALARMS,
+    EXITS,
+    FIRE_RELEASED,
     KINDS,
+    MODES,
     PAGE,
     PASSED_OUT,
     PROBLEMS,
     REASONS,
     RELEASE_REASONS,
+    SHUT_UNLOCKED,
     STATES,
+    TABLES,
     TYPES,
+    ZONE_NOTES,
     ZONE_STATES,
     Language,
     deviations,
@@ -35,6 +45,7 @@ from zones.places import ZoneKind
 
 EVENTS_SHOWN: Final = 50
 ALARMS_SHOWN: Final = 3
+CHANGED_SHOWN: Final = 3
 KEPT_S: Final = 1.0
 
 _templates = Environment(
@@ -55,6 +66,14 @@ class ZoneBox:
     can_release: bool
     doors: list[dict[str, Any]] = field(default_factory=list)
     inside: list[ZoneBox] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteNow:
+    """What holds beyond one door: a lockdown of the whole site, and the portals whose lock the fire alarm dropped."""
+
+    is_locked_down: bool
+    fire_released: frozenset[str]
 
 
 class Pages:
@@ -91,12 +110,17 @@ class Pages:
         doors = portals(view)
         door_names = {door.id: door.name_ja if language == "ja" else door.name_en for door in doors}
         zone_names = {zone.id: zone.name_ja if language == "ja" else zone.name_en for zone in zones(view)}
-        found = [_alarm(view, alarm, door_names, zone_names, language) for alarm in alarms(view)]
+        wrong = alarms(view)
+        found = [_alarm(view, alarm, door_names, zone_names, language) for alarm in wrong]
         names = view.names()
+        now = SiteNow(
+            is_locked_down=site_status(view).is_locked_down,
+            fire_released=_fire_released(view) if any(alarm.kind == "FIRE_ON" for alarm in wrong) else frozenset(),
+        )
         return _templates.get_template("live.html").render(
-            words=_words(language), zones=_tree(zones(view), doors, language),
+            words=_words(language), zones=_tree(zones(view), doors, now, language),
             alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
-            events=[_event(row, names, door_names, language) for row in view.newest_events(EVENTS_SHOWN)],
+            events=[_event(row, names, door_names, zone_names, language) for row in view.newest_events(EVENTS_SHOWN)],
         )  # fmt: skip
 
 
@@ -109,13 +133,26 @@ def _words(language: Language) -> dict[str, str]:
     return {name: words[language] for name, words in PAGE.items()}
 
 
-def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Language) -> list[ZoneBox]:
+def _fire_released(view: View) -> frozenset[str]:
+    """Portals whose lock a fire alarm drops by wire, until an officer resets it."""
+    return frozenset(doc["id"] for doc in view.rows("portal") if doc.get("fire_release") == "HARDWIRED")
+
+
+def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], now: SiteNow, language: Language) -> list[ZoneBox]:
+    """Zones inside zones with their doors. No release where the controller refuses it anyway: into protected, secured
+    or locked down zones, in a lockdown of the site or of a zone around, through a portal in the mode LOCKED.
+    """
+    around = {zone.id: zone.parent for zone in all_zones}
+    closed = {zone.id for zone in all_zones if zone.is_locked_down}
     boxes = {
         zone.id: ZoneBox(
             id=zone.id, name=zone.name_ja if language == "ja" else zone.name_en,
             kind=KINDS[ZoneKind[zone.kind].value][language], level=ZoneKind[zone.kind].value,
-            note="" if zone.state == "OPEN_ATTENDED" else ZONE_STATES[zone.state][language],
-            can_release=not (zone.items or zone.kind == "EXCLUSION" or zone.state == "SECURED"),
+            note=_zone_note(zone, language),
+            can_release=not (
+                zone.items or zone.kind == "EXCLUSION" or zone.state == "SECURED"
+                or now.is_locked_down or closed.intersection(_lineage(zone.id, around))
+            ),
         )
         for zone in all_zones
     }  # fmt: skip
@@ -127,19 +164,39 @@ def _tree(all_zones: list[ZonePublic], doors: list[PortalPublic], language: Lang
         box = boxes.get(door.inner)
         if box is not None:
             outer = boxes[door.outer].name if door.outer in boxes else door.outer
-            box.doors.append(_door(door, outer, language, can_release=box.can_release and door.has_entry_reader))
+            can_release = box.can_release and door.has_entry_reader and door.mode != "LOCKED"
+            shown = _door(door, outer, now, language, can_release=can_release)
+            box.doors.append(shown)
     return top
 
 
-def _door(door: PortalPublic, outer: str, language: Language, *, can_release: bool) -> dict[str, Any]:
-    """`can_release`: not into protected or secured zones, where the controller refuses it anyway (P1)."""
-    words, icon = STATES[door.state]
+def _lineage(zone: str | None, around: Mapping[str, str | None]) -> Iterator[str]:
+    """A zone and all around it, from the inside out."""
+    while zone is not None:
+        yield zone
+        zone = around.get(zone)
+
+
+def _zone_note(zone: ZonePublic, language: Language) -> str:
+    """閉鎖中, 無人, 封鎖, 保全済: what is not as usual."""
+    notes = [] if zone.state == "OPEN_ATTENDED" else [ZONE_STATES[zone.state][language]]
+    notes += [ZONE_NOTES["locked_down"][language]] if zone.is_locked_down else []
+    notes += [ZONE_NOTES["sanitised"][language]] if zone.sanitised_confirmed_by is not None else []
+    return ("・" if language == "ja" else ", ").join(notes)
+
+
+def _door(door: PortalPublic, outer: str, now: SiteNow, language: Language, *, can_release: bool) -> dict[str, Any]:
+    """One door. One that is shut is not called locked while its mode or the fire alarm keeps it unlocked."""
+    state: str = door.state
+    words, icon = STATES[state]
+    if state == "secured" and (door.mode in ("UNLOCKED", "ATTENDED") or door.id in now.fire_released):
+        words, icon, state = FIRE_RELEASED if door.id in now.fire_released else SHUT_UNLOCKED, "key", "released"
     since = door.since if door.state not in ("secured", "unknown") or door.last_event else None
     return {
         "id": door.id, "name": door.name_ja if language == "ja" else door.name_en, "outer": outer,
-        "state": door.state, "word": words[language], "icon": icon,
+        "state": state, "word": words[language], "icon": icon,
         "since": since[11:19] if since else "", "is_escape": door.is_escape, "can_release": can_release,
-        "is_entry": door.has_entry_reader,
+        "mode": MODES[door.mode][language], "is_entry": door.has_entry_reader,
     }  # fmt: skip
 
 
@@ -148,21 +205,26 @@ def _alarm(
 ) -> dict[str, Any]:
     title = ALARMS[alarm.kind][language]
     door = doors.get(alarm.portal or "", "")
-    where = f"{door} ({alarm.text})" if door and alarm.text else door or alarm.text
+    text = zones.get(alarm.text, alarm.text)
+    where = f"{door} ({text})" if door and text else door or text
     at = iso(alarm.since_ms)
     notes: list[str] = []
     if alarm.kind == "deviations" and view.live.status is not None:
         notes = deviations(view.live.status.deviations, zones, language)
     return {
         "title": f"{title}: {where}" if where else title, "since": at[11:19] if at else "", "notes": notes,
-        "is_notice": alarm.kind in ("deviations", "clock"),
+        "is_notice": alarm.kind in ("deviations", "clock", "REVIEW_OVERDUE"),
     }  # fmt: skip
 
 
-def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], language: Language) -> dict[str, Any]:
+def _event(
+    row: EventRow, names: dict[str, NameRow], doors: dict[str, str], zones: dict[str, str], language: Language
+) -> dict[str, Any]:
     words, tone, icon = TYPES.get(row.type or "", ({"ja": row.type or "―", "en": row.type or "–"}, "plain", "dash"))
     if row.type == "PASSAGE" and row.direction == "OUT":
         words, tone, icon = PASSED_OUT
+    if row.type == "EXIT":
+        words = EXITS.get(_detail(row).get("cause", ""), words)
     officer, why = _told(row, language)
     at = moment_of(row.at_ms)
     today = moment_of(now_ms())
@@ -171,30 +233,71 @@ def _event(row: EventRow, names: dict[str, NameRow], doors: dict[str, str], lang
         "seq": row.seq, "word": words[language], "tone": tone, "icon": icon,
         "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "",
         "day": f"{at:%m/%d}" if at and not is_today else "",
-        "who": _who(row.cardholder, names, language) or officer, "door": doors.get(row.portal or "", row.portal or ""),
+        "who": _who(row.cardholder, names, language) or ACTORS.get(officer, {language: officer})[language],
+        "door": doors.get(row.portal or "", row.portal or "") or zones.get(row.zone or "", row.zone or ""),
         "reason": why,
     }  # fmt: skip
 
 
 ABOUT_DEVICES: Final = frozenset(
-    {"DEVICE_ONLINE", "DEVICE_OFFLINE", "LINE_NOISE", "MESSAGE_REFUSED", "OUTPUT_FAILED", "READS_REFUSED"}
+    {
+        *("DEVICE_ONLINE", "DEVICE_OFFLINE", "LINE_NOISE", "MESSAGE_REFUSED", "OUTPUT_FAILED", "READS_REFUSED"),
+        *(
+            "FIRE_ON",
+            "FIRE_OFF",
+            "POWER_LOST",
+            "POWER_RESTORED",
+            "TAMPER",
+            "TAMPER_ENDED",
+            "LINE_FAULT",
+            "LINE_RESTORED",
+        ),
+    }
 )
 
 
 def _told(row: EventRow, language: Language) -> tuple[str, str]:
     """Who did it in the officers' pages, and why or which: in words where there are some, else the code."""
-    if row.type == "ACCESS_DENIED":
-        return "", REASONS.get(row.reason or "", {language: row.reason or ""})[language]
-    body = json.loads(row.body) if row.body else {}
+    body = _body(row)
     detail = body.get("detail") or {}
+    if row.type == "ACCESS_DENIED":
+        why = REASONS.get(row.reason or "", {language: row.reason or ""})[language]
+        number = str(body.get("number") or "")
+        return "", f"{why}\n{PAGE['told_number'][language].replace('NUMBER', number)}" if number else why
     officer = (body.get("actor") or {}).get("officer", "")
     if row.type == "RELEASED":
         reason = detail.get("reason", "")
         return officer, RELEASE_REASONS.get(reason, {language: reason})[language]
     code = detail.get("code", "")
+    if row.type == "CREDENTIAL_ALARM":
+        return officer, CREDENTIAL_ALARMS.get(code, {language: code})[language]
+    if row.type == "POLICY_EDITED":
+        return officer, _changed(detail, language)
+    if row.type == "PORTAL_MODE":
+        mode = detail.get("mode", "")
+        return officer, MODES.get(mode, {language: mode})[language] or BY_CARD[language]
+    if row.type == "ALARM_CEASED" and (kind := detail.get("kind", "")) in TYPES:
+        return officer, TYPES[kind][0][language]
     if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
         return officer, PROBLEMS[code][language][0]
     return officer, str(detail.get("device") or "") if row.type in ABOUT_DEVICES else ""
+
+
+def _changed(detail: dict[str, Any], language: Language) -> str:
+    """What an edit was about, by its tables; an edit of many rows (the site file's) by the first three."""
+    tables = list(dict.fromkeys(str(row[0]) for row in detail.get("changed") or () if row))
+    told = [TABLES.get(table, {language: table})[language] for table in tables[:CHANGED_SHOWN]]
+    more = ["…"] if len(tables) > CHANGED_SHOWN else []
+    return ("、" if language == "ja" else ", ").join(told + more)
+
+
+def _body(row: EventRow) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row.body) if row.body else {}
+    return found
+
+
+def _detail(row: EventRow) -> dict[str, Any]:
+    return _body(row).get("detail") or {}
 
 
 def _who(cardholder: str | None, names: dict[str, NameRow], language: Language) -> str:

@@ -11,6 +11,7 @@ from api.auth import Keeper
 from api.broadcast import Broadcast
 from api.feed import Feed
 from api.link import Requests
+from api.review import Reviewer
 from api.settings import Settings
 from api.view import View
 
@@ -25,6 +26,7 @@ class Parts:
     broadcast: Broadcast
     feed: Feed
     requests: Requests
+    reviewer: Reviewer
     rendered: dict[str, Any]
 
 

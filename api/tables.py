@@ -61,6 +61,20 @@ class PortalRow(SQLModel, table=True):
     last_seq: int = Field(sa_type=BigInteger)
     last_type: str
     last_at_ms: int = Field(sa_type=BigInteger)
+    mode: str = "CARD"
+
+
+class AlarmRow(SQLModel, table=True):
+    """Something wrong that began with a record and has not ended yet. `kind` is the type of that record, `place` what
+    it is about: a device and its line, a zone and somebody in it.
+    """
+
+    __tablename__ = "alarm_live"
+    kind: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    portal: str | None = None
+    zone: str | None = None
+    since_ms: int = Field(sa_type=BigInteger)
 
 
 class DeviceRow(SQLModel, table=True):
@@ -83,5 +97,5 @@ class NameRow(SQLModel, table=True):
     roman: str = ""
 
 
-PROJECTED = (EventRow, PolicyRow, PortalRow, DeviceRow)
+PROJECTED = (EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow)
 """What is rebuilt from the ledger when it is lost; all but the names and the cursor."""

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, delete, func, insert
 from sqlmodel import Session, col, select
 
 from api.fold import PORTAL_TYPES, RELEASING, Folded, fold, next_state
-from api.tables import PROJECTED, CursorRow, DeviceRow, EventRow, NameRow, PolicyRow, PortalRow
+from api.tables import PROJECTED, AlarmRow, CursorRow, DeviceRow, EventRow, NameRow, PolicyRow, PortalRow
 from controller.link.messages import Record, Status
 
 RELOCK_GRACE_MS: Final = 500
@@ -80,7 +80,7 @@ class View:
             self.vkey = vkey
             if self.seq < 0:
                 self.revision = revision  # of a policy nobody has edited yet
-            self._save(session)
+            self._save(session, self.seq, self.revision)
         self._announce()
 
     def apply(self, records: Sequence[Record]) -> list[EventRow]:
@@ -102,16 +102,16 @@ class View:
                 for item in folded:
                     _apply_one(session, item)
                     revision = item.revision or revision
-                self.seq, self.revision = at, revision
-                self._save(session)
+                self._save(session, at, revision)
+                self.seq, self.revision = at, revision  # only now: whoever waits for a record reads what it changed
         if folded:
             self._announce()
         if gap is not None:
             raise gap
         return [EventRow(**item.event) for item in folded]
 
-    def _save(self, session: Session) -> None:
-        session.merge(CursorRow(id=1, seq=self.seq, revision=self.revision, vkey=self.vkey))
+    def _save(self, session: Session, seq: int, revision: str) -> None:
+        session.merge(CursorRow(id=1, seq=seq, revision=revision, vkey=self.vkey))
         session.commit()
 
     def _announce(self) -> None:
@@ -185,6 +185,11 @@ class View:
                 row.state, row.since_ms = "secured", row.until_ms
         return {row.id: row for row in rows}
 
+    def alarms(self) -> list[AlarmRow]:
+        """What began to be wrong and has not ended, the newest first."""
+        with Session(self._engine) as session:
+            return list(session.exec(select(AlarmRow).order_by(col(AlarmRow.since_ms).desc())))
+
     def devices(self) -> list[DeviceRow]:
         """Every device that was ever heard of."""
         with Session(self._engine) as session:
@@ -231,6 +236,7 @@ def _apply_one(session: Session, item: Folded) -> None:
     if item.starts or item.stops:
         for row in session.exec(select(PortalRow)):
             row.state, row.since_ms, row.until_ms = ("secured" if item.starts else "unknown"), at_ms, None
+            row.mode = "CARD"
     for table, name, doc in item.puts:
         cardholder = name if table == "cardholder" else doc.get("cardholder")
         session.merge(PolicyRow(kind=table, id=name, cardholder=cardholder, zone=doc.get("zone"), doc=json.dumps(doc)))
@@ -242,11 +248,25 @@ def _apply_one(session: Session, item: Folded) -> None:
     if item.device is not None:
         name, is_online = item.device
         session.merge(DeviceRow(id=name, portal=event["portal"], is_online=is_online, since_ms=at_ms))
+    _move_alarms(session, item, at_ms)
     if event["portal"] is not None and event["type"] in PORTAL_TYPES:
-        _move_portal(session, event, at_ms)
+        _move_portal(session, event, item.mode, at_ms)
 
 
-def _move_portal(session: Session, event: dict[str, Any], at_ms: int) -> None:
+def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
+    if item.starts:
+        session.execute(delete(AlarmRow))  # what still is wrong is said again by the controller that starts
+    if item.raises is not None:
+        kind, place = item.raises
+        event = item.event
+        session.merge(AlarmRow(kind=kind, place=place, portal=event["portal"], zone=event["zone"], since_ms=at_ms))
+    if item.lifts is not None:
+        kind, ended = item.lifts
+        over = delete(AlarmRow).where(col(AlarmRow.kind) == kind)
+        session.execute(over if ended is None else over.where(col(AlarmRow.place) == ended))
+
+
+def _move_portal(session: Session, event: dict[str, Any], mode: str | None, at_ms: int) -> None:
     name, what = event["portal"], event["type"]
     policy = session.get(PolicyRow, ("portal", name))
     doc: dict[str, Any] = json.loads(policy.doc) if policy is not None else {}
@@ -259,6 +279,7 @@ def _move_portal(session: Session, event: dict[str, Any], at_ms: int) -> None:
         row.since_ms = at_ms
         row.until_ms = at_ms + int(release_ms) + RELOCK_GRACE_MS if state == "released" else None
         row.state = state
+    row.mode = mode or row.mode
     row.last_seq, row.last_type, row.last_at_ms = event["seq"], what, at_ms
     session.add(row)
     session.flush()

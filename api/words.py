@@ -47,7 +47,7 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "RELEASE_REFUSED": (_w("一時解錠せず", "Not released"), "no", "cross"),
     "RELEASE_EXPIRED": (_w("解錠せず(時間切れ)", "Not released (too late)"), "warn", "cross"),
     "PASSAGE": (_w("入室", "Went in"), "ok", "walk"),
-    "EXIT": (_w("退室釦による退室", "Left by the button"), "plain", "out"),
+    "EXIT": (_w("退室", "Left"), "plain", "out"),
     "NO_PASSAGE": (_w("通過なし", "Nobody passed"), "plain", "dash"),
     "DOOR_FORCED": (_w("扉のこじ開け", "Door forced"), "alarm", "alarm"),
     "DOOR_HELD": (_w("扉の長時間開放", "Door held open"), "alarm", "alarm"),
@@ -76,6 +76,35 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "SITE_STORE_FAILED": (_w("登録簿の写しを書けない", "Copy of the registers not written"), "alarm", "alarm"),
     "SITE_STORE_RESTORED": (_w("登録簿の写しの回復", "Copy of the registers restored"), "plain", "plug"),
     "DEVIATION": (_w("基準からの逸脱", "Deviation"), "warn", "alarm"),
+    "DURESS": (_w("脅迫の合図", "Duress code"), "alarm", "alarm"),
+    "CREDENTIAL_ALARM": (_w("カードの異常", "Alarm about a card"), "alarm", "alarm"),
+    "APB_VIOLATION": (_w("退室の記録のない再入室", "Entered again without leaving"), "warn", "alarm"),
+    "PIN_LOCKED": (_w("暗証番号の停止(続けて誤り)", "PIN locked after misses"), "alarm", "lock"),
+    "PIN_UNLOCKED": (_w("暗証番号の停止を解除", "PIN unlocked"), "plain", "key"),
+    "PRESENCE_FORGIVEN": (_w("在室の記録を不明とした", "Presence forgiven"), "warn", "walk"),
+    "FIRE_ON": (_w("火災信号", "Fire alarm"), "alarm", "alarm"),
+    "FIRE_OFF": (_w("火災信号の停止", "Fire alarm silent"), "plain", "alarm"),
+    "FIRE_RESET": (_w("火災後の復旧", "Reset after fire"), "warn", "lock"),
+    "POWER_LOST": (_w("停電", "Mains lost"), "alarm", "plug"),
+    "POWER_RESTORED": (_w("復電", "Mains restored"), "plain", "plug"),
+    "TAMPER": (_w("機器の筐体が開いた", "Enclosure opened"), "alarm", "alarm"),
+    "TAMPER_ENDED": (_w("機器の筐体が閉じた", "Enclosure closed"), "plain", "plug"),
+    "LINE_FAULT": (_w("配線の異常(断線・短絡)", "Line cut or short"), "alarm", "plug"),
+    "LINE_RESTORED": (_w("配線の回復", "Line restored"), "plain", "plug"),
+    "REX_SUSPECT": (_w("退室釦の疑わしい操作", "Exit button suspect"), "alarm", "alarm"),
+    "TAILGATE": (_w("共連れ", "Tailgating"), "alarm", "walk"),
+    "DOOR_HELD_SOON": (_w("まもなく長時間開放", "Door open long, warning"), "warn", "ajar"),
+    "PORTAL_MODE": (_w("扉の運用の切替", "Door mode changed"), "plain", "key"),
+    "ZONE_OPENED": (_w("区域の使用開始", "Zone opened"), "plain", "key"),
+    "ZONE_SECURED": (_w("区域の閉鎖", "Zone secured"), "plain", "lock"),
+    "OCCUPANCY_BELOW_MIN": (_w("在室者が下限を下回る", "Too few people in a zone"), "alarm", "walk"),
+    "ESCORT_BROKEN": (_w("立会者のいない来訪者", "Visitor without an escort"), "alarm", "walk"),
+    "ESCORT_RATIO": (_w("立会者に対して来訪者が多い", "Too many visitors per escort"), "alarm", "walk"),
+    "ZONE_UNATTENDED": (_w("使用中の区域が無人", "Zone open with nobody in it"), "alarm", "ajar"),
+    "NOT_CLOSED": (_w("一日の終わりに閉鎖されていない", "Not closed at the end of the day"), "alarm", "ajar"),
+    "REVIEW_OVERDUE": (_w("名簿の見直しの期限超過", "Review of a roster overdue"), "warn", "pen"),
+    "OVERRIDE_ENDED": (_w("緊急入室の終了", "Break-glass ended"), "warn", "key"),
+    "ALARM_CEASED": (_w("警報の解消", "Alarm ceased"), "plain", "check"),
 }
 
 REASONS: Final[dict[str, Words]] = {reason.value: _w(*words) for reason, words in OFFICER_WORDS.items()}
@@ -107,6 +136,51 @@ ZONE_STATES: Final[dict[str, Words]] = {
     "OPEN_UNATTENDED": _w("無人", "Unattended"),
 }
 
+ZONE_NOTES: Final[dict[str, Words]] = {
+    "locked_down": _w("封鎖", "Locked down"),
+    "sanitised": _w("保全済", "Sanitised"),
+}
+"""What else stands beside a zone's name."""
+
+MODES: Final[dict[str, Words]] = {
+    "CARD": _w("", ""),
+    "LOCKED": _w("入室停止", "No entry"),
+    "UNLOCKED": _w("開放中", "Unlocked"),
+    "ATTENDED": _w("立会い開放中", "Unlocked, attended"),
+}
+"""How a door stands, where it is not as usual."""
+
+BY_CARD: Final = _w("カードによる入室", "Entry by card")
+"""How a door usually stands."""
+
+SHUT_UNLOCKED: Final = _w("閉・開放中", "Closed, unlocked")
+"""A shut door whose mode keeps its lock released."""
+
+FIRE_RELEASED: Final = _w("火災で解錠", "Unlocked by fire alarm")
+"""A shut door whose lock the fire alarm dropped, by wire."""
+
+EXITS: Final[dict[str, Words]] = {
+    "card": _w("カードで退室", "Left by card"),
+    "rex": _w("退室釦で退室", "Left by the button"),
+    "unseen": _w("内側から開扉", "Opened from inside"),
+}
+"""What let somebody out."""
+
+CREDENTIAL_ALARMS: Final[dict[str, Words]] = {
+    "lost": _w("紛失・廃棄したはずのカード", "Lost or destroyed credential"),
+    "copied": _w("複製の疑い", "Perhaps a copy"),
+    "replayed": _w("認証応答の再使用", "Evidence used before"),
+    "impossible_travel": _w("移動時間が不自然", "Faster than anybody can walk"),
+}
+"""What an alarm about a card is about."""
+
+ACTORS: Final[dict[str, Words]] = {
+    "officer": _w("担当者", "Officer"),
+    "site-file": _w("設定ファイル", "Site file"),
+    "portal": _w("制御装置", "Controller"),
+}
+"""Who stands in records without being a person: the one officer until officers sign in, and the controller itself."""
+
 RELEASE_REASONS: Final[dict[str, Words]] = {
     "visitor": _w("来訪者の案内", "Showing a visitor in"),
     "delivery": _w("搬入・搬出", "Delivery"),
@@ -120,6 +194,15 @@ DEVIATIONS: Final[dict[str, Words]] = {
     "uid_accepted": _w("複製できるカード番号を受け付ける区域", "Zones that take card numbers which can be copied"),
     "edits_unsigned": _w("登録の変更に署名がない", "Changes of registers carry no signature"),
     "mqtt_without_tls": _w("暗号化されていない機器通信", "Device messages are not encrypted"),
+    "attended_counts": _w("在室者の立会いを要素に数える区域", "Zones where being attended counts for a factor"),
+    "way_around_roster": _w("名簿を照合されずに入れる区域", "Zones reached without being on their roster"),
+    "door_unlocked": _w("開放運用になる扉", "Doors that may stand unlocked"),
+    "fire_release_missing": _w("火災信号による直結解錠のない扉", "Doors without hard-wired fire release"),
+    "fail_safe_into_protected": _w(
+        "停電で開く、保護対象の情報がある区域の扉", "Doors into protected zones that open without power"
+    ),
+    "vestibule_open": _w("扉が連動していない前室", "Vestibules whose doors are not interlocked"),
+    "interlock_one_way": _w("片方向だけ連動する扉", "Doors interlocked one way only"),
     "simulation": _w("模擬運転中 (実際の設備ではない)", "Simulation: this is not a real site"),
 }
 
@@ -143,6 +226,8 @@ ALARMS: Final[dict[str, Words]] = _LONG["alarm"]
 PAGE: Final[dict[str, Words]] = _LONG["page"]
 PROBLEMS: Final[dict[str, dict[str, tuple[str, str]]]] = _LONG["problem"]
 """(title, detail) of each problem."""
+TABLES: Final[dict[str, Words]] = _LONG["table"]
+"""What a change of the registers was about: the tables of `zones.policy`."""
 
 FIELD_FAULTS: Final[dict[str, Words]] = {
     "other": _w("受け付けられない値です", "is not an acceptable value"),

@@ -21,6 +21,8 @@ def badge(arguments: argparse.Namespace) -> int:
     try:
         card = _card_of(arguments.hands, arguments.card)
         hand = {"card": card, "door": arguments.door, "side": arguments.side, "walk": not arguments.no_walk}
+        if arguments.pin is not None:
+            hand["digits"] = arguments.pin
         reply = call(arguments.hands, "/hands/badge", hand)
     except urllib.error.HTTPError as error:
         told = error.read().decode(errors="replace")
@@ -47,7 +49,16 @@ def _outcome(reply: dict[str, Any]) -> str:
         return "解錠 released"
     if not reply["was_sent"]:
         return "読み取れません not read"
-    return "一時的に使用できません out of order" if reply["shown"] == "out_of_order" else "入室できません refused"
+    if reply["shown"] in _PROMPTS:
+        return _PROMPTS[reply["shown"]]
+    told = "一時的に使用できません out of order" if reply["shown"] == "out_of_order" else "入室できません refused"
+    return f"{told}（受付番号 {reply['number']}）" if reply.get("number") else told
+
+
+_PROMPTS: Final = {
+    "enter_pin": "暗証番号を入力してください enter the PIN (--pin)",
+    "second_card": "もう一名のカードをかざしてください a second card, please",
+}
 
 
 def call(base: str, path: str, body: dict[str, Any] | None = None) -> Any:

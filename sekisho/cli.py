@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from sekisho import lint_arguments, review_arguments
+
 OK: Final = 0
 NO: Final = 1
 MISUSE: Final = 2
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one line per argument
     parser = argparse.ArgumentParser(
         prog="sekisho",
         description="関所 - lets the right people into the right rooms, and can prove it. 入退室管理",
@@ -74,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
     action.set_defaults(run=_key)
 
+    lint_arguments.add_parsers(commands)
+    review_arguments.add_parsers(commands)
+
     commands.add_parser(
         "verify", help="check a ledger file or an export; see `sekisho verify --help` (検証)", add_help=False
     )
@@ -89,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("card", help="card number in hex, or a person's name in the building file")
     command.add_argument("door", help="door name in the building file, e.g. front")
     command.add_argument("--side", choices=("in", "out"), default="in")
+    command.add_argument("--pin", metavar="DIGITS", help="type these if the reader asks for a PIN (暗証番号)")
     command.add_argument("--no-walk", action="store_true", help="do not walk through when the strike releases")
     command.add_argument("--hands", default="http://127.0.0.1:8081", help="the hands' API")
     command.add_argument("--json", action="store_true", help="print the answer as JSON")
@@ -149,6 +155,8 @@ def _check(arguments: argparse.Namespace) -> int:
     print(f"{arguments.site}: {len(site.zones)} zones, {len(site.portals)} portals, {len(site.devices)} devices: ok")
     for code, place in deviations_of(site):
         print(f"deviation: {code}{f' ({place})' if place else ''}")
+    for found in site.warnings:
+        print(f"warning: {found.way}: {found.ja} / {found.en} [{found.code}]")
     return OK
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from sekisho.cli import CANNOT_RUN, OK
-from sekisho.demo_people import PEOPLE, load, new_key
+from sekisho.demo_people import PEOPLE, VISITOR, load, new_key
 from zones.moment import JST
 
 START_S_MAX: Final = 60
@@ -127,9 +127,9 @@ class Demo:
         self.token = (folder / "token").read_text("utf-8").strip()
         self.page = f"http://127.0.0.1:{self._page_port}/?token={self.token}"
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
+    def _post(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any:
         url = f"http://127.0.0.1:{self._page_port}/api/v1{path}"
-        request = urllib.request.Request(url, json.dumps(body).encode())
+        request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
         request.add_header("Content-Type", "application/json")
         request.add_header("Authorization", f"Bearer {self.token}")
         request.add_header("Idempotency-Key", new_key())
@@ -189,14 +189,16 @@ def _introduce(demo: Demo) -> None:
     print(
         f"\n開く / open:      {demo.page}"
         f"\n入力 / type:      {command} badge 佐藤 front{hands}"
-        f"\n建物 / building:  {demo.hands}/   (扉を手で動かす / move the doors by hand)"
+        f"\n建物 / building:  {demo.hands}/   (扉・火災・筐体を手で動かす / move the doors by hand)"
         f"\n扉 / doors:       front side lab vault server escape"
-        f"\n証明 / prove:     {command} ledger export log.jsonl --socket {demo.folder}/controller.sock"
+        f"\n問う / ask:       SEKISHO_SOCKET={demo.folder}/controller.sock {command} explain 受付番号"
+        f"\n                  (or replay, who-can vault --all, what-if EDIT.json, lint, prove; each has --help)"
+        f"\n証明 / verify:    {command} ledger export log.jsonl --socket {demo.folder}/controller.sock"
         f"\n                  {command} ledger key --socket {demo.folder}/controller.sock > key.txt"
         f"\n                  {command} verify log.jsonl --key key.txt"
         f"\n終了 / end:       Ctrl-C\n"
     )
-    for person in PEOPLE:
+    for person in (*PEOPLE, VISITOR):
         print(f"  {person.card.upper():<18}{person.name}  {person.roman}: {person.what}")
     print("  08FEEDFA          来訪 花子  RAIHO Hanako: a card that nobody knows", flush=True)
 

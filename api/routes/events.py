@@ -11,7 +11,7 @@ from api.broadcast import SEND_TIMEOUT_S
 from api.models import EventPage, EventQuery, event_public
 from api.parts import Here
 from api.problems import Problem
-from api.routes.registers import PROBLEMS
+from api.register import PROBLEMS
 
 router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
 

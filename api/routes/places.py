@@ -11,7 +11,7 @@ from api.live import now_ms, portals, zones
 from api.models import ListQuery, PageOf, PortalPublic, Recorded, ReleaseCreate, ZonePublic
 from api.parts import Here
 from api.problems import Problem
-from api.routes.registers import PROBLEMS, RequestKey
+from api.register import PROBLEMS, RequestKey
 from controller.link.messages import Command, Welcome
 
 RELEASE_MS = 3_000

@@ -171,15 +171,17 @@ class StandIn:
                 return {"is": "refused", "id": name, "code": "stale_base", "why": "stale"}
             seq = self.edit(*[(table, _hashed(row)) for table, row in message["puts"]], name=name)
             return {"is": "done", "id": name, "seq": seq, "revision": self.revision}
-        if kind == "command":
+        if kind == "order":
+            what = {"forgive_presence": "PRESENCE_FORGIVEN", "unlock_pin": "PIN_UNLOCKED", "reset_fire": "FIRE_RESET"}
+            who = {"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}
+            seq = self.record(what[message["act"]], detail={"id": name}, **who)
+        elif kind == "command":
             if message["boot"] != self.boot:
                 return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
-            return {
-                "is": "done",
-                "id": name,
-                "seq": self.record("RELEASED", portal=message["portal"], detail={"id": name}),
-            }
-        return {"is": "done", "id": name, "seq": self.record("NOTE", detail={"id": name, "type": message["type"]})}
+            seq = self.record("RELEASED", portal=message["portal"], detail={"id": name})
+        else:
+            seq = self.record("NOTE", detail={"id": name, "type": message["type"]})
+        return {"is": "done", "id": name, "seq": seq}
 
     def _stream(self, line: socket.socket, at: int) -> None:
         told = 0.0
@@ -209,6 +211,8 @@ def _send(line: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _hashed(row: dict[str, Any]) -> dict[str, Any]:
+    if "pin" in row:
+        return {"id": row["id"], "salt": "5a" * 16, "pin_hash": hashlib.sha256(row["pin"].encode()).hexdigest()}
     if "number" not in row:
         return row
     kept = {key: value for key, value in row.items() if key != "number"}

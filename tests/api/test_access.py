@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 PATHS = ["zones", "portals", "cardholders", "credentials", "clearances", "needs-to-know", "rosters", "events",
-         "events/stream", "portals/front", "cardholders/c-1"]  # fmt: skip
+         "events/stream", "portals/front", "cardholders/c-1", "items", "trainings", "declarations", "visits",
+         "overrides", "site-status", "devices"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -10,6 +10,7 @@ import pytest
 from api.routes.registers import today
 
 HOLDER = {"name": "山田 花子", "kana": "ヤマダ ハナコ", "roman": "Hanako Yamada"}
+STAFF = {"kind": "STAFF", "notice_version": 0, "held_extra_ms": 0}
 
 
 def day(offset: int = 0) -> str:
@@ -39,9 +40,12 @@ def rows(cardholder: str) -> dict[str, dict[str, Any]]:
 
 CHANGES = {
     "credentials": {"state": "LOST"},
-    "needs-to-know": {"is_suspended": True},
-    "rosters": {"until_on": "2099-01-01", "is_suspended": True},
-}
+    "needs-to-know": {
+        "is_suspended": True, "requested_by": "o-1", "approved_by_1": "o-2", "approved_by_2": "o-3",
+        "recert_on": "2099-01-01",
+    },
+    "rosters": {"until_on": "2099-01-01", "is_suspended": True, "is_escort": True, "may_enter_lockdown": True},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("table", ["credentials", "clearances", "needs-to-know", "rosters"])
@@ -85,7 +89,7 @@ def test_the_card_number_goes_to_the_controller_and_nowhere_else(web: Any, capfd
 def test_names_stay_in_the_web_process(web: Any, capfd: Any) -> None:
     """A person could not be forgotten: their name would stand in the ledger for ever."""
     c = holder(web)
-    assert web.client.get(f"/api/v1/cardholders/{c}").json() == {"id": c, **HOLDER}
+    assert web.client.get(f"/api/v1/cardholders/{c}").json() == {"id": c, **HOLDER, **STAFF}
     assert web.client.patch(f"/api/v1/cardholders/{c}", json={"name": "山田 はな"}).json()["name"] == "山田 はな"
     told = str(web.controller.heard)
     assert "山田" not in told and "Yamada" not in told

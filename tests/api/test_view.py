@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine
 from sqlmodel import SQLModel
 
 from api import store
@@ -109,7 +111,9 @@ def test_a_lost_view_is_rebuilt_and_names_are_kept_apart(web: Any, kit: Any) -> 
     again = kit.serve(web.settings, web.controller)
     again.caught_up()
     assert again.client.get("/api/v1/events?limit=1000").json() == events
-    assert again.client.get("/api/v1/cardholders/c-1").json() == {"id": "c-1", "name": None, "kana": "", "roman": ""}
+    assert again.client.get("/api/v1/cardholders/c-1").json() == {
+        "id": "c-1", "name": None, "kana": "", "roman": "", "kind": "STAFF", "notice_version": 0, "held_extra_ms": 0,
+    }  # fmt: skip
     again.stop()
 
 
@@ -212,7 +216,7 @@ def test_no_table_can_hold_what_must_not_exist() -> None:
 
 
 def _is_ours(table: str) -> bool:
-    return table in {"cursor", "event", "policy", "portal_live", "device", "name"}
+    return table in {"cursor", "event", "policy", "portal_live", "alarm_live", "device", "name"}
 
 
 def test_the_migrations_make_the_tables_the_code_expects(tmp_path: Path) -> None:
@@ -226,6 +230,27 @@ def test_the_migrations_make_the_tables_the_code_expects(tmp_path: Path) -> None
     expected = {t.name: {c.name for c in t.columns} for t in SQLModel.metadata.tables.values() if _is_ours(t.name)}
     assert {name: columns for name, columns in made.items() if name != "alembic_version"} == expected
     assert stat.S_IMODE((tmp_path / "api.db").stat().st_mode) == 0o600
+
+
+def test_an_upgrade_keeps_the_names_and_folds_the_rest_anew(web: Any, kit: Any) -> None:
+    """After an upgrade the page would show no alarm that began before it, or everybody would be nameless."""
+    web.client.post("/api/v1/cardholders", json={"id": "c-1", "name": "山田"})
+    web.controller.record("FIRE_ON", detail={"device": "dr-1"})
+    web.caught_up()
+    web.stop()
+    path = web.settings.state_dir / "api.db"
+    config = Config()
+    config.set_main_option("script_location", str(store.MIGRATIONS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    engine.dispose()
+    again = kit.serve(web.settings, web.controller)
+    again.caught_up()
+    assert again.client.get("/api/v1/cardholders/c-1").json()["name"] == "山田"
+    assert [row.kind for row in again.parts.view.alarms()] == ["FIRE_ON"]
+    again.stop()
 
 
 def test_a_broken_database_is_said_and_left_alone(tmp_path: Path) -> None:

@@ -308,8 +308,8 @@ class Api:
     def get(self, path: str) -> Any:
         return self._ask(urllib.request.Request(f"{self.url}/api/v1{path}"))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(f"{self.url}/api/v1{path}", json.dumps(body).encode())
+    def post(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any:
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", json.dumps(body).encode(), method=method)
         request.add_header("Content-Type", "application/json")
         request.add_header("Idempotency-Key", secrets.token_hex(16))
         return self._ask(request)
@@ -340,7 +340,11 @@ def demo_rows() -> list[tuple[str, dict[str, Any]]]:
             rows.append(("clearance", {"id": f"cl-{one.id}", "basis": "KEIZAI_ANPO"} | valid | signed | mine))
         for item in one.items:
             named = {"id": f"nk-{one.id}-{item}", "item": item, "purpose_code": "P-01"}
-            rows.append(("need_to_know", named | period | mine))
+            signed = {"requested_by": "officer-01", "approved_by_1": "officer-02", "approved_by_2": "officer-03"}
+            rows.append(("need_to_know", named | period | signed | mine))
+        if "vault" in one.zones:
+            dates = {"done_on": f"{today - timedelta(days=30)}", "due_on": f"{today + timedelta(days=330)}"}
+            rows.append(("training", {"id": f"tr-{one.id}", "course": "handling"} | dates | mine))
         for zone in one.zones:
             named = {"id": f"ro-{one.id}-{zone}", "zone": zone, "review_on": f"{today + timedelta(days=90)}"}
             rows.append(("roster", named | period | mine))

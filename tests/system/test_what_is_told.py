@@ -37,7 +37,7 @@ UNSUITABLE = re.compile(
 """The seven investigated matters, and that somebody was not found suitable: nowhere at all (E-01, E-02)."""
 
 FINGERPRINTS = re.compile(
-    rb"fingerprint|biometr|template|minutia|iris|face.?(?:image|print)|vein|\bpin\b|pin_", re.IGNORECASE
+    rb"fingerprint|biometr|template|minutia|iris|face.?(?:image|print)|vein|594017|184092", re.IGNORECASE
 )
 
 

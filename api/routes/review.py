@@ -1,0 +1,99 @@
+"""Questions about decisions: why, again, what if, who could; and whether the site is sound. None takes for ever."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field
+
+from api.auth import signed_in
+from api.live import now_ms
+from api.models import Asked, Id
+from api.parts import Here
+from api.problems import Problem
+from api.register import PROBLEMS
+from api.review import HORIZON_DAYS_MAX
+from controller.link.recorded import at_of, edit_of
+from zones.ids import ZoneId
+from zones.moment import JST, Moment
+from zones.policy import EditRefused
+
+router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
+
+First = Annotated[int | None, Query(alias="from", ge=0, le=2**53, description="first record")]
+Last = Annotated[int | None, Query(alias="to", ge=0, le=2**53, description="last record")]
+
+
+class WhatIfAsked(Asked):
+    """A proposed edit, rows as in POLICY_EDITED records (a new credential by `number_hash` and `last4`), and over which
+    records it is tried.
+    """
+
+    puts: list[list[Any]] = Field(default_factory=list, max_length=500)
+    drops: list[list[str]] = Field(default_factory=list, max_length=500)
+    first: Annotated[int | None, Field(alias="from", ge=0, le=2**53)] = None
+    last: Annotated[int | None, Field(alias="to", ge=0, le=2**53)] = None
+
+
+@router.get("/decisions/{decision}/explanation")
+def explain_decision(
+    here: Here, decision: Annotated[str, Path(pattern=r"^(?:[0-9]{1,16}|[0-9A-Za-z]{4})$")]
+) -> dict[str, Any]:
+    """Each rule in words, and the smallest changes that would turn it round. `decision`: a sequence number, or the four
+    characters of a refusal (the newest that has them; `others` lists the rest).
+    """
+    return here.reviewer.explanation(decision)
+
+
+@router.get("/replay")
+def replay_decisions(here: Here, first: First = None, last: Last = None) -> dict[str, Any]:
+    """Recorded decisions derived again; `is_same` is false where any comes out otherwise."""
+    if first is not None and last is not None and first > last:
+        raise Problem("not_valid", 422)
+    return here.reviewer.replay(first, last)
+
+
+@router.post("/what-if")
+def what_if(here: Here, asked: WhatIfAsked) -> dict[str, Any]:
+    """Recorded history and today's rights under a proposed edit. Nothing is changed by it."""
+    try:
+        edit = edit_of({"puts": asked.puts, "drops": asked.drops})
+    except EditRefused as error:
+        raise Problem("edit_refused", 422, members={"why": str(error), "field": error.field}) from error
+    return here.reviewer.what_if(edit, asked.first, asked.last, _now(None))
+
+
+@router.get("/zones/{id}/who-can")
+def who_can_enter(
+    here: Here,
+    id: Id,
+    at: Annotated[datetime | None, Query(description="in Japan where it has no offset; default: now")] = None,
+    all: Annotated[bool, Query(description="those who cannot too, with what is missing")] = False,
+) -> dict[str, Any]:
+    """Who could be let into the zone, at which portal, by which rows."""
+    return here.reviewer.who_can(ZoneId(id), _now(at), with_missing=all)
+
+
+@router.get("/lint")
+def lint_site(here: Here) -> dict[str, Any]:
+    """Every fault of the site as it stands, with the path to it."""
+    return here.reviewer.lint()
+
+
+@router.get("/proofs")
+def prove_site(
+    here: Here,
+    zone: Annotated[Id | None, Query()] = None,
+    days: Annotated[int, Query(ge=0, le=HORIZON_DAYS_MAX, description="how far ahead")] = 0,
+) -> dict[str, Any]:
+    """Proofs about who could be where, each with its steps."""
+    return here.reviewer.proofs(None if zone is None else ZoneId(zone), _now(None), days)
+
+
+def _now(at: datetime | None) -> Moment:
+    if at is None:
+        return Moment(at=at_of(now_ms()), tick_ms=0)
+    try:
+        return Moment(at=(at if at.tzinfo is not None else at.replace(tzinfo=JST)).astimezone(UTC), tick_ms=0)
+    except OverflowError as error:
+        raise Problem("not_valid", 422) from error

@@ -1,0 +1,68 @@
+"""What the API takes and gives of the state of the site, its zones, portals and devices."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from api.models import Asked, Changed, Given, PortalModeWord, Pseudonym, Version, ZoneStateWord
+
+
+class ZoneStatusUpdate(Changed):
+    """`state` of use (C-01), and whether nobody enters until it is lifted."""
+
+    state: ZoneStateWord | None = None
+    is_locked_down: bool | None = None
+
+
+class SanitiseCreate(Asked):
+    """保全: two people record that all information items are put away (A-19)."""
+
+    sanitised_by: Pseudonym
+    sanitised_confirmed_by: Pseudonym
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        if self.sanitised_by == self.sanitised_confirmed_by:
+            raise ValueError("two_people")
+        return self
+
+
+class SiteStatusUpdate(Changed):
+    """`threat_level` is added to the factors of every zone; `notice_version`: the notice that everybody must have."""
+
+    is_locked_down: bool | None = None
+    threat_level: Annotated[int, Field(ge=0, le=2)] | None = None
+    notice_version: Version | None = None
+
+
+class SiteStatusPublic(Given):
+    is_locked_down: bool = False
+    threat_level: int = 0
+    notice_version: int = 0
+
+
+class PortalModeCreate(Asked):
+    """`minutes`: for how long; ATTENDED needs it, CARD ends what was before."""
+
+    mode: PortalModeWord
+    minutes: Annotated[int, Field(ge=1, le=24 * 60)] | None = None
+
+
+class DeviceRestore(Asked):
+    """Two people looked at a device and trust it again (A-12)."""
+
+    restored_by: Pseudonym
+    confirmed_by: Pseudonym
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        if self.restored_by == self.confirmed_by:
+            raise ValueError("two_people")
+        return self
+
+
+class OrderDone(Given):
+    """What an officer ordered is recorded under `seq`, and done."""
+
+    act: Literal["forgive_presence", "unlock_pin", "reset_fire"]
+    seq: int

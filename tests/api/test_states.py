@@ -1,0 +1,221 @@
+"""The state of the site, its zones, portals and devices: put, shown, ordered; and the alarms that last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.words import TABLES
+from zones import policy
+
+
+def told(web: Any) -> tuple[str, dict[str, Any]]:
+    """The last row that the controller was asked to put."""
+    ((table, row),) = web.controller.heard_of("propose")[-1]["puts"]
+    return table, row
+
+
+@pytest.mark.req("C-01")
+def test_a_zone_is_secured_locked_down_and_sanitised_each_by_itself(web: Any) -> None:
+    """Locking down a zone would open it, or a second change would forget the first."""
+    assert web.client.patch("/api/v1/zones/vault/status", json={"is_locked_down": True}).json()["is_locked_down"]
+    assert told(web) == ("zone_status", {"id": "vault", "state": "OPEN_ATTENDED", "is_locked_down": True})
+    assert web.client.patch("/api/v1/zones/vault/status", json={"state": "SECURED"}).json()["state"] == "SECURED"
+    signed = {"sanitised_by": "o-1", "sanitised_confirmed_by": "o-2"}
+    shown = web.client.post("/api/v1/zones/vault/sanitise", json=signed).json()
+    assert {**shown, **signed, "state": "SECURED", "is_locked_down": True} == shown
+    ended = web.client.post("/api/v1/zones/vault/sanitise/end").json()
+    assert ended["sanitised_by"] is None and ended["sanitised_confirmed_by"] is None and ended["is_locked_down"]
+    assert told(web)[1] == {"id": "vault", "state": "SECURED", "is_locked_down": True}
+    page = web.parts.rendered["pages"].live("ja")
+    assert "閉鎖中・封鎖" in page and "保全済" not in page
+    for bad in ({}, {"state": None}, {"state": "OPEN"}, {"sanitised_by": "o-1"}):
+        assert web.client.patch("/api/v1/zones/vault/status", json=bad).status_code == 422, bad
+    assert web.client.post("/api/v1/zones/vault/sanitise", json={**signed, "sanitised_by": "o-2"}).status_code == 422
+    assert web.client.patch("/api/v1/zones/cellar/status", json={"state": "SECURED"}).status_code == 404
+
+
+def test_the_site_has_one_state(web: Any) -> None:
+    """A lockdown would be lifted by whoever raises the threat level."""
+    assert web.client.get("/api/v1/site-status").json() == {
+        "is_locked_down": False, "threat_level": 0, "notice_version": 0,
+    }  # fmt: skip
+    web.client.patch("/api/v1/site-status", json={"is_locked_down": True, "notice_version": 4})
+    shown = web.client.patch("/api/v1/site-status", json={"threat_level": 2}).json()
+    assert shown == {"is_locked_down": True, "threat_level": 2, "notice_version": 4}
+    assert told(web) == ("site_status", {"id": "site", **shown})
+    assert "全域を封鎖中" in web.parts.rendered["pages"].live("ja")
+    assert web.client.patch("/api/v1/site-status", json={"threat_level": 3}).status_code == 422
+
+
+def test_a_portals_mode_is_asked_for_and_shown_once_it_stands(web: Any) -> None:
+    """The page would say that a door is locked while it stands unlocked."""
+    answer = web.client.post("/api/v1/portals/front/mode", json={"mode": "ATTENDED", "minutes": 10})
+    assert answer.status_code == 200, answer.text
+    assert told(web)[1]["mode"] == "ATTENDED" and told(web)[1]["until_ms"] > 0
+    assert web.client.get("/api/v1/portals/front").json()["mode"] == "CARD"
+    web.controller.record("PORTAL_MODE", portal="front", detail={"mode": "ATTENDED"})
+    web.caught_up()
+    assert web.client.get("/api/v1/portals/front").json()["mode"] == "ATTENDED"
+    page = web.parts.rendered["pages"].live("ja")
+    assert "立会い開放中" in page and "閉・開放中" in page
+    web.client.post("/api/v1/portals/front/mode", json={"mode": "CARD"})
+    assert told(web) == ("portal_status", {"id": "front", "mode": "CARD"})
+    web.controller.record("CONTROLLER_STARTED")
+    web.caught_up()
+    assert web.client.get("/api/v1/portals/front").json()["mode"] == "CARD"
+    for bad in ({"mode": "OPEN"}, {"mode": "LOCKED", "minutes": 0}, {}):
+        assert web.client.post("/api/v1/portals/front/mode", json=bad).status_code == 422, bad
+    assert web.client.post("/api/v1/portals/back/mode", json={"mode": "CARD"}).status_code == 404
+
+
+def test_a_lock_that_the_fire_alarm_dropped_is_not_called_locked(web: Any) -> None:
+    """In a fire the officer would believe that the escape is shut, or that a thief cannot walk in by it."""
+    places = {"name_ja": "通用口", "name_en": "Side door", "outer": "site", "inner": "office"}
+    web.controller.edit(("portal", {"id": "side", **places, "is_escape": True, "fire_release": "HARDWIRED"}))
+    web.controller.record("FIRE_ON", portal="side", detail={"device": "dr-side"})
+    web.caught_up()
+    assert "火災で解錠" in web.parts.rendered["pages"].live("ja")
+    web.controller.record("FIRE_RESET")
+    web.caught_up()
+    assert "火災で解錠" not in web.parts.rendered["pages"].live("ja")
+
+
+def test_nothing_is_offered_for_release_that_is_locked_down_or_locked(web: Any) -> None:
+    """The officer would press a button that can only be refused."""
+    assert "data-release=" in web.parts.rendered["pages"].live("ja")
+    web.controller.record("PORTAL_MODE", portal="side", detail={"mode": "LOCKED"})
+    web.caught_up()
+    page = web.parts.rendered["pages"].live("ja")
+    assert 'data-release="side"' not in page and 'data-release="front"' in page
+    web.client.patch("/api/v1/site-status", json={"is_locked_down": True})
+    assert "data-release=" not in web.parts.rendered["pages"].live("ja")
+    web.client.patch("/api/v1/site-status", json={"is_locked_down": False})
+    web.client.patch("/api/v1/zones/office/status", json={"is_locked_down": True})
+    assert "data-release=" not in web.parts.rendered["pages"].live("ja"), "all other zones lie in the office"
+
+
+def test_the_number_that_the_door_showed_is_beside_the_refusal(web: Any) -> None:
+    """Somebody calls with the four characters, and nobody could find what they are about."""
+    web.controller.record("ACCESS_DENIED", portal="front", reason="CLEARANCE_NONE", number="7KQX")
+    web.caught_up()
+    assert "受付番号 7KQX" in web.parts.rendered["pages"].live("ja")
+
+
+def test_every_table_that_an_edit_can_name_has_words() -> None:
+    """The officer would read the name of a table in our code."""
+    assert set(TABLES) == set(policy.TABLES)
+    assert all(words["ja"] and words["en"] for words in TABLES.values())
+
+
+@pytest.mark.req("A-12")
+def test_a_device_is_trusted_again_by_two(web: Any) -> None:
+    """One officer could put back a reader that he had opened himself."""
+    web.controller.edit(("device_status", {"id": "rd-1", "is_trusted": False}))
+    web.caught_up()
+    assert [(one["id"], one["is_trusted"]) for one in web.client.get("/api/v1/devices").json()] == [("rd-1", False)]
+    assert "rd-1" in web.parts.rendered["pages"].live("ja")
+    alone = {"restored_by": "o-1", "confirmed_by": "o-1"}
+    assert web.client.post("/api/v1/devices/rd-1/restore", json=alone).status_code == 422
+    both = {"restored_by": "o-1", "confirmed_by": "o-2"}
+    assert web.client.post("/api/v1/devices/rd-1/restore", json=both).status_code == 200
+    assert told(web) == ("device_status", {"id": "rd-1", "is_trusted": True, **both})
+    assert web.client.get("/api/v1/devices").json() == []
+    assert web.client.post("/api/v1/devices/rd-9/restore", json=both).status_code == 404
+
+
+ORDERS = [
+    ("presence/forgive", "forgive_presence", None),
+    ("cardholders/c-1/forgive", "forgive_presence", "c-1"),
+    ("cardholders/c-1/unlock-pin", "unlock_pin", "c-1"),
+    ("fire/reset", "reset_fire", None),
+]
+
+
+@pytest.mark.parametrize(("path", "act", "who"), ORDERS)
+def test_an_order_is_sent_once_for_this_start_and_names_its_record(web: Any, path: str, act: str, who: Any) -> None:
+    """An order could be carried out twice, or by a controller that was started since."""
+    web.client.post("/api/v1/cardholders", json={"id": "c-1", "name": "山田"})
+    headers = {"Idempotency-Key": "order-000001"}
+    answer = web.client.post(f"/api/v1/{path}", headers=headers)
+    assert answer.status_code == 200 and answer.json() == {"act": act, "seq": len(web.controller.records) - 1}
+    assert web.client.post(f"/api/v1/{path}", headers=headers).json() == answer.json()
+    (order,) = web.controller.heard_of("order")
+    assert (order["act"], order.get("cardholder"), order["boot"], order["id"]) == (act, who, "boot-1", "order-000001")
+
+
+def test_an_order_that_is_refused_says_why(web: Any) -> None:
+    """An officer would believe that the doors lock again while the fire alarm still speaks."""
+    web.controller.refusals = [{"code": "fire_lasts", "seq": 7}]
+    answer = web.client.post("/api/v1/fire/reset")
+    assert answer.status_code == 409 and answer.json()["code"] == "fire_lasts" and answer.json()["seq"] == 7
+    assert web.client.post("/api/v1/cardholders/c-9/unlock-pin").status_code == 404
+
+
+BEGINNINGS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
+    # begins with, ends with
+    ("FIRE_ON", {"detail": {"device": "dr-1"}}, "FIRE_RESET", {}),
+    ("POWER_LOST", {"detail": {"device": "dr-1"}}, "POWER_RESTORED", {"detail": {"device": "dr-1"}}),
+    ("TAMPER", {"portal": "front", "detail": {"device": "rd-1"}}, "TAMPER_ENDED", {"detail": {"device": "rd-1"}}),
+    (
+        "LINE_FAULT",
+        {"portal": "front", "detail": {"device": "dr-1", "line": "contact", "fault": "cut"}},
+        "LINE_RESTORED",
+        {"detail": {"device": "dr-1", "line": "contact"}},
+    ),
+    *(
+        (kind, {"zone": "vault"}, "ALARM_CEASED", {"zone": "vault", "detail": {"kind": kind}})
+        for kind in ("OCCUPANCY_BELOW_MIN", "ESCORT_RATIO", "ZONE_UNATTENDED", "NOT_CLOSED", "REVIEW_OVERDUE")
+    ),
+    (
+        "ESCORT_BROKEN",
+        {"zone": "vault", "subject": {"cardholder": "v-1"}},
+        "ALARM_CEASED",
+        {"zone": "vault", "subject": {"cardholder": "v-1"}, "detail": {"kind": "ESCORT_BROKEN"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "begins", "end", "ends"), BEGINNINGS, ids=[row[0] for row in BEGINNINGS])
+def test_an_alarm_stands_until_its_end_and_no_other(web: Any, kind: str, begins: Any, end: str, ends: Any) -> None:
+    """The page would be calm while something is wrong, or cry over what ended yesterday."""
+    from api.words import ALARMS
+
+    def alarms(language: str) -> str:
+        found: str = web.parts.rendered["pages"].live(language).partition('<div class="columns">')[0]
+        return found
+
+    web.controller.record(kind, **begins)
+    web.controller.record("POWER_RESTORED", detail={"device": "another"})
+    web.controller.record("ALARM_CEASED", zone="office", detail={"kind": kind})
+    web.controller.record("FIRE_OFF", detail={"device": "dr-1"})
+    web.caught_up()
+    assert ALARMS[kind]["ja"] in alarms("ja") and ALARMS[kind]["en"] in alarms("en")
+    web.controller.record(end, **ends)
+    web.caught_up()
+    assert ALARMS[kind]["ja"] not in alarms("ja")
+    web.controller.record(kind, **begins)
+    web.controller.record("CONTROLLER_STARTED")
+    web.caught_up()
+    assert web.parts.view.alarms() == []
+
+
+@pytest.mark.req("B-10")
+def test_duress_stands_first_and_tells_where(web: Any) -> None:
+    """The one alarm that somebody's life hangs on would be found below a reader without power."""
+    web.controller.record("DEVICE_OFFLINE", portal="front", detail={"device": "rd-1"})
+    web.controller.record("DOOR_HELD", portal="side")
+    web.controller.record("DURESS", portal="vault-door", zone="vault", subject={"cardholder": "c-1"})
+    web.caught_up()
+    page = web.parts.rendered["pages"].live("ja")
+    assert page.index("脅迫の合図 (本人は入室しています): 取扱室扉 (取扱室)") < page.index("扉の長時間開放")
+
+
+def test_every_alarm_that_lasts_has_its_words() -> None:
+    """The page would fail on the day that something new is wrong."""
+    from api.fold import ENDING, LASTING
+    from api.words import ALARMS, TYPES
+
+    assert set(LASTING) <= set(ALARMS) and set(LASTING) <= set(TYPES) and set(ENDING) <= set(TYPES)
+    assert all(set(words) == {"ja", "en"} for words in ALARMS.values())
