@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-quick check bench lock clean
+.PHONY: help env demo test test-quick check year mutants bench lock clean
 
 BIN := .venv/bin
 
@@ -34,6 +34,15 @@ check: ## format, lint, types, imports and the rules of the house
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q tests/house
 
+year: ## a virtual year of a small company, every decision replayed and every promise checked after each event
+	@requirements/make-env .venv dev
+	@$(BIN)/python -m tests.year
+
+mutants: ## put a thousand small mistakes into the decision and see that the tests find them (ten minutes)
+	@requirements/make-env .venv dev
+	@$(BIN)/mutmut run --max-children 1
+	@$(BIN)/mutmut results
+
 bench: ## figures against floors taken in the same run; also in build/bench.json
 	@requirements/make-env .venv dev
 	@$(BIN)/python -m bench
@@ -43,5 +52,5 @@ lock: ## renew requirements/*.lock from pyproject.toml
 	@requirements/renew $(BIN)/uv
 
 clean: ## remove what these commands made (not the locks)
-	rm -rf .venv .venv-3.13 build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-3.13 mutants build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,16 +8,16 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import burst, commits, doors, mqtt, processes
+from bench import burst, commits, decisions, doors, mqtt, processes
 from bench.figures import Figure, not_run, table, write
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "build"
 
-Take = Callable[[Path, bool], Figure]
+Take = Callable[[Path, bool], Figure | Sequence[Figure]]
 FIGURES: Final[dict[str, Take]] = {
     "badge_to_relay_1_door": lambda folder, quick: doors.badge_to_relay(folder, is_quick=quick, doors=1),
     "badge_to_relay_16_doors": lambda folder, quick: doors.badge_to_relay(folder, is_quick=quick, doors=doors.DOORS),
@@ -27,6 +27,7 @@ FIGURES: Final[dict[str, Take]] = {
     "armed_start": lambda folder, quick: processes.armed_start(folder, is_quick=quick),
     "burst_lost": lambda folder, quick: burst.burst_lost(folder, is_quick=quick),
     "memory": lambda folder, quick: processes.memory(folder, is_quick=quick),
+    "decisions": lambda folder, quick: decisions.decisions(folder, is_quick=quick),
 }
 
 
@@ -41,22 +42,24 @@ def main() -> int:
     taken: list[Figure] = []
     for name in arguments.only or FIGURES:
         began = time.monotonic()
-        taken.append(_take(name, arguments.disk, arguments.quick))
+        taken += _take(name, arguments.disk, arguments.quick)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     write(taken, arguments.out)
     print(table(taken))
     return 0
 
 
-def _take(name: str, disk: Path, is_quick: bool) -> Figure:
+def _take(name: str, disk: Path, is_quick: bool) -> Sequence[Figure]:
     """In a folder of its own on the disk that matters: many a /tmp is in memory."""
     disk.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="b-", dir=disk))
     try:
-        return FIGURES[name](folder, is_quick)
+        found = FIGURES[name](folder, is_quick)
+        return [found] if isinstance(found, Figure) else found
     except Exception as error:  # noqa: BLE001 - one figure that cannot be taken must not cost the others
         traceback.print_exc()
-        return not_run(name, f"{type(error).__name__}: {error}".splitlines()[0])
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        return [not_run(one, why) for one in (decisions.NAMES if name == "decisions" else (name,))]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

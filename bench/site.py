@@ -72,7 +72,7 @@ class Site:
         lines += ['parent = "outside"', "uid_accepted = true"]
         for door in range(1, doors + 1):
             lines += ["[[portal]]", f'id = "door-{door}"', f'name_ja = "扉{door}"', f'name_en = "Door {door}"']
-            lines += ['outer = "outside"', 'inner = "office"']
+            lines += ['outer = "outside"', 'inner = "office"', 'exit_hardware = "HANDLE"', "grade = 1"]
             lines += [f'entry_reader = "reader-{door}"', f'strike = "board:{door}"']
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text("\n".join(lines) + "\n", "utf-8")
@@ -183,7 +183,7 @@ def cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def memory_mb(pid: int) -> tuple[float, float]:
+def memory_mb(pid: int | str) -> tuple[float, float]:
     """Resident and proportional set size of a process, in MB."""
     kept = {"Rss": 0.0, "Pss": 0.0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
