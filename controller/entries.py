@@ -51,7 +51,7 @@ from zones.dialogue import (
 from zones.dialogue import Input as DialogueInput
 from zones.ids import AccessPointId, CardholderId, CardNumberHash, PortalId, ZoneId
 from zones.moment import Moment, here
-from zones.people import Credential, CredentialState
+from zones.people import CardholderKind, Credential, CredentialState
 from zones.places import Direction, LinkAssurance, Portal, PortalMode, entry_id, exit_id
 from zones.portal import (
     DoorHeld,
@@ -282,7 +282,7 @@ class Entries:
 
     def _ask(self, reader: str, portal: PortalId, output: Decide, now: Moment, turn: Turn) -> None:
         """A dialogue is over. Who was let in is remembered: a guest may follow, an opener may secure."""
-        known = escorts(self._dialogues[reader], now)
+        known = escorts(self._dialogues[reader], now) if self._is_guest(output.evidence) else ()
         request = Request(
             access_point=entry_id(portal),
             evidence=self._unless_locked(output.evidence),
@@ -322,6 +322,14 @@ class Entries:
         )
         index = standing.record(draft, turn)
         turn.after.append(AfterRefusal(index=index, show=ShowAtReader(reader=reader, shown=Shown.GRANTED)))
+
+    def _is_guest(self, evidence: Evidence) -> bool:
+        """Whether the asker is somebody who is brought. For others escorts are no matter, and a record at a busy
+        portal would name dozens.
+        """
+        who = self._holder(evidence)
+        holder = None if who is None else self._standing.policy.cardholders.get(who)
+        return holder is not None and holder.kind is not CardholderKind.STAFF
 
     def _is_opener(self, evidence: Evidence, zone: ZoneId, now: Moment) -> bool:
         policy = self._standing.policy

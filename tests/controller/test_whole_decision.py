@@ -637,3 +637,14 @@ def test_a_locked_pin_stays_locked_whatever_the_ledger_has_forgotten(rich: Any) 
     site.badges(CARDS[SATO], "rd-lab")
     site.types(PIN, "rd-lab")
     assert site.last.type == "ACCESS_GRANTED" and not site.engine.policy.policy.pins[SATO].is_locked
+
+
+def test_only_a_guests_record_names_who_brought_him(rich: Any) -> None:
+    """At a busy portal every record would name everybody of the last half minute."""
+    more = {"visitors_allowed": True}
+    site = rich(SATO, entry={"is_escort": True}, office=more)
+    walks_in(site, SATO, "office")
+    assert badges(site, SUZUKI, "office").escorts == ()
+    site.passes(1500)
+    site.goes_through("dr-office")
+    assert {one.cardholder for one in badges(site, GUEST, "office").escorts} >= {SATO}
