@@ -545,9 +545,11 @@ class Entries:
         request = Request(access_point=exit_id(portal_id), evidence=evidence)
         decision = decide(standing.policy, standing.occupancy, request, now)
         grant = self._grant(decision.cardholder, standing.policy.portals[portal_id], Direction.OUT)
-        self._record("EXIT_GRANTED", decision, request, event.source, now, turn, corr=grant.id)
-        turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.GRANTED))
-        self._portals.step(portal_id, ExitReleased(grant=grant, cause="card"), now, turn)
+        try:
+            self._record("EXIT_GRANTED", decision, request, event.source, now, turn, corr=grant.id)
+        finally:  # whatever breaks in telling of it
+            turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.GRANTED))
+            self._portals.step(portal_id, ExitReleased(grant=grant, cause="card"), now, turn)
 
     def _is_talking(self, reader: str) -> bool:
         """Whether a dialogue is going on at this reader."""

@@ -212,6 +212,12 @@ class Signals:
         if self._lateness.is_late(event.source, event.at_ms, now):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
+        try:
+            self._record_press(portal_id, now, turn)
+        finally:  # whatever breaks in telling of it
+            self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
+
+    def _record_press(self, portal_id: PortalId, now: Moment, turn: Turn) -> None:
         standing = self._standing
         portal = standing.policy.portals[portal_id]
         draft = standing.scribe.draft("REX", now=now, portal=portal_id, zone=portal.outer, direction=Direction.OUT)
@@ -220,7 +226,6 @@ class Signals:
         if not standing.occupancy.count(inside) and self._portals.mode(portal_id) is PortalMode.CARD:
             suspect = standing.scribe.draft("REX_SUSPECT", now=now, portal=portal_id, zone=portal.inner)
             standing.record(suspect, turn)
-        self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
 
     def _record(self, type_: str, device: str, now: Moment, turn: Turn, **detail: str) -> None:
         portal = self._portal_of.get(device)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.ledger.body import Draft, Scribe
 from controller.link.messages import Done, Refused
 from tests.controller.conftest import roster
 from tests.controller.rich_site import CARDS, people, site_text, walks_in, walks_out
@@ -648,3 +649,27 @@ def test_only_a_guests_record_names_who_brought_him(rich: Any) -> None:
     site.passes(1500)
     site.goes_through("dr-office")
     assert {one.cardholder for one in badges(site, GUEST, "office").escorts} >= {SATO}
+
+
+class BrokenScribe(Scribe):
+    """A scribe that cannot write of exits: a mistake of ours, or a value that the format has no place for."""
+
+    def draft(self, type_: str, **fields: Any) -> Draft:
+        if type_ in ("REX", "EXIT_GRANTED"):
+            raise ValueError(type_)
+        return super().draft(type_, **fields)
+
+
+def test_an_exit_that_cannot_be_told_of_is_free_all_the_same(rich: Any) -> None:
+    """A mistake in a record would lock somebody in."""
+    site = rich()
+    walks_in(site, SATO, "office")
+    site.passes(5_000)
+    site.effects.clear()
+    site.engine._standing.scribe = BrokenScribe(node="test", boot=site.boot)
+    site.presses_rex("dr-office")
+    assert [r.portal for r in site.releases] == ["office"]
+    site.passes(5_000)
+    site.badges(CARDS[SATO], "rd-office-out")
+    assert [r.portal for r in site.releases] == ["office", "office"] and site.shown == ["granted"]
+    assert [b.detail["rule"] for b in site.records if b.type == "RULE_ERROR"] == ["InputChanged", "CardRead"]
