@@ -19,7 +19,9 @@ demo: ## a simulated building, both processes and one page to open; Ctrl-C leave
 test: ## install what tests need (Mosquitto, libnfc, Chromium, gcc) and run everything
 	@tests/needs
 	@requirements/make-env .venv dev
+	@requirements/make-env .venv peers
 	@requirements/make-env .venv-3.13 dev 3.13
+	@requirements/make-env .venv-3.13 peers 3.13
 	@tests/run
 
 test-quick: ## the part of the tests without real processes and long waits; installs no system package

@@ -167,10 +167,10 @@ class Entries:
         if event.source not in self._wiring.keypads:
             self._noise.note(MessageRefused(source=event.source, why="no keypad is wired"), now, turn)
             return
-        if abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX:
+        if event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
-        if event.at_ms < self._shown_at_ms.get(event.source, event.at_ms):
+        if event.at_ms is not None and event.at_ms < self._shown_at_ms.get(event.source, event.at_ms):
             # typed before the card that a PIN is awaited of, by the same clock: somebody else's
             self._noise.note(MessageRefused(source=event.source, why="keys out of turn"), now, turn)
             return
@@ -569,7 +569,7 @@ class Entries:
         )
 
     def _is_stale(self, event: CardRead, now: Moment) -> bool:
-        return event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX
+        return event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX)
 
     def _is_repeated(self, event: CardRead, now: Moment) -> bool:
         key = (event.source, event.number)

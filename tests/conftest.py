@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import tomllib
@@ -36,7 +37,15 @@ def has_libnfc() -> bool:
     return True
 
 
+def has_peers() -> bool:
+    """The environment holds requirements/peers.lock."""
+    return all(importlib.util.find_spec(name) is not None for name in ("osdp", "nfc", "pymodbus", "smartcard"))
+
+
 NEEDS = {
+    "peers": has_peers,
+    "pcscd": lambda: has_program("pcscd"),
+    "softhsm": lambda: has_program("softhsm2-util"),
     "mosquitto": lambda: has_program("mosquitto"),
     "libnfc": has_libnfc,
     "chromium": lambda: has_program("chromium"),

@@ -1,0 +1,1 @@
+"""MQTT devices that can be bought, declared as data (docs/wire/mqtt-profiles.md)."""
