@@ -19,11 +19,13 @@ LASTING: Final = {
     "FIRE_ON": "device", "POWER_LOST": "device", "LINE_FAULT": "device", "TAMPER": "device",
     "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
     "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone",
+    "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
 }  # fmt: skip
-"""Record types of alarms that last, and what each is of."""
+"""Record types of alarms that last, and what each is of. ALARM_CEASED names a key or a place in its `row`."""
 
 ENDING: Final = {
     "FIRE_RESET": "FIRE_ON", "POWER_RESTORED": "POWER_LOST", "LINE_RESTORED": "LINE_FAULT", "TAMPER_ENDED": "TAMPER",
+    "OSDP_INSTALL_OFF": "OSDP_INSTALL_ON", "KEY_ROTATED": "KEY_ROTATION_DUE",
 }  # fmt: skip
 """Record type -> the alarm that it ends. What a zone's watch raised is ended by ALARM_CEASED."""
 
@@ -104,7 +106,7 @@ def _place(kind: str, event: dict[str, Any], detail: dict[str, Any]) -> str:
     parts = (
         (event["zone"], event["cardholder"])
         if LASTING.get(kind) == "zone"
-        else (detail.get("device"), detail.get("line"))
+        else (detail.get("device"), detail.get("line"), detail.get("key"), detail.get("place"))
     )
     return "/".join(part for part in (*parts, detail.get("row")) if isinstance(part, str))
 

@@ -252,6 +252,9 @@ ABOUT_DEVICES: Final = frozenset(
             "LINE_FAULT",
             "LINE_RESTORED",
         ),
+        *("READER_UNTRUSTED", "READER_REPLACED", "OSDP_DOWNGRADE", "OSDP_INSTALL_ON", "OSDP_INSTALL_OFF"),
+        *("READER_IDENTIFIED", "READER_APPROVED", "KEY_RENEWED", "CARD_UNREAD"),
+        *("KEY_ROTATED", "KEY_ROTATION_DUE", "COMMISSIONING"),
     }
 )
 
@@ -280,7 +283,8 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
         return officer, TYPES[kind][0][language]
     if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
         return officer, PROBLEMS[code][language][0]
-    return officer, str(detail.get("device") or "") if row.type in ABOUT_DEVICES else ""
+    about = detail.get("device") or detail.get("key") or detail.get("place")
+    return officer, str(about or "") if row.type in ABOUT_DEVICES else ""
 
 
 def _changed(detail: dict[str, Any], language: Language) -> str:

@@ -105,6 +105,18 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "REVIEW_OVERDUE": (_w("名簿の見直しの期限超過", "Review of a roster overdue"), "warn", "pen"),
     "OVERRIDE_ENDED": (_w("緊急入室の終了", "Break-glass ended"), "warn", "key"),
     "ALARM_CEASED": (_w("警報の解消", "Alarm ceased"), "plain", "check"),
+    "READER_UNTRUSTED": (_w("読取装置の信頼を外した", "Reader not trusted any more"), "alarm", "plug"),
+    "READER_REPLACED": (_w("別の読取装置に替わった", "Another reader in its place"), "alarm", "plug"),
+    "OSDP_DOWNGRADE": (_w("読取装置が暗号化に応じない", "Reader offers no secure channel"), "alarm", "plug"),
+    "OSDP_INSTALL_ON": (_w("読取装置の鍵の設定を開始", "Reader takes a first key"), "warn", "key"),
+    "OSDP_INSTALL_OFF": (_w("読取装置の鍵の設定を終了", "Reader takes no first key any more"), "plain", "lock"),
+    "READER_IDENTIFIED": (_w("読取装置の型式と製造番号", "Reader said what it is"), "plain", "plug"),
+    "READER_APPROVED": (_w("読取装置を承認", "Reader approved"), "plain", "check"),
+    "KEY_ROTATED": (_w("鍵の更新", "Key rotated"), "plain", "key"),
+    "KEY_RENEWED": (_w("読取装置の鍵の更新", "Reader's key renewed"), "plain", "key"),
+    "KEY_ROTATION_DUE": (_w("鍵の更新が必要", "Key must be rotated"), "alarm", "key"),
+    "CARD_UNREAD": (_w("カードを読み切れず", "Card not read to the end"), "plain", "dash"),
+    "COMMISSIONING": (_w("初期設定 (既定の鍵) のまま", "Not commissioned: a factory default is left"), "alarm", "key"),
 }
 
 REASONS: Final[dict[str, Words]] = {reason.value: _w(*words) for reason, words in OFFICER_WORDS.items()}

@@ -194,6 +194,18 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("REVIEW_OVERDUE", "alarm", ""),
         ("OVERRIDE_ENDED", "alarm", "row"),
         ("ALARM_CEASED", "alarm", "kind row"),
+        ("READER_UNTRUSTED", "alarm", "device why"),
+        ("READER_REPLACED", "alarm", "device"),
+        ("OSDP_DOWNGRADE", "alarm", "device"),
+        ("OSDP_INSTALL_ON", "alarm", "device id officer2 until_ms"),
+        ("OSDP_INSTALL_OFF", "alarm", "device why is_done"),
+        ("READER_IDENTIFIED", "system", "device identity maker model serial firmware"),
+        ("READER_APPROVED", "command", "device id identity officer2"),
+        ("KEY_ROTATED", "policy", "key version"),
+        ("KEY_RENEWED", "policy", "device is_done"),
+        ("KEY_ROTATION_DUE", "alarm", "key"),
+        ("CARD_UNREAD", "access", "device why"),
+        ("COMMISSIONING", "alarm", "place code"),
     )
 }
 

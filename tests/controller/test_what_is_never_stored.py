@@ -136,6 +136,9 @@ ABOUT_MACHINES = {
     ("SITE_REBUILT", "why"): "what was wrong with site.db",
     ("SITE_STORE_FAILED", "why"): "what was wrong with site.db",
     ("OUTPUT_FAILED", "why"): "what was wrong with a relay",
+    ("READER_UNTRUSTED", "why"): "one of readers.events.Distrust, or what the controller says of a device",
+    ("OSDP_INSTALL_OFF", "why"): "how install mode ended",
+    ("CARD_UNREAD", "why"): "what became of a card in the field, a short stable code",
 }
 
 
