@@ -19,8 +19,10 @@ import msgspec
 from controller.calendars import days_of
 from controller.site_file import (
     CalendarSection,
+    CardsSection,
     DeviceKind,
     DeviceSection,
+    KeysSection,
     MqttSection,
     PortalSection,
     ScheduleSection,
@@ -94,6 +96,8 @@ class Site:
     state_dir: Path
     socket: Path
     mqtt: MqttSection | None
+    cards: CardsSection | None
+    keys: KeysSection
     simulation: SimulationSection | None
     devices: dict[str, DeviceSection]
     calendars: tuple[Calendar, ...]
@@ -157,6 +161,8 @@ class _Builder:
             state_dir=self._base / file.controller.state_dir,
             socket=self._socket(file.controller.socket),
             mqtt=None if file.mqtt is None else self._mqtt(file.mqtt),
+            cards=file.cards,
+            keys=self._keys(file.keys),
             simulation=file.simulation,
             devices=devices,
             calendars=tuple(_calendar(section) for section in file.calendar),
@@ -207,6 +213,20 @@ class _Builder:
         files = {key: getattr(mqtt, key) for key in ("password_file", "ca_file")}
         found = {key: str(self._base / name) for key, name in files.items() if name is not None}
         return msgspec.structs.replace(mqtt, **found)
+
+    def _keys(self, keys: KeysSection) -> KeysSection:
+        """The key store's section, with its files named from the site file's folder."""
+        needed = {"module", "token", "pin_file"} if keys.seal == "pkcs11" else set()
+        for key in ("module", "token", "pin_file"):
+            if (getattr(keys, key) is None) is (key in needed):
+                why = (
+                    "is needed to open the token" if key in needed else f'belongs to seal = "pkcs11", not {keys.seal!r}'
+                )
+                raise self._refuse(f".keys.{key}", why)
+        folder = self._file.controller.state_dir if keys.dir is None else keys.dir
+        found = self._base / folder / "keys" if keys.dir is None else self._base / folder
+        pin_file = None if keys.pin_file is None else str(self._base / keys.pin_file)
+        return msgspec.structs.replace(keys, dir=str(found), pin_file=pin_file)
 
     def _socket(self, name: str) -> Path:
         path = self._base / name

@@ -13,12 +13,13 @@ import typing
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from controller.calendars import National
 from controller.toml_lines import line_of
+from readers.events import CardScheme
 from zones.ids import ID_PATTERN
 from zones.people import Basis
 from zones.places import AntiPassback, ExitHardware, FireRelease, LockType
@@ -40,12 +41,18 @@ class SiteFileError(ValueError):
 
 
 class DeviceKind(StrEnum):
-    """What speaks on a wire. `pynfc` is a PN532 reached through libnfc."""
+    """What speaks on a wire. `pynfc` is a PN532 reached through libnfc; `osdp-bus` an RS-485 line, `osdp` a reader or
+    module on one; `gpio` the controller's own pins.
+    """
 
     PN532 = "pn532"
     PYNFC = "pynfc"
     LCUS = "lcus"
     MQTT = "mqtt"
+    OSDP_BUS = "osdp-bus"
+    OSDP = "osdp"
+    MODBUS = "modbus"
+    GPIO = "gpio"
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,15 +90,54 @@ class MqttSection(_Section, frozen=True, kw_only=True):
 
 
 class DeviceSection(_Section, frozen=True, kw_only=True):
-    """One device on a wire; which keys it needs goes by its kind. `keypad`: digits typed at this reader are taken."""
+    """One device on a wire; which keys it needs goes by its kind. `keypad`: digits typed at this reader are taken.
+
+    `bus`, `address`: where an OSDP device hangs. `offline_after_ms`: how long it may be silent. `unit`: of a Modbus
+    board; boards may share a `port`. `channels`, `input_count`: relays and inputs that a board or module has. `pins`:
+    GPIO numbers that are inputs; `relay_pins`: those that move something. `has_flash`: the Modbus board drops a relay
+    by itself. `tamper_input`: the input that is the enclosure contact of the device itself.
+    """
 
     id: Id
     kind: DeviceKind
     port: str | None = None
     baud: Baud | None = None
     connection: str | None = None
-    channels: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
+    channels: Annotated[int, msgspec.Meta(ge=1, le=32)] | None = None
     keypad: bool | None = None
+    bus: str | None = None
+    address: Annotated[int, msgspec.Meta(ge=0, le=126)] | None = None
+    offline_after_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] | None = None
+    unit: Annotated[int, msgspec.Meta(ge=1, le=247)] | None = None
+    input_count: Annotated[int, msgspec.Meta(ge=0, le=32)] | None = None
+    has_flash: bool | None = None
+    tamper_input: Annotated[int, msgspec.Meta(ge=1, le=32)] | None = None
+    pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
+    relay_pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
+
+
+class CardsSection(_Section, frozen=True, kw_only=True):
+    """Cards that prove themselves. `schemes`: what is asked of a card, in this order. `application`: the site's own
+    three-byte number on DESFire cards, hex. `reader_id`: of the site towards PKOC credentials, 32 bytes hex. What
+    no key is held for is not asked.
+    """
+
+    schemes: tuple[CardScheme, ...] = ("desfire_ev2", "desfire_ev1", "ntag424", "pkoc", "felica_lite_s")
+    application: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{6}\Z")] = "F53E4B"
+    reader_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{64}\Z")] | None = None
+
+
+class KeysSection(_Section, frozen=True, kw_only=True):
+    """Where the site's card and reader keys lie, and what seals them (docs/keys.md). Paths go from the site file's
+    folder. `seal`: "file" (a deviation), "credential" (systemd) or "pkcs11" with its module, token and label.
+    """
+
+    dir: str | None = None
+    seal: Literal["file", "credential", "pkcs11"] = "file"
+    module: str | None = None
+    token: str | None = None
+    label: str = "sekisho"
+    pin_file: str | None = None
 
 
 class CalendarSection(_Section, frozen=True, kw_only=True):
@@ -196,6 +242,8 @@ class SiteFile(_Section, frozen=True, kw_only=True):
     schedule: list[ScheduleSection] = []
     walk: list[WalkSection] = []
     mqtt: MqttSection | None = None
+    cards: CardsSection | None = None
+    keys: KeysSection = KeysSection()
     simulation: SimulationSection | None = None
 
 
@@ -236,7 +284,9 @@ class Source:
         if why.startswith("Invalid enum value"):
             return self.refusal(where, f"{why.removeprefix('Invalid enum value ')} is not one of {_listed(_at(where))}")
         if "matching regex" in why:
-            expected = ID_IN_WORDS if ID_PATTERN in why else "a host name like sekisho.example"
+            expected = "a host name like sekisho.example" if ID_PATTERN not in why else ID_IN_WORDS
+            if found := re.search(r"a-f\]\{(\d+)\}", why):
+                expected = f"{found[1]} hexadecimal digits"
             return self.refusal(where, f"must be {expected}")
         return self.refusal(where, why)
 

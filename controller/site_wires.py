@@ -12,15 +12,38 @@ from controller.site_file import DeviceKind, DeviceSection, PortalSection, SiteF
 from zones.ids import PortalId
 from zones.places import LinkAssurance
 
-DEVICE_KEYS: Final = frozenset({"port", "baud", "connection", "channels", "keypad"})
 _PORT: Final = "for example /dev/serial/by-id/…"
+_RELAYS: Final = "how many relays the board has"
 KEYS: Final[dict[DeviceKind, tuple[dict[str, str], frozenset[str]]]] = {
     DeviceKind.PN532: ({"port": _PORT}, frozenset({"baud"})),
-    DeviceKind.LCUS: ({"port": _PORT, "channels": "how many relays the board has"}, frozenset({"baud"})),
+    DeviceKind.LCUS: ({"port": _PORT, "channels": _RELAYS}, frozenset({"baud"})),
     DeviceKind.PYNFC: ({"connection": "for example pn532_uart:/dev/ttyUSB0"}, frozenset()),
     DeviceKind.MQTT: ({}, frozenset({"keypad"})),
+    DeviceKind.OSDP_BUS: ({"port": _PORT}, frozenset({"baud"})),
+    DeviceKind.OSDP: (
+        {"bus": "the id of an osdp-bus", "address": "0 to 126, as set in the reader"},
+        frozenset({"keypad", "channels", "input_count", "offline_after_ms"}),
+    ),
+    DeviceKind.MODBUS: (
+        {"port": _PORT, "unit": "1 to 247, as set in the board", "channels": _RELAYS},
+        frozenset({"baud", "input_count", "has_flash", "tamper_input"}),
+    ),
+    DeviceKind.GPIO: ({}, frozenset({"pins", "relay_pins", "tamper_input"})),
 }
 """Which keys a device needs, with an example, and which it may have, by its kind."""
+
+DEVICE_KEYS: Final = frozenset().union(*(needed.keys() | allowed for needed, allowed in KEYS.values()))
+
+READERS: Final = frozenset({DeviceKind.PN532, DeviceKind.PYNFC, DeviceKind.MQTT, DeviceKind.OSDP})
+BOARDS: Final = frozenset({DeviceKind.MODBUS, DeviceKind.GPIO})
+"""Devices with several inputs, each named `device:number`."""
+
+WITH_INPUTS: Final = BOARDS | {DeviceKind.MQTT, DeviceKind.OSDP}
+SHARED_PORT: Final = frozenset({DeviceKind.MODBUS})
+WITH_RELAYS: Final = frozenset({DeviceKind.LCUS, DeviceKind.MODBUS, DeviceKind.GPIO, DeviceKind.OSDP})
+_LINE_OF: Final = {"fire_input": "fire", "power_input": "power"}
+CHALLENGING: Final = frozenset({DeviceKind.PN532, DeviceKind.OSDP})
+"""Readers through which a card can be asked to prove itself."""
 
 TELLING: Final = frozenset(
     {
@@ -41,11 +64,13 @@ class Strike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """Which device belongs to which portal. Inputs map the device of a line to a portal.
+    """Which device belongs to which portal. Inputs map the source of a line's events to a portal: a device, or
+    `device:number` on boards with several.
 
-    `tampers`: every device that may tell of its enclosure, with the portal it serves (None: none). `fire_inputs`,
-    `power_inputs`: devices whose line is the site's. `keypads`: readers whose digits are taken. `links`: what protects
-    the line of each reader.
+    `tampers`: every source that may tell of an enclosure, with the portal it serves (None: none). `fire_inputs`,
+    `power_inputs`: sources whose line is the site's. `keypads`: readers whose digits are taken. `links`: what protects
+    the line of each reader. `inputs`: of each board or module, which of its inputs (from 1) is which line.
+    `challenging`: readers that ask a card to prove itself. `secured`: readers on a line with a secure channel.
     """
 
     strikes: dict[PortalId, Strike]
@@ -59,6 +84,14 @@ class Wiring:
     power_inputs: frozenset[str] = frozenset()
     keypads: frozenset[str] = frozenset()
     links: dict[str, LinkAssurance] = field(default_factory=dict)
+    inputs: dict[str, dict[int, str]] = field(default_factory=dict)
+    challenging: frozenset[str] = frozenset()
+    secured: frozenset[str] = frozenset()
+
+
+def device_of(source: str) -> str:
+    """The device behind the source of an event: `board` of `board:3`."""
+    return source.partition(":")[0]
 
 
 class Wires:
@@ -94,70 +127,137 @@ class Wires:
             raise self._refuse(where, f"{device.id} speaks MQTT: add a section [mqtt] with `host`")
         if device.port is not None:
             self._check_port(index, device.port)
+        if device.kind is DeviceKind.OSDP:
+            self._check_on_bus(index, device)
+        if device.kind is DeviceKind.GPIO and set(device.pins or ()) & set(device.relay_pins or ()):
+            raise self._refuse(f"{where}.pins", "a pin is an input or moves a relay, not both")
+
+    def _check_on_bus(self, index: int, device: DeviceSection) -> None:
+        where = f".device[{index}]"
+        bus = self._devices.get(device.bus or "")
+        if bus is None or bus.kind is not DeviceKind.OSDP_BUS:
+            raise self._refuse(f"{where}.bus", f"{device.bus!r} is not a declared device of kind osdp-bus")
+        for other in self._file.device[:index]:
+            if (other.bus, other.address) == (device.bus, device.address):
+                raise self._refuse(f"{where}.address", f"{other.id} has this address on {device.bus} already")
 
     def _check_port(self, index: int, port: str) -> None:
         where = f".device[{index}].port"
+        device = self._file.device[index]
         if port.startswith("socket://"):
             if self._file.simulation is None:
                 raise self._refuse(where, "socket:// carries no authentication: only in a [simulation]")
             if not is_loopback(urlsplit(port).hostname or ""):
                 raise self._refuse(where, "socket:// goes to this machine only, for example socket://127.0.0.1:7001")
         for other in self._file.device[:index]:
-            if other.port == port:
+            if other.port != port:
+                continue
+            if not {device.kind, other.kind} <= SHARED_PORT:
                 raise self._refuse(where, f"{port!r} is the port of {other.id} already; one device a line")
+            if device.baud != other.baud or device.unit == other.unit:
+                raise self._refuse(where, f"{other.id} is on this line: the same `baud`, another `unit`")
 
     def wiring(self) -> Wiring:
         """Who uses which device. Raises SiteFileError on one that is not declared, of the wrong kind or used twice."""
         wiring = Wiring(strikes={}, entry_readers={}, exit_readers={}, contacts={}, rexes={})
-        readers = {DeviceKind.PN532, DeviceKind.PYNFC, DeviceKind.MQTT}
         taken: dict[str, str] = {}
         links: dict[str, LinkAssurance] = {}
         for index, portal in enumerate(self._file.portal):
             portal_id = PortalId(portal.id)
-            rows: tuple[tuple[str, str | None, dict[str, PortalId], set[DeviceKind]], ...] = (
-                ("entry_reader", portal.entry_reader, wiring.entry_readers, readers),
-                ("exit_reader", portal.exit_reader, wiring.exit_readers, readers),
-                ("contact", portal.contact, wiring.contacts, {DeviceKind.MQTT}),
-                ("rex", portal.rex, wiring.rexes, {DeviceKind.MQTT}),
-                ("counter", portal.counter, wiring.counters, {DeviceKind.MQTT}),
+            rows: tuple[tuple[str, str | None, dict[str, PortalId], frozenset[DeviceKind]], ...] = (
+                ("entry_reader", portal.entry_reader, wiring.entry_readers, READERS),
+                ("exit_reader", portal.exit_reader, wiring.exit_readers, READERS),
+                ("contact", portal.contact, wiring.contacts, WITH_INPUTS),
+                ("rex", portal.rex, wiring.rexes, WITH_INPUTS),
+                ("counter", portal.counter, wiring.counters, frozenset({DeviceKind.MQTT})),
             )
-            for key, device, table, kinds in rows:
-                if device is not None:
-                    self._take(f".portal[{index}].{key}", device, key, kinds, taken)
-                    taken[_role(device, key)] = f"{key} of {portal.id}"
-                    table[device] = portal_id
+            for key, named, table, kinds in rows:
+                if named is not None:
+                    source = self._take(f".portal[{index}].{key}", named, key, kinds, taken, wiring.inputs)
+                    taken[_role(source, key)] = f"{key} of {portal.id}"
+                    table[source] = portal_id
             wiring.strikes[portal_id] = self._strike(index, portal.strike, taken)
             links |= self._links(index, portal)
+        fire_inputs = self._site_input("fire_input", taken, wiring.inputs)
+        power_inputs = self._site_input("power_input", taken, wiring.inputs)
+        secured = frozenset(device.id for device in self._file.device if device.kind is DeviceKind.OSDP)
         return replace(
             wiring,
             tampers=self._tampers(wiring),
-            fire_inputs=self._site_input("fire_input", taken),
-            power_inputs=self._site_input("power_input", taken),
+            fire_inputs=fire_inputs,
+            power_inputs=power_inputs,
             keypads=self._keypads(wiring),
             links=links,
+            challenging=self._challenging(),
+            secured=secured,
         )
 
-    def _take(self, where: str, device: str, key: str, kinds: set[DeviceKind], taken: dict[str, str]) -> None:
-        """Refuse a device that cannot serve as `key`, or serves already."""
-        if device not in self._devices or self._devices[device].kind not in kinds:
-            raise self._refuse(where, f"{device!r} is not a declared device of kind {' or '.join(sorted(kinds))}")
-        if (role := _role(device, key)) in taken:
-            raise self._refuse(where, f"{device!r} already serves as {taken[role]}")
+    def _take(
+        self,
+        where: str,
+        named: str,
+        key: str,
+        kinds: frozenset[DeviceKind],
+        taken: dict[str, str],
+        inputs: dict[str, dict[int, str]],
+    ) -> str:
+        """The source of the events of a line. Refuses a device that cannot serve as `key`, or serves already."""
+        name, _, number = named.partition(":")
+        device = self._devices.get(name)
+        if device is None or device.kind not in kinds:
+            raise self._refuse(where, f"{name!r} is not a declared device of kind {' or '.join(sorted(kinds))}")
+        is_reader = "reader" in key
+        if not is_reader and device.kind is not DeviceKind.MQTT:
+            self._take_input(where, device, number, _LINE_OF.get(key, key), inputs)
+        elif number:
+            raise self._refuse(where, f"{named!r}: {name} has no numbered inputs here; write {name!r}")
+        source = named if device.kind in BOARDS else name
+        if (role := _role(source, key)) in taken:
+            raise self._refuse(where, f"{named!r} already serves as {taken[role]}")
+        return source
 
-    def _site_input(self, key: str, taken: dict[str, str]) -> frozenset[str]:
-        device = getattr(self._file.controller, key)
-        if device is None:
+    def _take_input(
+        self, where: str, device: DeviceSection, number: str, line: str, inputs: dict[str, dict[int, str]]
+    ) -> None:
+        """One numbered input of a board or module becomes `line`."""
+        known = (
+            set(device.pins or ()) if device.kind is DeviceKind.GPIO else set(range(1, (device.input_count or 0) + 1))
+        )
+        if not re.fullmatch(r"0|[1-9][0-9]?", number) or int(number) not in known:
+            has = "inputs " + ", ".join(map(str, sorted(known))) if known else "none: give it `input_count` or `pins`"
+            raise self._refuse(where, f"write an input as `{device.id}:number`; {device.id} has {has}")
+        of = inputs.setdefault(device.id, {})
+        if int(number) in of or int(number) == device.tamper_input:
+            already = of.get(int(number), "tamper")
+            raise self._refuse(where, f"{device.id}:{number} already serves as {already}")
+        of[int(number)] = line
+
+    def _site_input(self, key: str, taken: dict[str, str], inputs: dict[str, dict[int, str]]) -> frozenset[str]:
+        named = getattr(self._file.controller, key)
+        if named is None:
             return frozenset()
-        self._take(f".controller.{key}", device, key, {DeviceKind.MQTT}, taken)
-        return frozenset({device})
+        return frozenset({self._take(f".controller.{key}", named, key, WITH_INPUTS, taken, inputs)})
 
     def _tampers(self, wiring: Wiring) -> dict[str, PortalId | None]:
-        """Any device on the broker may have an enclosure contact; what it serves is where the alarm is shown."""
+        """Any device on the broker or an OSDP bus may have an enclosure contact, and a board an input for it; what it
+        serves is where the alarm is shown.
+        """
         served = {strike.device: portal for portal, strike in wiring.strikes.items()}
         for table in (wiring.counters, wiring.rexes, wiring.contacts, wiring.exit_readers, wiring.entry_readers):
-            served |= table
-        on_broker = (device.id for device in self._file.device if device.kind is DeviceKind.MQTT)
-        return {device: served.get(device) for device in on_broker}
+            served |= {device_of(source): portal for source, portal in table.items()}
+        found: dict[str, PortalId | None] = {}
+        for device in self._file.device:
+            if device.kind in (DeviceKind.MQTT, DeviceKind.OSDP):
+                found[device.id] = served.get(device.id)
+            elif device.tamper_input is not None:
+                wiring.inputs.setdefault(device.id, {})[device.tamper_input] = "tamper"
+                found[f"{device.id}:{device.tamper_input}"] = served.get(device.id)
+        return found
+
+    def _challenging(self) -> frozenset[str]:
+        if self._file.cards is None:
+            return frozenset()
+        return frozenset(device.id for device in self._file.device if device.kind in CHALLENGING)
 
     def _keypads(self, wiring: Wiring) -> frozenset[str]:
         keypads = frozenset(device.id for device in self._file.device if device.keypad)
@@ -172,12 +272,18 @@ class Wires:
         where = f".portal[{index}].reader_link"
         readers = [name for name in (portal.entry_reader, portal.exit_reader) if name is not None]
         on_broker = [name for name in readers if self._devices[name].kind is DeviceKind.MQTT]
+        on_bus = [name for name in readers if self._devices[name].kind is DeviceKind.OSDP]
         has_tls = self._file.mqtt is not None and self._file.mqtt.ca_file is not None
         links = dict.fromkeys(on_broker, LinkAssurance.ENCRYPTED if has_tls else LinkAssurance.CLEAR)
-        on_serial = dict.fromkeys((name for name in readers if name not in on_broker), LinkAssurance.CLEAR)
+        links |= dict.fromkeys(on_bus, LinkAssurance.ENCRYPTED)  # never in clear: readers.protocols.osdp
+        others = (name for name in readers if name not in links)
+        on_serial = dict.fromkeys(others, LinkAssurance.CLEAR)
         if portal.reader_link is not None:
             if not on_serial:
-                why = "no reader on a serial line is here; one on the broker is as safe as the broker's TLS (ca_file)"
+                why = (
+                    "no reader on a plain serial line is here; one on the broker is as safe as the broker's TLS"
+                    " (ca_file), and OSDP is encrypted"
+                )
                 raise self._refuse(where, why)
             if portal.reader_link not in (LinkAssurance.CLEAR.name, LinkAssurance.CONDUIT.name):
                 why = f"{portal.reader_link!r} is not one of CLEAR, CONDUIT: no serial reader here encrypts its line"
@@ -191,10 +297,10 @@ class Wires:
         device = self._devices.get(name)
         if device is not None and device.kind is DeviceKind.MQTT and not channel:
             strike = Strike(device=name, channel=None)
-        elif device is not None and device.kind is DeviceKind.LCUS and re.fullmatch(r"[1-9][0-9]?", channel):
+        elif device is not None and device.kind in WITH_RELAYS and re.fullmatch(r"0|[1-9][0-9]?", channel):
             strike = Strike(device=name, channel=int(channel))
-            if int(channel) > (device.channels or 0):
-                raise self._refuse(where, f"{name} has channels 1 to {device.channels}")
+            if strike.channel not in _relays(device):
+                raise self._refuse(where, f"{name} has {_relays_in_words(device)}")
         else:
             why = "is neither a declared MQTT device nor `board:channel` of a declared relay board"
             raise self._refuse(where, f"{text!r} {why}")
@@ -202,6 +308,19 @@ class Wires:
             raise self._refuse(where, f"{text!r} already serves as {taken[text]}")
         taken[text] = f"the strike of {self._file.portal[index].id}"
         return strike
+
+
+def _relays(device: DeviceSection) -> set[int]:
+    """The relays of a device by number: a board's channels from 1, a GPIO's pins."""
+    if device.kind is DeviceKind.GPIO:
+        return set(device.relay_pins or ())
+    return set(range(1, (device.channels or 0) + 1))
+
+
+def _relays_in_words(device: DeviceSection) -> str:
+    if device.kind is DeviceKind.GPIO:
+        return f"relay_pins {', '.join(map(str, device.relay_pins or ())) or '(none)'}"
+    return f"channels 1 to {device.channels}" if device.channels else "no `channels`"
 
 
 def _role(device: str, key: str) -> str:

@@ -165,8 +165,20 @@ FAULTS = [
     ('strike = "dr"', 'strike = "board:3"', 'strike = "board:3"', "portal[0].strike", "board has channels 1 to 2"),
     ('strike = "dr"', 'strike = "board:01"', 'strike = "board:01"', "portal[0].strike", "nor `board:channel`"),
     ('strike = "dr"', 'strike = "board:1"', ('strike = "board:1"', 2), "portal[1].strike", "the strike of front"),
-    ('contact = "dr"', 'contact = "d"', 'contact = "d"', "portal[0].contact", "is not a declared device of kind mqtt"),
-    ('rex = "dr"', 'rex = "board"', 'rex = "board"', "portal[0].rex", "is not a declared device of kind mqtt"),
+    (
+        'contact = "dr"',
+        'contact = "d"',
+        'contact = "d"',
+        "portal[0].contact",
+        "is not a declared device of kind gpio or modbus or mqtt or osdp",
+    ),
+    (
+        'rex = "dr"',
+        'rex = "board"',
+        'rex = "board"',
+        "portal[0].rex",
+        "is not a declared device of kind gpio or modbus or mqtt or osdp",
+    ),
     (
         '"rd-line"\ngrade',
         '"rd-in"\ngrade',
@@ -592,3 +604,137 @@ def _written(key: str, value: object) -> str:
 
 def _plain(field: object) -> str:
     return str(field).replace("'", '"') if isinstance(field, list | int) else f'"{field}"'
+
+
+WIRED = """
+[controller]
+node = "hq"
+state_dir = "state"
+socket = "c.sock"
+fire_input = "io:4"
+
+[cards]
+application = "F53E4B"
+
+[[device]]
+id = "bus"
+kind = "osdp-bus"
+port = "/dev/ttyS0"
+
+[[device]]
+id = "rd-in"
+kind = "osdp"
+bus = "bus"
+address = 1
+keypad = true
+input_count = 2
+
+[[device]]
+id = "rd-out"
+kind = "pn532"
+port = "/dev/ttyS1"
+
+[[device]]
+id = "io"
+kind = "modbus"
+port = "/dev/ttyS2"
+unit = 1
+channels = 8
+input_count = 8
+tamper_input = 8
+
+[[device]]
+id = "io-2"
+kind = "modbus"
+port = "/dev/ttyS2"
+unit = 2
+channels = 2
+
+[[device]]
+id = "pi"
+kind = "gpio"
+relay_pins = [17]
+pins = [5]
+
+[[zone]]
+id = "outside"
+name_ja = "屋外"
+name_en = "Outside"
+kind = "UNRESTRICTED"
+
+[[zone]]
+id = "office"
+name_ja = "執務室"
+name_en = "Office"
+kind = "CONTROLLED"
+parent = "outside"
+min_link = "ENCRYPTED"
+plan_ref = "D-1"
+
+[[portal]]
+id = "main"
+name_ja = "入口"
+name_en = "Entrance"
+outer = "outside"
+inner = "office"
+exit_hardware = "HANDLE"
+entry_reader = "rd-in"
+exit_reader = "rd-out"
+contact = "io:3"
+rex = "rd-in:2"
+strike = "io:1"
+
+[[portal]]
+id = "side"
+name_ja = "通用口"
+name_en = "Side entrance"
+outer = "outside"
+inner = "office"
+exit_hardware = "HANDLE"
+grade = 2
+contact = "pi:5"
+strike = "pi:17"
+"""
+
+
+def test_boards_and_osdp_readers_are_wired_by_number():
+    """A contact on input 3 is taken for another portal's, or for nobody's."""
+    wiring = parse_site(WIRED, Path("site.toml")).wiring
+    assert wiring.contacts == {"io:3": "main", "pi:5": "side"}
+    assert wiring.rexes == {"rd-in": "main"}
+    assert wiring.fire_inputs == {"io:4"}
+    assert wiring.inputs == {"io": {3: "contact", 4: "fire", 8: "tamper"}, "rd-in": {2: "rex"}, "pi": {5: "contact"}}
+    assert wiring.tampers == {"rd-in": "main", "io:8": "main"}
+    assert (wiring.secured, wiring.challenging) == ({"rd-in"}, {"rd-in", "rd-out"})
+    assert {reader: link.name for reader, link in wiring.links.items()} == {"rd-in": "ENCRYPTED", "rd-out": "CLEAR"}
+    assert [(one.device, one.channel) for one in wiring.strikes.values()] == [("io", 1), ("pi", 17)]
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "key", "words"),
+    [
+        ('bus = "bus"', 'bus = "io"', "device[1].bus", "is not a declared device of kind osdp-bus"),
+        ("address = 1", "address = 127", "device[1].address", "126"),
+        ("address = 1\n", "", "device[1]", "needs `address`"),
+        ("unit = 2", "unit = 1", "device[4].port", "another `unit`"),
+        ("unit = 2", "unit = 2\nbaud = 19200", "device[4].port", "the same `baud`"),
+        ('port = "/dev/ttyS1"', 'port = "/dev/ttyS0"', "device[2].port", "is the port of bus already"),
+        ('contact = "io:3"', 'contact = "io"', "portal[0].contact", "write an input as `io:number`"),
+        ('contact = "io:3"', 'contact = "io:9"', "portal[0].contact", "io has inputs 1, 2, 3"),
+        ('contact = "io:3"', 'contact = "io:03"', "portal[0].contact", "write an input as"),
+        ('contact = "io:3"', 'contact = "io:8"', "portal[0].contact", "already serves as tamper"),
+        ('contact = "io:3"', 'contact = "pi:5"', "portal[1].contact", "already serves as contact"),
+        ('contact = "pi:5"', 'contact = "io-2:1"', "portal[1].contact", "give it `input_count`"),
+        ('entry_reader = "rd-in"', 'entry_reader = "rd-in:1"', "portal[0].entry_reader", "write 'rd-in'"),
+        ('strike = "pi:17"', 'strike = "pi:4"', "portal[1].strike", "relay_pins 17"),
+        ('strike = "pi:17"', 'strike = "rd-in:1"', "portal[1].strike", "no `channels`"),
+        ("pins = [5]", "pins = [5, 17]", "device[5].pins", "not both"),
+        ('application = "F53E4B"', 'application = "F53E"', "cards.application", "6 hexadecimal digits"),
+        ("[cards]", '[cards]\nschemes = ["mifare_classic"]', "cards.schemes", "is not one of"),
+    ],
+)
+def test_a_fault_of_the_new_wires_is_told_with_what_belongs_there(there, instead, key, words):
+    """The installer stands before a wall of boards and the message names none of them."""
+    assert there in WIRED
+    said = complaint(WIRED.replace(there, instead, 1))
+    assert key in said and words in said, said
