@@ -168,16 +168,20 @@ class CardholderPublic(Given):
 
 
 class CredentialCreate(Asked):
-    """A credential. `number` is passed to the controller and kept nowhere; it answers with its last four signs."""
+    """A credential. `number` is passed to the controller and kept nowhere; it answers with its last four signs.
+    `has_key`: the card can prove itself, and its mere number is then a copy where the reader can ask.
+    """
 
     id: Id | None = None
     cardholder: Id
     number: CardNumber
     state: StateWord = "ACTIVE"
+    has_key: bool = False
 
 
 class CredentialUpdate(Changed):
     state: StateWord | None = None
+    has_key: bool | None = None
 
 
 class CredentialPublic(Given):
@@ -185,6 +189,7 @@ class CredentialPublic(Given):
     cardholder: str
     last4: str
     state: StateWord
+    has_key: bool
 
 
 # -- clearances ---------------------------------------------------------------------------------------------------

@@ -112,6 +112,8 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "OSDP_INSTALL_OFF": (_w("読取装置の鍵の設定を終了", "Reader takes no first key any more"), "plain", "lock"),
     "READER_IDENTIFIED": (_w("読取装置の型式と製造番号", "Reader said what it is"), "plain", "plug"),
     "READER_APPROVED": (_w("読取装置を承認", "Reader approved"), "plain", "check"),
+    "DEVICE_ORDER": (_w("読取装置・鍵への操作", "Order about a reader or key"), "plain", "key"),
+    "KEYS_FAILED": (_w("鍵の保管に失敗", "Keys could not be kept"), "alarm", "key"),
     "KEY_ROTATED": (_w("鍵の更新", "Key rotated"), "plain", "key"),
     "KEY_RENEWED": (_w("読取装置の鍵の更新", "Reader's key renewed"), "plain", "key"),
     "KEY_ROTATION_DUE": (_w("鍵の更新が必要", "Key must be rotated"), "alarm", "key"),

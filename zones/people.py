@@ -72,13 +72,17 @@ class Cardholder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """The issued right to identify, of exactly one cardholder. `last4` is all of the number that is ever shown."""
+    """The issued right to identify, of exactly one cardholder. `last4` is all of the number that is ever shown.
+
+    `has_key`: this card can prove itself. Its mere number, from a reader that could have asked, is then a copy (A-34).
+    """
 
     id: CredentialId
     cardholder: CardholderId
     number_hash: CardNumberHash
     last4: str
     state: CredentialState
+    has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,13 @@ def end_cardholder(here: Here, id: str, key: RequestKey = None) -> Recorded:
 
 
 def _credential(doc: Doc) -> CredentialPublic:
-    return CredentialPublic(id=doc["id"], cardholder=doc["cardholder"], last4=doc["last4"], state=doc["state"])
+    return CredentialPublic(
+        id=doc["id"],
+        cardholder=doc["cardholder"],
+        last4=doc["last4"],
+        state=doc["state"],
+        has_key=bool(doc.get("has_key", False)),
+    )
 
 
 @router.get("/credentials")

@@ -49,13 +49,19 @@ class Actor(Part, frozen=True, kw_only=True):
 
 
 class Evidence(Part, frozen=True, kw_only=True):
-    """What the reader proved. `last4`: the last four hex digits of the number, all of it that is ever kept."""
+    """What the reader proved. `last4`: the last four hex digits of the number, all of it that is ever kept. `scheme`,
+    `key_version`, `is_fresh`: how the card was asked, which version of the site's key it answered to, and whether to a
+    challenge of this moment; absent where nobody asked.
+    """
 
     method: str
     factors: Integer
     last4: str | None = None
     link: Integer = 0
     pin: str = "NOT_ASKED"
+    scheme: str | None = None
+    key_version: Integer | None = None
+    is_fresh: bool | None = None
 
 
 class Companion(Part, frozen=True, kw_only=True):
@@ -77,6 +83,7 @@ class Facts(Part, frozen=True, kw_only=True):
     evidence_is_replayed: bool = False
     portal_is_locked: bool = False
     not_closed: tuple[str, ...] = ()
+    is_commissioned: bool = True
 
 
 class Trace(Part, frozen=True, kw_only=True):
@@ -201,6 +208,8 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("OSDP_INSTALL_OFF", "alarm", "device why is_done"),
         ("READER_IDENTIFIED", "system", "device identity maker model serial firmware"),
         ("READER_APPROVED", "command", "device id identity officer2"),
+        ("DEVICE_ORDER", "command", "id act device officer2 who"),
+        ("KEYS_FAILED", "alarm", "why act device"),
         ("KEY_ROTATED", "policy", "key version"),
         ("KEY_RENEWED", "policy", "device is_done"),
         ("KEY_ROTATION_DUE", "alarm", "key"),

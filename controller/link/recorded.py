@@ -70,6 +70,8 @@ class _Evidence(msgspec.Struct):
     factors: int
     link: LinkAssurance = LinkAssurance.CLEAR
     pin: PinCheck = PinCheck.NOT_ASKED
+    scheme: str | None = None
+    key_version: int | None = None
 
 
 class _Other(msgspec.Struct):
@@ -89,6 +91,7 @@ class _Facts(msgspec.Struct, forbid_unknown_fields=True):
     evidence_is_replayed: bool = False
     portal_is_locked: bool = False
     not_closed: frozenset[str] = frozenset()
+    is_commissioned: bool = True
 
 
 class _Trace(msgspec.Struct):
@@ -171,6 +174,8 @@ def _evidence(evidence: _Evidence, credential: str | None) -> RecordedEvidence:
         factors=evidence.factors,
         link=evidence.link,
         pin=evidence.pin,
+        scheme=evidence.scheme,
+        key_version=evidence.key_version,
     )
 
 

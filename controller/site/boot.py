@@ -20,7 +20,7 @@ from controller.site.seal import Seal
 from zones.edits import apply
 from zones.policy import TABLES, Edit, EditRefused, Policy, Row
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The Alembic revision that this program reads; a test holds it against the migrations' head."""
 
 

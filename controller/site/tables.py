@@ -148,6 +148,7 @@ class CredentialRow(SQLModel, table=True):
     number_hash: str = Field(unique=True)
     last4: str
     state: str
+    has_key: bool
 
 
 class PinRow(SQLModel, table=True):

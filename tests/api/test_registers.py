@@ -39,7 +39,7 @@ def rows(cardholder: str) -> dict[str, dict[str, Any]]:
 
 
 CHANGES = {
-    "credentials": {"state": "LOST"},
+    "credentials": {"state": "LOST", "has_key": True},
     "needs-to-know": {
         "is_suspended": True, "requested_by": "o-1", "approved_by_1": "o-2", "approved_by_2": "o-3",
         "recert_on": "2099-01-01",

@@ -224,19 +224,23 @@ def test_a_decision_reads_back_with_all_that_it_was_made_of(site):
         "v": 1, "type": "ACCESS_DENIED", "at_ms": 1_700_000_000_123, "clock": "untrusted", "access_point": "vault.in",
         "outcome": "DENIED", "reason": "READER_UNTRUSTED", "revision": "ab" * 32, "zone": "vault", "portal": "vault",
         "subject": {"cardholder": "h-1", "credential": "c-1"}, "number": "7KQX",
-        "evidence": {"method": "CHALLENGE", "factors": 1, "link": 2, "pin": "RIGHT", "last4": "00FF"},
+        "evidence": {"method": "CHALLENGE", "factors": 1, "link": 2, "pin": "RIGHT", "last4": "00FF",
+                     "scheme": "desfire_ev2", "key_version": 3, "is_fresh": True},
         "trace": {"passed": ["D01"], "failed": [["D03", "READER_UNTRUSTED"]]},
-        "facts": {"reader_is_trusted": False, "not_closed": ["front"], "policy_age_ms": 5},
+        "facts": {"reader_is_trusted": False, "not_closed": ["front"], "policy_age_ms": 5, "is_commissioned": False},
         "companions": [{"evidence": {"method": "UID", "factors": 0}, "cardholder": "h-2", "credential": "c-2"}],
         "escorts": [{"evidence": {"method": "UID", "factors": 0}}],
     }  # fmt: skip
     decision = decision_of(7, msgspec.json.encode(body).decode())
     assert dict(decision.facts) == {
         "reader_is_trusted": False, "not_closed": frozenset({"front"}), "policy_age_ms": 5,
+        "is_commissioned": False,
     }  # fmt: skip
     request = decision.case(EMPTY, None).request
     assert not request.reader_is_trusted
     assert request.policy_age_ms == 5
+    assert not request.is_commissioned
+    assert (request.evidence.scheme, request.evidence.key_version) == ("desfire_ev2", 3)
     assert [one.credential for one in decision.companions] == ["c-2"]
     assert [one.credential for one in decision.escorts] == [None]
     assert (decision.number, decision.is_clock_trusted, decision.at.microsecond) == ("7KQX", False, 123000)

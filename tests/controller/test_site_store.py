@@ -80,7 +80,9 @@ def person(n: int, card: CredentialState = CredentialState.ACTIVE, *, is_ended: 
     return (
         Cardholder(id=who, ended_on=ended_on, notice_version=n, held_extra_ms=1000 * n),
         Pin(id=who, salt="5a" * 16, pin_hash=f"{n:064x}", duress_hash=None if n % 2 else "ee" * 32),
-        Credential(id=f"c-{n}", cardholder=who, number_hash=f"{n:064x}", last4=f"{n:04X}", state=card),
+        Credential(
+            id=f"c-{n}", cardholder=who, number_hash=f"{n:064x}", last4=f"{n:04X}", state=card, has_key=n % 2 == 0
+        ),
         Clearance(
             id=f"k-{n}",
             cardholder=who,
@@ -357,7 +359,7 @@ def test_rows_of_the_first_schema_mean_what_they_meant(tmp_path):
             command.downgrade(config, "0001")
     finally:
         engine.dispose()
-    with pytest.raises(SiteUnusable, match="has schema 0001, this program reads 0002"):
+    with pytest.raises(SiteUnusable, match="has schema 0001, this program reads 0003"):
         read_site(path, SEAL)
     open_site(path).dispose()
     assert read_site(path, SEAL) == old

@@ -120,6 +120,7 @@ ABOUT_REQUESTS = {
     "STORAGE_FAILED": "the disk",
     "SITE_STORE_FAILED": "site.db",
     "OUTPUT_FAILED": "a relay",
+    "KEYS_FAILED": "the key store",
     "DOOR_HELD_SOON": "the leaf stands open, and soon too long",
     "PIN_LOCKED": "that a PIN was missed five times in a row; no digits",
     "PIN_UNLOCKED": "that an officer lifted that",
@@ -138,6 +139,7 @@ ABOUT_MACHINES = {
     ("OUTPUT_FAILED", "why"): "what was wrong with a relay",
     ("READER_UNTRUSTED", "why"): "one of readers.events.Distrust, or what the controller says of a device",
     ("OSDP_INSTALL_OFF", "why"): "how install mode ended",
+    ("KEYS_FAILED", "why"): "what was wrong with the key store",
     ("CARD_UNREAD", "why"): "what became of a card in the field, a short stable code",
 }
 
@@ -163,7 +165,8 @@ def test_no_field_of_a_record_is_about_what_must_not_be_known():
     # of a decision and its rules; what came of a PIN, one word; how old the policy was
     assert {name for name in names if words_of(name) & DENIED} == {"reason", "failed", "pin", "policy_age_ms"}
     assert set(body.Subject.__struct_fields__) == {"cardholder", "credential"}
-    assert set(body.Evidence.__struct_fields__) == {"method", "factors", "last4", "link", "pin"}
+    how = {"scheme", "key_version", "is_fresh"}  # which kind of card was asked with which version of a key; no secret
+    assert set(body.Evidence.__struct_fields__) == {"method", "factors", "last4", "link", "pin", *how}
     assert set(body.Companion.__struct_fields__) == {"cardholder", "credential", "evidence"}
 
 

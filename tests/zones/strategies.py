@@ -289,6 +289,8 @@ def evidences(draw) -> Evidence:
         factors=draw(mostly(3, 0, 1, 2)),
         link=draw(mostly(LinkAssurance.ENCRYPTED, LinkAssurance.CLEAR)),
         pin=draw(mostly(PinCheck.RIGHT, *PinCheck)),
+        scheme=draw(mostly(None, "desfire_ev2")),
+        key_version=draw(mostly(None, 0, 255)),
     )
 
 
@@ -317,6 +319,7 @@ def facts(draw) -> dict[str, object]:
         "read_is_repeated": True,
         "evidence_is_replayed": True,
         "portal_is_locked": True,
+        "is_commissioned": False,
         "not_closed": frozenset(draw(st.sets(st.sampled_from(["front", "lab-door", "vault-door"])))),
     }
     names = draw(mostly((), (), *((name,) for name in wrong)))
@@ -438,6 +441,7 @@ def _tighter_request(case: Case) -> Iterator[Case]:
     changes: tuple[dict[str, object], ...] = (
         *({"reader_is_trusted": False}, {"ledger_is_writable": False}, {"read_is_stale": True}),
         *({"read_is_repeated": True}, {"evidence_is_replayed": True}, {"portal_is_locked": True}),
+        {"is_commissioned": False},
         *({"policy_age_ms": (request.policy_age_ms or 0) + 3_600_000}, {"escorts": request.escorts[1:]}),
         {"not_closed": request.not_closed | {"lab-door"}},
         {"companions": (*request.companions, replace(request.evidence, number_hash=number_hash(STRANGER)))},

@@ -67,6 +67,14 @@ def test_granted_if_and_only_if_no_rule_failed(case):
     assert decision == case.decided()  # the same question, the same answer
 
 
+@settings(max_examples=40)
+@given(case=cases(), scheme=st.sampled_from([None, "pkoc", "ntag424"]), version=st.sampled_from([None, 0, 7]))
+def test_how_a_card_was_asked_decides_nothing(case, scheme, version):
+    """A card of another make, or made from an older key that still counts, would open what the next one does not."""
+    other = replace(case.request.evidence, scheme=scheme, key_version=version)
+    assert replace(case, request=replace(case.request, evidence=other)).decided() == case.decided()
+
+
 @settings(max_examples=120)
 @given(case=cases())
 def test_nothing_that_is_taken_away_ever_opens_a_door(case):

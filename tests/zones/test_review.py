@@ -121,6 +121,7 @@ ONE_STEP = [
      ["opener_enters_first"]),
     ("D36", {"pin": PinCheck.LOCKED}, {}, ["unlock_pin"]),
     ("D37", {"portal_is_locked": True}, {}, ["portal_to_card"]),
+    ("D38", {"is_commissioned": False}, {}, ["commission"]),
 ]  # fmt: skip
 
 
@@ -298,6 +299,24 @@ def test_a_record_is_held_to_what_was_decided_and_not_to_what_became_of_it(build
     moved = Trace(passed=trace.passed[1:], exempt=trace.exempt, failed=(("D01", "ACCESS_POINT_UNKNOWN"),))
     difference = compared(recorded(case, trace=moved), case.decide())
     assert (difference.what, difference.rules) == ("trace", ("D01",))
+
+
+@pytest.mark.parametrize(
+    ("younger", "facts", "rules"),
+    [
+        (("D38",), {}, None),  # the rule came with the next version, and finds nothing wrong
+        (("D38",), {"is_commissioned": False}, ("D38",)),
+        (("D37",), {}, ("D37",)),  # a finding taken out of the middle
+    ],
+)
+def test_a_rule_younger_than_a_record_makes_it_not_false(building, younger, facts, rules):
+    """After an upgrade every decision of last year would be called forged; or a finding cut out not be noticed."""
+    case = case_of(building, **facts)
+    trace = trace_of(case.decide().findings)
+    shown = [entry for entry in trace.passed if entry not in younger], [one for one in trace.failed if one[0] != "D38"]
+    older = Trace(passed=tuple(shown[0]), waived=trace.waived, failed=tuple(shown[1]), exempt=trace.exempt)
+    difference = compared(recorded(case, trace=older), case.decide())
+    assert (difference and difference.rules) == rules
 
 
 def test_an_explanation_without_what_was_dropped_says_so(building):

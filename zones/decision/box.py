@@ -24,6 +24,11 @@ def ledger_is_writable(ask: Ask) -> FindingKind:
     return PASSED if ask.request.ledger_is_writable else FAILED
 
 
+def is_commissioned(ask: Ask) -> FindingKind:
+    """D38. Nothing that this entry hangs on still has the key it came with: everybody knows those (B-14)."""
+    return PASSED if ask.request.is_commissioned else FAILED
+
+
 def reader_is_trusted(ask: Ask) -> FindingKind:
     """D03. No tamper, no downgrade, no replaced reader, nothing that guards the portal away."""
     return PASSED if ask.request.reader_is_trusted else FAILED

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     RULE_ERROR = "RULE_ERROR"
     ACCESS_POINT_UNKNOWN = "ACCESS_POINT_UNKNOWN"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
+    COMMISSIONING = "COMMISSIONING"
     READER_UNTRUSTED = "READER_UNTRUSTED"
     CLOCK_UNTRUSTED = "CLOCK_UNTRUSTED"
     READ_STALE = "READ_STALE"
@@ -75,6 +76,7 @@ ABOUT_THE_BOX: Final = frozenset(
         Reason.RULE_ERROR,
         Reason.ACCESS_POINT_UNKNOWN,
         Reason.AUDIT_UNAVAILABLE,
+        Reason.COMMISSIONING,
         Reason.READER_UNTRUSTED,
         Reason.CLOCK_UNTRUSTED,
         Reason.READ_STALE,
@@ -109,6 +111,7 @@ OFFICER_WORDS: Final[Mapping[Reason, Words]] = MappingProxyType(
         Reason.RULE_ERROR: Words("判定の内部異常", "A rule failed to run"),
         Reason.ACCESS_POINT_UNKNOWN: Words("未登録の入退室口", "Unknown access point"),
         Reason.AUDIT_UNAVAILABLE: Words("監査ログに記録できない", "The ledger cannot be written"),
+        Reason.COMMISSIONING: Words("初期設定 (既定の鍵) のまま", "Not commissioned: a factory default is left"),
         Reason.READER_UNTRUSTED: Words("読取装置を信頼できない", "The reader is not trusted"),
         Reason.CLOCK_UNTRUSTED: Words("時刻を信頼できない", "The clock is not trusted"),
         Reason.READ_STALE: Words("読取が遅れて届いた", "The read arrived too late"),

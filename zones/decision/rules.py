@@ -53,6 +53,7 @@ _TABLE: Final[tuple[_Row, ...]] = (
     # number, reason, source, what it asks, where it asks anything, of whom
     ("D01", Reason.ACCESS_POINT_UNKNOWN, "P1", box.access_point_is_known, everywhere, _ANYONE),
     ("D02", Reason.AUDIT_UNAVAILABLE, "A-24, P2", box.ledger_is_writable, everywhere, _ANYONE),
+    ("D38", Reason.COMMISSIONING, "B-14", box.is_commissioned, everywhere, _ANYONE),
     ("D03", Reason.READER_UNTRUSTED, "A-12", box.reader_is_trusted, everywhere, _ANYONE),
     ("D04", Reason.CLOCK_UNTRUSTED, "B-02", box.clock_is_trusted, everywhere, _ANYONE),
     ("D05", Reason.STALE_POLICY, "A-04", box.policy_is_fresh, everywhere, _ANYONE),

@@ -37,7 +37,8 @@ class PinCheck(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a reader proved: which number, by which method, how many factors of the card's own, over what line, and what
-    came of the PIN.
+    came of the PIN. `scheme` and `key_version`: how the card was asked, and which version of the site's key it answered
+    to; recorded, and never decided upon.
     """
 
     number_hash: CardNumberHash
@@ -45,6 +46,8 @@ class Evidence:
     factors: int
     link: LinkAssurance = LinkAssurance.CLEAR
     pin: PinCheck = PinCheck.NOT_ASKED
+    scheme: str | None = None
+    key_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ class Request:
 
     `companions` presented their cards in the same dialogue and enter together (B-04). `escorts` were let in here just
     before (A-06). The others are facts about the box and the wire at that moment; `policy_age_ms` is None where this
-    controller is where the policy is made; `not_closed`: portals that are open, released or unknown.
+    controller is where the policy is made; `not_closed`: portals that are open, released or unknown; `is_commissioned`:
+    no factory default is left that this entry would hang on (B-14).
     """
 
     access_point: AccessPointId
@@ -68,6 +72,7 @@ class Request:
     evidence_is_replayed: bool = False
     portal_is_locked: bool = False
     not_closed: frozenset[PortalId] = frozenset()
+    is_commissioned: bool = True
 
 
 class FindingKind(StrEnum):

@@ -256,6 +256,7 @@ def _is_granted_at_worst(worst: Policy, way: Way, now: Moment) -> bool:
         evidence_is_replayed=True,
         portal_is_locked=True,
         not_closed=frozenset(worst.portals),
+        is_commissioned=False,
     )
     untrusted = Moment(at=now.at, tick_ms=now.tick_ms, is_trusted=False)
     return decide(worst, Occupancy(), request, untrusted).is_granted

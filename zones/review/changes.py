@@ -118,6 +118,10 @@ def _age(case: Case, _ask: Ask) -> Changes:
     yield from _change("confirm_policy", asking(case, policy_age_ms=0))
 
 
+def _defaults(case: Case, _ask: Ask) -> Changes:
+    yield from _change("commission", asking(case, is_commissioned=True))
+
+
 def _stale(case: Case, _ask: Ask) -> Changes:
     yield from _change("present_again", asking(case, read_is_stale=False))
 
@@ -531,6 +535,7 @@ PROPOSALS: Final[Mapping[str, Callable[[Case, Ask], Changes]]] = MappingProxyTyp
         "D35": _unattended,
         "D36": _locked_pin,
         "D37": _mode,
+        "D38": _defaults,
     }
 )
 """Rule -> what could satisfy it. D01 has none: an access point is declared in the site file."""

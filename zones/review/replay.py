@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from zones.decision import Decision, Finding
+from zones.decision import Decision, Finding, FindingKind
 from zones.review.values import Past, Purged, RecordedDecision, Step, Trace, Unreadable, trace_of
 
 DIFFERENCES_MAX: Final = 1000
@@ -111,14 +111,28 @@ def _derive(past: Past, report: ReplayReport, traces: Traces) -> None:
         report.differs(difference)
 
 
+def _differing(recorded: Trace, derived: Trace) -> tuple[str, ...]:
+    """The rules that find something else now. One younger than the record that finds nothing wrong is passed over:
+    numbers are given in order, and an upgrade makes no old record false.
+    """
+    before, after = recorded.kinds(), derived.kinds()
+    youngest = max(before, default="")
+    return tuple(
+        sorted(
+            rule
+            for rule in before.keys() | after.keys()
+            if before.get(rule) != after.get(rule)
+            and not (youngest and rule > youngest and rule not in before and after[rule][0] is not FindingKind.FAILED)
+        )
+    )
+
+
 def compared(recorded: RecordedDecision, decision: Decision, traces: Traces | None = None) -> Difference | None:
     """What differs between a record and the decision derived again, or None. A grant that could not be recorded in time
     says so in its record and not in its trace (`is_undone`): the trace is what is held.
     """
     trace = (traces or Traces()).of(decision.findings)
-    if trace != recorded.trace:
-        before, after = recorded.trace.kinds(), trace.kinds()
-        rules = tuple(sorted(rule for rule in before.keys() | after.keys() if before.get(rule) != after.get(rule)))
+    if trace != recorded.trace and (rules := _differing(recorded.trace, trace)):
         return Difference(
             seq=recorded.seq, what="trace", was=recorded.decided, is_now=decision.reason.value, rules=rules
         )

@@ -29,12 +29,22 @@ class RecordedEvidence:
     factors: int
     link: LinkAssurance = LinkAssurance.CLEAR
     pin: PinCheck = PinCheck.NOT_ASKED
+    scheme: str | None = None
+    key_version: int | None = None
 
     def under(self, policy: Policy) -> Evidence:
         """The evidence as a request holds it. A credential that `policy` does not have is a card that nobody knows."""
         row = None if self.credential is None else policy.credentials.get(CredentialId(self.credential))
         number = CardNumberHash(f"{NOBODYS} {self.credential or ''}") if row is None else row.number_hash
-        return Evidence(number_hash=number, method=self.method, factors=self.factors, link=self.link, pin=self.pin)
+        return Evidence(
+            number_hash=number,
+            method=self.method,
+            factors=self.factors,
+            link=self.link,
+            pin=self.pin,
+            scheme=self.scheme,
+            key_version=self.key_version,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ RULE_WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         "D36": Words("暗証番号が停止されていない", "The PIN is not locked"),
         "D37": Words("扉が入室停止中でない", "The portal is not in the mode LOCKED"),
+        "D38": Words("既定の鍵が残っていない", "No factory default is left"),
     }
 )
 """Rule -> what it asks. One entry per rule of RULES, and no other (held by a test)."""
@@ -76,6 +77,10 @@ CHANGES: Final[Mapping[str, Words]] = MappingProxyType(
         "restore_reader": Words(
             "読取装置・錠・扉の接点を復旧し、二名で確認する",
             "restore the reader, strike and contact; two officers confirm",
+        ),
+        "commission": Words(
+            "既定の鍵を全て替える (初期設定を終える)",
+            "replace every key that something came with: finish commissioning",
         ),
         "set_clock": Words("時計を合わせる", "set the clock right"),
         "confirm_policy": Words("許可情報を最新にする", "bring the policy up to date"),
