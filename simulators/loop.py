@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FAULTS_MAX = 100
+EPOLL_S = 0.001  # epoll waits whole milliseconds, rounded up; a byte at 115200 baud takes 0.087 of one
 
 
 class Alarm:
@@ -131,7 +132,13 @@ class Loop:
 
     def _turn_for_ever(self) -> None:
         while not self._stopping.is_set():
-            for key, _ in self._selector.select(self._patience_s()):
+            patience_s = self._patience_s()
+            if patience_s is not None and 0 < patience_s < EPOLL_S:
+                time.sleep(patience_s)
+                patience_s = 0.0
+            elif patience_s is not None:
+                patience_s -= patience_s % EPOLL_S
+            for key, _ in self._selector.select(patience_s):
                 self._guarded(key.data)
             for _ in range(len(self._soon)):
                 self._guarded(self._soon.popleft())

@@ -1,14 +1,17 @@
 """A serial cable that does not exist: one pseudo-terminal a device, found through a symbolic link.
 
-Owns the descriptors, the link and the pace of bytes; the device (its core) owns their meaning, and sees only bytes.
-Refuses to replace anything at the link's place that is not a symbolic link.
+Owns the descriptors, the link and the pace of bytes, both ways: a byte takes its time on the line, and is there when
+that time is over. The device (its core) owns their meaning, and sees only bytes. On a half-duplex pair (`is_pair`) what
+both sides say at once is garbage. Refuses to replace anything at the link's place that is not a symbolic link.
 """
 
 from __future__ import annotations
 
 import os
+import termios
 import time
 import tty
+from collections import deque
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OUTGOING_MAX = 8192  # nobody reads: a UART would lose the bytes too
 BITS_PER_BYTE = 10  # 8N1
+STEP_MS = 0.5  # bytes that end within this time are handed over together, one by one
+GARBLED = 0x5A
+SPEEDS = {
+    getattr(termios, f"B{baud}"): baud
+    for baud in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+}
 
 
 class Core(Protocol):
@@ -41,22 +50,96 @@ class Core(Protocol):
         """The plug was pulled: forget all that power kept."""
 
 
+class _Way:
+    """One direction of the line: bytes that are on it, and when each of them ends."""
+
+    def __init__(self) -> None:
+        self.byte_ms = 0.0
+        self._bytes: deque[tuple[float, int]] = deque()
+        self._free_at_ms = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._bytes)
+
+    def put(self, chunk: bytes, now_ms: float) -> None:
+        """Bytes begin to go, behind those that are still going."""
+        at = max(self._free_at_ms, now_ms)
+        for byte in chunk:
+            at += self.byte_ms
+            self._bytes.append((at, byte))
+        self._free_at_ms = at
+
+    def due(self, now_ms: float) -> bytes:
+        """Bytes that have come to their end."""
+        count = 0
+        for at, _ in self._bytes:
+            if at > now_ms:
+                break
+            count += 1
+        return bytes(self._bytes.popleft()[1] for _ in range(count))
+
+    def next_ms(self, now_ms: float) -> float:
+        """When to look again: at the next byte's end, or a step later if more of them end within it."""
+        return max(self._bytes[0][0], min(self._bytes[-1][0], now_ms + STEP_MS))
+
+    def spoil(self, count: int) -> None:
+        """Damage the next `count` bytes."""
+        for at in range(min(count, len(self._bytes))):
+            end, byte = self._bytes[at]
+            self._bytes[at] = (end, byte ^ GARBLED)
+
+    def clear(self) -> None:
+        """Nothing is on the line any more."""
+        self._bytes.clear()
+        self._free_at_ms = 0.0
+
+    def trim(self) -> None:
+        """Lose the oldest of what nobody takes."""
+        while len(self._bytes) > OUTGOING_MAX:
+            self._bytes.popleft()
+
+
 class SerialWire:
     """Runs one core on a pty. Every method may be called from any thread."""
 
-    def __init__(self, loop: Loop, core: Core, link: Path, *, baud: int | None = None) -> None:
-        """`link`: where the symlink to the pty stands. `baud`: pace answers like a UART; None = at once."""
+    def __init__(
+        self,
+        loop: Loop,
+        core: Core,
+        link: Path,
+        *,
+        baud: int | None = None,
+        is_pair: bool = False,
+        hears_speed: bool = False,
+    ) -> None:
+        """`link`: where the symlink to the pty stands. `baud`: pace bytes like a UART; None = at once. `is_pair`: half
+        duplex. `hears_speed`: a host that opened the port at another speed than the device's hears and is heard as
+        garbage.
+        """
         self.link = link
+        self.collisions = 0
         self._loop = loop
         self._core = core
-        self._byte_ms = 0.0 if baud is None else BITS_PER_BYTE * 1000 / baud
+        self._is_pair = is_pair
+        self._hears_speed = hears_speed
+        self._inward, self._outward = _Way(), _Way()
+        self.baud = baud
         self._master: int | None = None
         self._slave = -1
         self._device = ""
-        self._pending = bytearray()
-        self._line_free_at_ms = 0.0
         self._alarm: Alarm | None = None
-        self._pace_alarm: Alarm | None = None
+        self._inward_alarm: Alarm | None = None
+        self._outward_alarm: Alarm | None = None
+
+    @property
+    def baud(self) -> int | None:
+        """The device's speed; None = bytes take no time."""
+        return self._baud
+
+    @baud.setter
+    def baud(self, baud: int | None) -> None:
+        self._baud = baud
+        self._inward.byte_ms = self._outward.byte_ms = 0.0 if baud is None else BITS_PER_BYTE * 1000 / baud
 
     @property
     def device(self) -> str:
@@ -114,7 +197,8 @@ class SerialWire:
         self._master, self._device = None, ""
         self._core.power_cycle(self._loop.now_ms())
         self._core.outgoing()
-        self._pending.clear()
+        self._inward.clear()
+        self._outward.clear()
         self._set_alarm()
 
     def _on_readable(self) -> None:
@@ -127,16 +211,39 @@ class SerialWire:
         except OSError:  # EIO: cannot happen while our slave is open, and must not spin if it does
             self._cut()
             return
-        self._core.receive(chunk, self._loop.now_ms())
+        now = _now_ms()
+        if self._is_pair and self._outward:  # both speak: neither is understood
+            self.collisions += 1
+            self._outward.spoil(len(chunk))
+            chunk = _garbled(chunk)
+        self._inward.put(chunk if self._is_same_speed() else _garbled(chunk), now)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Hand over what has arrived by now, byte by byte; come back for the rest."""
+        now = _now_ms()
+        for byte in self._inward.due(now):
+            self._core.receive(bytes((byte,)), self._loop.now_ms())
         self._pump()
+        if self._inward and self._master is not None:
+            if self._inward_alarm is not None:
+                self._inward_alarm.cancel()
+            self._inward_alarm = self._loop.call_at(self._inward.next_ms(now), self._listen)
+
+    def _is_same_speed(self) -> bool:
+        if not self._hears_speed or self._baud is None or self._slave < 0:
+            return True
+        return SPEEDS.get(termios.tcgetattr(self._slave)[5]) == self._baud
 
     def _on_alarm(self) -> None:
         self._core.tick(self._loop.now_ms())
         self._pump()
 
     def _pump(self) -> None:
-        self._pending += self._core.outgoing()
-        del self._pending[: max(0, len(self._pending) - OUTGOING_MAX)]
+        said = self._core.outgoing()
+        if said:
+            self._outward.put(said if self._is_same_speed() else _garbled(said), _now_ms())
+            self._outward.trim()
         self._write()
         self._set_alarm()
 
@@ -147,25 +254,27 @@ class SerialWire:
         self._alarm = None if deadline is None else self._loop.call_at(deadline, self._on_alarm)
 
     def _write(self) -> None:
-        """Send what the line's speed allows by now; come back for the rest."""
-        if self._master is None or not self._pending:
+        """Send what has left by now; come back for the rest."""
+        if self._master is None or not self._outward:
             return
-        count = len(self._pending)
-        now = time.monotonic_ns() / 1e6
-        if self._byte_ms:
-            self._line_free_at_ms = max(self._line_free_at_ms, now - 2.0)
-            count = min(count, int((now - self._line_free_at_ms) / self._byte_ms))
+        now = _now_ms()
+        said = self._outward.due(now)
         try:
-            sent = os.write(self._master, self._pending[:count]) if count else 0
+            if said:
+                os.write(self._master, said)
         except BlockingIOError:
-            self._pending.clear()  # nobody listens
+            self._outward.clear()  # nobody listens
             return
-        del self._pending[:sent]
-        self._line_free_at_ms += sent * self._byte_ms
-        if self._pending:
-            self._write_later(max(0.0, self._line_free_at_ms + self._byte_ms - now))
+        if self._outward:
+            if self._outward_alarm is not None:
+                self._outward_alarm.cancel()
+            self._outward_alarm = self._loop.call_at(self._outward.next_ms(now), self._write)
 
-    def _write_later(self, delay_ms: float) -> None:
-        if self._pace_alarm is not None:
-            self._pace_alarm.cancel()
-        self._pace_alarm = self._loop.call_in(delay_ms, self._write)
+
+def _now_ms() -> float:
+    return time.monotonic_ns() / 1e6
+
+
+def _garbled(chunk: bytes) -> bytes:
+    """What a receiver makes of bytes that it cannot make out."""
+    return bytes(byte ^ GARBLED for byte in chunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import termios
 import time
 
 import pytest
@@ -116,3 +117,99 @@ def test_nobody_reading_is_survived(wire):
     os.write(port, b"\xff")
     assert read_until(port, b"\n") == b"CH1:OFF \r\n"
     os.close(port)
+
+
+class Diary:
+    """A core that writes down what it hears and when, and says what a test tells it to."""
+
+    def __init__(self):
+        self.heard = []
+        self.to_say = b""
+
+    def receive(self, chunk, now_ms):
+        self.heard.append((chunk, time.monotonic()))
+
+    def outgoing(self):
+        said, self.to_say = self.to_say, b""
+        return said
+
+    def deadline(self):
+        return None
+
+    def tick(self, now_ms):
+        return None
+
+    def power_cycle(self, now_ms):
+        return None
+
+
+def hears(core, count):
+    until = time.monotonic() + 5
+    while len(core.heard) < count and time.monotonic() < until:
+        time.sleep(0.002)
+    return core.heard
+
+
+def test_the_device_hears_the_host_byte_by_byte(loop, tmp_path):
+    """A command that arrived in one piece would hide that the product talks before its own bytes have left the line."""
+    core = Diary()
+    wire = SerialWire(loop, core, tmp_path / "slow", baud=9600)
+    wire.mend()
+    port = opened(wire)
+    began = time.monotonic()
+    os.write(port, bytes(range(40)))
+    heard = hears(core, 40)
+    assert [chunk for chunk, _ in heard] == [bytes((byte,)) for byte in range(40)]
+    assert heard[0][1] - began > 0.0009
+    assert heard[-1][1] - began > 0.0415  # 40 bytes at 9600 baud are 41.7 ms
+    os.close(port)
+    wire.cut()
+
+
+def test_an_answer_never_comes_early(loop, tmp_path):
+    """Short answers would come in no time, and a panel's turnaround would look faster than its line."""
+    core = Diary()
+    wire = SerialWire(loop, core, tmp_path / "slow", baud=9600)
+    wire.mend()
+    port = opened(wire)
+    core.to_say = b"0123456789"
+    began = time.monotonic()
+    wire.touch(lambda _now: None)
+    read_until(port, b"9")
+    assert time.monotonic() - began > 0.0104
+    os.close(port)
+    wire.cut()
+
+
+def test_two_at_once_on_a_pair_are_garbage(loop, tmp_path):
+    """RS-485 has one pair for both: a product that talks into an answer would seem to work."""
+    core = Diary()
+    wire = SerialWire(loop, core, tmp_path / "pair", baud=9600, is_pair=True)
+    wire.mend()
+    port = opened(wire)
+    core.to_say = bytes(20)
+    wire.touch(lambda _now: None)
+    assert os.read(port, 1) == b"\0"
+    os.write(port, b"ab")
+    heard = hears(core, 2)
+    assert b"".join(chunk for chunk, _ in heard) != b"ab"
+    assert wire.collisions
+    os.close(port)
+    wire.cut()
+
+
+def test_another_speed_is_garbage(loop, tmp_path):
+    """A wrong baud rate is the installer's first mistake; on a pty it would not be noticed."""
+    core = Diary()
+    wire = SerialWire(loop, core, tmp_path / "fast", baud=115200, hears_speed=True)
+    wire.mend()
+    port = opened(wire)
+    settings = termios.tcgetattr(port)
+    for speed, said in ((termios.B9600, False), (termios.B115200, True)):
+        settings[4] = settings[5] = speed
+        termios.tcsetattr(port, termios.TCSANOW, settings)
+        core.heard.clear()
+        os.write(port, b"ab")
+        assert (b"".join(chunk for chunk, _ in hears(core, 2)) == b"ab") is said
+    os.close(port)
+    wire.cut()
