@@ -17,10 +17,12 @@ from controller.config import Site, SiteFileError
 from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
+from controller.key_room import NoKeys
 from controller.keys import Keys, load_keys
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
+from controller.lines import Secrets
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
@@ -102,10 +104,11 @@ def _assemble(
         guard=Guard(lambda: start_guard(site)),
         pins=pins,
         setter=setter,
+        keys=NoKeys(inbox.put_report),
         owed=(drafts, unrecorded) if unrecorded else None,
     )
     runtime = Runtime(parts)
-    attach(site, runtime, engine, inbox, selector, boot, vkey)
+    attach(site, runtime, engine, inbox, selector, boot=boot, vkey=vkey, keys=Secrets(), random=random)
     return runtime
 
 

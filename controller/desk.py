@@ -15,9 +15,10 @@ from typing import Any, Final
 from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
 from controller.ledger.body import Draft
-from controller.link.messages import ORDERS, Command, Note, Order, Propose, Refused
+from controller.link.messages import ORDERS, Command, DeviceOrder, Note, Order, Propose, Refused, Request
 from controller.policy_log import edit_to_doc
 from controller.portals import shut_zones
+from controller.secured_readers import SecuredReaders
 from controller.standing import Standing
 from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
 from zones.ids import ID_PATTERN, CardholderId, PortalId, RosterEntryId
@@ -76,7 +77,7 @@ class LinkRequest:
     """A request as it came from session `session` of the link. `is_prepared`: its PINs are hashes made here."""
 
     session: int
-    message: Propose | Command | Order | Note
+    message: Request
     is_prepared: bool = False
 
 
@@ -91,7 +92,7 @@ class _Rejected(Exception):
 class Desk:
     """Judges requests for one boot of the controller."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per part of the engine that a request asks
         self,
         *,
         standing: Standing,
@@ -101,6 +102,7 @@ class Desk:
         is_fire: Callable[[], bool] = lambda: False,
         is_locked: Callable[[PortalId], bool] = lambda _portal: False,
         not_closed: Callable[[tuple[PortalId, ...]], frozenset[PortalId]] = lambda _portals: frozenset(),
+        secured: SecuredReaders | None = None,
     ) -> None:
         """`is_reachable`: whether a portal's strike can be moved now. `is_fire`: whether the fire alarm speaks now.
         `is_locked`: whether a portal is in the mode LOCKED. `not_closed`: those of some portals that may be open.
@@ -114,6 +116,7 @@ class Desk:
         self._is_fire = is_fire
         self._is_locked = is_locked
         self._not_closed = not_closed
+        self._secured = secured
         self._is_editing = False
 
     def edit_done(self) -> None:
@@ -144,6 +147,8 @@ class Desk:
                     self._command(request.session, message, now, turn, next_grant())
                 case Order():
                     self._order(request.session, message, now, turn)
+                case DeviceOrder():
+                    self._device_order(request.session, message, now, turn)
                 case Note():
                     self._note(request.session, message, now, turn)
         except _Rejected as rejected:
@@ -211,7 +216,7 @@ class Desk:
         self._is_editing = True
         turn.after.append(AfterEdit(index=standing.record(draft, turn), policy=new))
 
-    def _refusal(self, message: Propose | Command | Order | Note, code: str, now: Moment) -> Draft:
+    def _refusal(self, message: Request, code: str, now: Moment) -> Draft:
         """The record of a refused request. Nothing a stranger wrote is copied into it unless it is of a known form."""
         policy = self._standing.policy
         portal = message.portal if isinstance(message, Command) and message.portal in policy.portals else None
@@ -348,6 +353,19 @@ class Desk:
         )
         index = self._standing.record(draft, turn)
         turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
+
+    def _device_order(self, session: int, message: DeviceOrder, now: Moment, turn: Turn) -> None:
+        if message.boot != self._boot:
+            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+        if message.second is not None and not _OFFICER.fullmatch(message.second):
+            raise _Rejected("protocol", "second must be lower-case letters, digits and dashes", "second")
+        if message.who is not None and not _OFFICER.fullmatch(message.who):
+            raise _Rejected("protocol", "who must be lower-case letters, digits and dashes", "who")
+        assert self._secured is not None, "an engine has its readers"
+        if (complaint := self._secured.complaint(message)) is not None:
+            raise _Rejected(*complaint)
+        self._secured.record_order(session, message, now, turn)
 
     def _note(self, session: int, message: Note, now: Moment, turn: Turn) -> None:
         if message.type not in NOTE_TYPES:

@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from controller.cards import CardNumbers
 from controller.config import Wiring
 from controller.desk import ROWS_MAX, Desk, LinkRequest
 from controller.entries import Entries
+from controller.keystore.jobs import KeysStored, KeyView
 from controller.lateness import Lateness
 from controller.ledger.body import Body, Draft, Scribe
 from controller.link.messages import Command, Done, Order, Propose, Refused
@@ -27,9 +28,11 @@ from controller.policy_log import PolicyAt
 from controller.portals import Portals, shut_zones
 from controller.records import undone
 from controller.refusal_numbers import RefusalNumbers
+from controller.secured_readers import SecuredReaders
 from controller.signals import Signals
 from controller.standing import Standing
 from controller.turn import (
+    AfterDeviceOrder,
     AfterEdit,
     AfterGrant,
     AfterMode,
@@ -42,18 +45,21 @@ from controller.turn import (
     Turn,
 )
 from readers.events import (
-    CardAnswered,
     CardRead,
+    CardUnread,
     DeviceOffline,
     DeviceOnline,
     Event,
     InputChanged,
+    InstallEnded,
+    KeyRenewed,
     KeysEntered,
     LineFault,
     LineNoise,
     MessageRefused,
-    OutputReported,
     PeopleCounted,
+    ReaderDistrusted,
+    ReaderIdentified,
 )
 from zones.ids import CardholderId, DeviceId, PortalId, ZoneId
 from zones.moment import Moment
@@ -64,7 +70,7 @@ from zones.portal import EntryGranted, Happening
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
-Happened = Event | LinkRequest | PinAnswered | PinsHashed
+Happened = Event | LinkRequest | PinAnswered | PinsHashed | KeysStored
 """What a turn of the loop may be about."""
 
 _WITH_ROW: Final = frozenset({ConditionKind.OVERRIDE_ENDED, ConditionKind.NOT_CLOSED})
@@ -83,6 +89,7 @@ SAID_AGAIN_MS: Final = 60_000
 """A part that breaks in every turn is recorded this often."""
 
 Moved = Callable[[Moment, Turn], None]
+Handler = Callable[[Any, Moment, Turn], None]
 
 
 class Engine:
@@ -101,6 +108,7 @@ class Engine:
         hash_pins: has the PINs of a proposal hashed, elsewhere; the outcome comes as an event.
         devices: every device of the site file.
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
+        keys: what the key store holds.
     """
 
     def __init__(  # noqa: PLR0913 - one argument per thing that a start knows
@@ -118,6 +126,7 @@ class Engine:
         misses: PinMisses | None = None,
         devices: Iterable[str] = (),
         last_day: date | None = None,
+        keys: KeyView | None = None,
     ) -> None:
         known = frozenset(devices)
         self.lateness = Lateness()
@@ -141,6 +150,13 @@ class Engine:
             distrust=self._distrust,
             devices=known,
         )
+        self._secured = SecuredReaders(
+            standing=self._standing,
+            readers=wiring.secured,
+            challenging=wiring.challenging,
+            view=keys or KeyView(),
+            distrust=self._distrust,
+        )
         self._entries = Entries(
             standing=self._standing,
             wiring=wiring,
@@ -152,6 +168,7 @@ class Engine:
             refusal_numbers=RefusalNumbers(random),
             check_pin=check_pin,
             next_grant=self._next_grant,
+            secured=self._secured,
         )
         self._desk = Desk(
             standing=self._standing,
@@ -161,7 +178,29 @@ class Engine:
             is_fire=lambda: self._signals.is_fire,
             is_locked=lambda portal: self._portals.mode(portal) is PortalMode.LOCKED,
             not_closed=self._portals.not_closed,
+            secured=self._secured,
         )
+        self._handlers: dict[type[Any], Handler] = {
+            CardRead: self._entries.card,
+            CardUnread: self._entries.unread,
+            KeysEntered: self._entries.keys,
+            PinAnswered: self._entries.pin_answered,
+            InputChanged: self._signals.input,
+            LineFault: self._signals.fault,
+            PeopleCounted: self._signals.counted,
+            DeviceOnline: self._signals.presence,
+            DeviceOffline: self._signals.presence,
+            LineNoise: self._noise.note,
+            MessageRefused: self._noise.note,
+            ReaderIdentified: self._secured.identified,
+            ReaderDistrusted: self._secured.distrusted,
+            InstallEnded: self._secured.install_ended,
+            KeyRenewed: self._secured.renewed,
+            KeysStored: self._secured.stored,
+            LinkRequest: self._request,
+            PinsHashed: self._hashed,
+        }
+        """Who hears of what. CardAnswered, FileSent and MakerReplied are for whoever asked on the wire."""
         self._watch = Watch(day=last_day)
         self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
         self._clock_was_trusted = True
@@ -182,6 +221,16 @@ class Engine:
     def offline(self) -> set[str]:
         """Devices that do not answer."""
         return self._standing.offline
+
+    def is_trusted(self, device: str) -> bool:
+        """Whether a device is believed: nobody opened it or put another in its place."""
+        status = self._standing.policy.device_statuses.get(DeviceId(device))
+        is_doubted = device in self._standing.doubted or self._signals.is_tampered(device)
+        return not is_doubted and (status is None or status.is_trusted)
+
+    def is_commissioned(self, device: str) -> bool:
+        """Whether nothing that the factory set is left in what a reader goes by (B-14)."""
+        return self._secured.is_commissioned(device)
 
     @property
     def is_writable(self) -> bool:
@@ -209,6 +258,7 @@ class Engine:
                 turn.record(self._scribe.draft("RULE_ERROR", now=now, detail=detail))
         self._attempt("portals", self._portals.pass_time, now, turn)
         self._attempt("dialogues", self._entries.pass_time, now, turn)
+        self._attempt("readers", self._secured.pass_time, now, turn)
         self._attempt("watch", self._afterwards, now, turn)
         return turn
 
@@ -229,6 +279,9 @@ class Engine:
                     self._adopt(after, turn.records[after.index].body, seq, now, out)
                 case AfterNote():
                     out.urgent.append(Answer(session=after.session, message=Done(id=after.request_id, seq=seq)))
+                case AfterDeviceOrder(session=session, order=order):
+                    self._secured.carry_out(order, now, out)
+                    out.urgent.append(Answer(session=session, message=Done(id=order.id, seq=seq)))
                 case AfterRefused():
                     refused = Refused(id=after.request_id, code=after.code, why=after.why, field=after.field, seq=seq)
                     out.urgent.append(Answer(session=after.session, message=refused))
@@ -258,6 +311,11 @@ class Engine:
                 case AfterEdit():
                     out.records[after.index] = undone(turn.records[after.index])
                     self._desk.edit_done()
+                case AfterDeviceOrder(session=session, order=order):
+                    self._secured.give_up(order)
+                    why = "the ledger cannot be written; nothing was changed"
+                    refused = Refused(id=order.id, code="ledger_unavailable", why=why)
+                    out.urgent.append(Answer(session=session, message=refused))
             if isinstance(after, AfterGrant | AfterEdit | AfterNote | AfterRefused) and after.session is not None:
                 why = "the ledger cannot be written; nothing was changed"
                 if turn.records[after.index].body.type in _HELD_AT_ONCE:
@@ -277,35 +335,20 @@ class Engine:
 
     def deadline(self) -> int | None:
         """The next tick (ms) at which something is due, or None."""
-        due = (self._portals.deadline(), self._entries.deadline(), watch_deadline(self._watch))
+        due = (
+            self._portals.deadline(),
+            self._entries.deadline(),
+            self._secured.deadline(),
+            watch_deadline(self._watch),
+        )
         return min((tick for tick in due if tick is not None), default=None)
 
     # -- events ------------------------------------------------------------------------------------------------
 
-    def _handle(self, event: Happened, now: Moment, turn: Turn) -> None:  # noqa: C901 - one line per kind of event
-        match event:
-            case CardRead():
-                self._entries.card(event, now, turn)
-            case KeysEntered():
-                self._entries.keys(event, now, turn)
-            case PinAnswered():
-                self._entries.pin_answered(event, now, turn)
-            case InputChanged():
-                self._signals.input(event, now, turn)
-            case LineFault():
-                self._signals.fault(event, now, turn)
-            case PeopleCounted():
-                self._signals.counted(event, now, turn)
-            case DeviceOnline() | DeviceOffline():
-                self._signals.presence(event, now, turn)
-            case LineNoise() | MessageRefused():
-                self._noise.note(event, now, turn)
-            case CardAnswered() | OutputReported():
-                pass  # card authentication and confirmed outputs come with the wires
-            case LinkRequest():
-                self._request(event, now, turn)
-            case PinsHashed():
-                self._hashed(event, now, turn)
+    def _handle(self, event: Happened, now: Moment, turn: Turn) -> None:
+        handle = self._handlers.get(type(event))
+        if handle is not None:
+            handle(event, now, turn)
 
     def _request(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
         """A request of the web process. One that sets PINs is judged when their slow hashes are done."""
@@ -365,12 +408,13 @@ class Engine:
 
     def _adopt(self, after: AfterEdit, body: Body, seq: int, now: Moment, out: Turn) -> None:
         """An edit is recorded: it is in force. What it shuts is shut at once, for those who were on their way too."""
-        shut = shut_zones(self._standing.policy)
+        before, shut = self._standing.policy, shut_zones(self._standing.policy)
         new = PolicyAt(policy=after.policy.policy, revision=after.policy.revision, seq=seq)
         self._standing.adopt(new, body)
         self._desk.edit_done()
         self._portals.take_back(shut_zones(new.policy) - shut, now, out)
         self._portals.look_at_modes(now, out)
+        self._secured.adopted(before, now, out)
         if after.session is not None:
             done = Done(id=after.request_id, seq=seq, revision=new.revision)
             out.urgent.append(Answer(session=after.session, message=done))

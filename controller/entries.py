@@ -21,10 +21,11 @@ from controller.pins import Digits, PinAnswered, PinJob
 from controller.portals import Portals
 from controller.records import trace_of
 from controller.refusal_numbers import RefusalNumbers
+from controller.secured_readers import SecuredReaders
 from controller.signals import Signals
 from controller.standing import Standing
 from controller.turn import AfterGrant, AfterRefusal, ShowAtReader, Shown, Turn
-from readers.events import CardRead, KeysEntered, MessageRefused
+from readers.events import CardRead, CardUnread, KeysEntered, MessageRefused
 from zones.decision import Decision, Evidence, FindingKind, Method, Outcome, PinCheck, Reason, Request, decide
 from zones.decision.ask import roster_entry
 from zones.decision.reasons import PublicReason, public_reason
@@ -99,6 +100,7 @@ class Entries:
         refusal_numbers: draws the numbers on refusals.
         check_pin: has typed digits checked, elsewhere.
         next_grant: names grants.
+        secured: knows which readers still go by what the factory set, and which one takes a key now.
     """
 
     def __init__(  # noqa: PLR0913 - one argument per part of the engine that an entry touches
@@ -114,6 +116,7 @@ class Entries:
         refusal_numbers: RefusalNumbers,
         check_pin: Callable[[PinJob], None],
         next_grant: Callable[[], str],
+        secured: SecuredReaders,
     ) -> None:
         self._standing = standing
         self._wiring = wiring
@@ -125,10 +128,12 @@ class Entries:
         self._refusal_numbers = refusal_numbers
         self._check_pin = check_pin
         self._next_grant = next_grant
+        self._secured = secured
         self._dialogues: dict[str, DialogueState] = {}
         self._shown_at_ms: dict[str, int] = {}
         self._recent: OrderedDict[tuple[str, bytes], int] = OrderedDict()
         self._last4: OrderedDict[str, str] = OrderedDict()
+        self._nonces: OrderedDict[bytes, None] = OrderedDict()
         self._secured_zones: list[ZoneId] = []
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -138,20 +143,18 @@ class Entries:
         if (portal := self._wiring.exit_readers.get(event.source)) is not None:
             self._exit(event, portal, now, turn)
             return
-        number_hash = self._numbers.hash(event.number)
-        self._remember_last4(number_hash, last4(event.number))
-        link = self._wiring.links.get(event.source, LinkAssurance.CLEAR)
-        evidence = Evidence(number_hash=number_hash, method=Method.UID, factors=0, link=link)
+        evidence, is_replayed = self._proved(event), self._is_replayed(event)
         is_stale, is_repeated = self._is_stale(event, now), self._is_repeated(event, now)
         portal = self._wiring.entry_readers.get(event.source)
         if is_repeated and self._is_talking(event.source):
             is_repeated = False  # the dialogue knows that it is the same presentation
-        if portal is None or is_stale or is_repeated:
+        if portal is None or is_stale or is_repeated or is_replayed:
             request = Request(
                 access_point=AccessPointId(event.source) if portal is None else entry_id(portal),
                 evidence=evidence,
                 read_is_stale=is_stale,
                 read_is_repeated=is_repeated,
+                evidence_is_replayed=is_replayed,
             )
             self._decide(event.source, portal, request, now, turn)
             return
@@ -161,6 +164,18 @@ class Entries:
         dialogue = self._dialogues[event.source]
         if event.at_ms is not None and dialogue.current is not None and dialogue.read_tick == now.tick_ms:
             self._shown_at_ms[event.source] = event.at_ms
+
+    def unread(self, event: CardUnread, now: Moment, turn: Turn) -> None:
+        """A card left before it could be read: the reader says so, and who waves one about fills no disk."""
+        portal = self._wiring.entry_readers.get(event.source) or self._wiring.exit_readers.get(event.source)
+        if portal is None:
+            return
+        if not self._is_talking(event.source):
+            turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.NOT_READ))
+        if self._is_repeated(event, now):
+            return
+        detail = {"device": event.source, "why": event.why[:80]}
+        self._standing.record(self._standing.scribe.draft("CARD_UNREAD", now=now, portal=portal, detail=detail), turn)
 
     def keys(self, event: KeysEntered, now: Moment, turn: Turn) -> None:
         """Digits at a keypad: to whoever checks them, if the dialogue there asks for any."""
@@ -386,9 +401,11 @@ class Entries:
     def _with_facts(self, asked: Request, reader: str, portal: PortalId | None) -> Request:
         """`asked`, with what holds of the box and the portal now."""
         place = None if portal is None else self._standing.policy.portals.get(portal)
+        is_installing = reader == self._secured.installing
         return replace(
             asked,
-            reader_is_trusted=portal is not None and self._signals.is_sound(portal, reader),
+            reader_is_trusted=portal is not None and self._signals.is_sound(portal, reader) and not is_installing,
+            is_commissioned=self._secured.is_commissioned(reader),
             ledger_is_writable=self._standing.is_writable,
             portal_is_locked=portal is not None and self._portals.mode(portal) is PortalMode.LOCKED,
             not_closed=frozenset() if place is None else self._portals.not_closed(place.interlock_with),
@@ -505,6 +522,9 @@ class Entries:
             last4=self._last4.get(evidence.number_hash),
             link=int(evidence.link),
             pin=evidence.pin.value,
+            scheme=evidence.scheme,
+            key_version=evidence.key_version,
+            is_fresh=True if evidence.method is Method.CHALLENGE else None,
         )
 
     def _companion(self, evidence: Evidence) -> body.Companion:
@@ -538,11 +558,7 @@ class Entries:
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
         standing = self._standing
-        number_hash = self._numbers.hash(event.number)
-        self._remember_last4(number_hash, last4(event.number))
-        link = self._wiring.links.get(event.source, LinkAssurance.CLEAR)
-        evidence = Evidence(number_hash=number_hash, method=Method.UID, factors=0, link=link)
-        request = Request(access_point=exit_id(portal_id), evidence=evidence)
+        request = Request(access_point=exit_id(portal_id), evidence=self._proved(event))
         decision = decide(standing.policy, standing.occupancy, request, now)
         grant = self._grant(decision.cardholder, standing.policy.portals[portal_id], Direction.OUT)
         try:
@@ -568,11 +584,44 @@ class Entries:
             held_extra_ms=0 if holder is None else holder.held_extra_ms,
         )
 
+    def _proved(self, event: CardRead) -> Evidence:
+        """What a read comes to as evidence. A number alone proves nothing; and of a card that can prove itself it is a
+        copy where the reader asks (A-34).
+        """
+        number_hash = self._numbers.hash(event.number)
+        self._remember_last4(number_hash, last4(event.number))
+        link = self._wiring.links.get(event.source, LinkAssurance.CLEAR)
+        proof = event.proof
+        if proof is None:
+            credential = self._standing.policy.by_number.get(number_hash)
+            is_copy = credential is not None and credential.has_key and event.source in self._wiring.challenging
+            method = Method.FAKED if is_copy else Method.UID
+            return Evidence(number_hash=number_hash, method=method, factors=0, link=link)
+        return Evidence(
+            number_hash=number_hash,
+            method=Method.CHALLENGE if proof.is_genuine else Method.FAKED,
+            factors=int(proof.is_genuine),
+            link=link,
+            scheme=proof.scheme,
+            key_version=proof.key_version,
+        )
+
+    def _is_replayed(self, event: CardRead) -> bool:
+        """Whether the challenge that this card answered was answered before (B-22)."""
+        if event.proof is None:
+            return False
+        if (nonce := event.proof.nonce) in self._nonces:
+            return True
+        self._nonces[nonce] = None
+        if len(self._nonces) > REMEMBERED_MAX:
+            self._nonces.popitem(last=False)
+        return False
+
     def _is_stale(self, event: CardRead, now: Moment) -> bool:
         return event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX)
 
-    def _is_repeated(self, event: CardRead, now: Moment) -> bool:
-        key = (event.source, event.number)
+    def _is_repeated(self, event: CardRead | CardUnread, now: Moment) -> bool:
+        key = (event.source, event.number if isinstance(event, CardRead) else b"")
         before = self._recent.pop(key, None)
         self._recent[key] = now.tick_ms
         if len(self._recent) > REMEMBERED_MAX:
@@ -598,6 +647,7 @@ def _facts(request: Request) -> body.Facts | None:
         evidence_is_replayed=request.evidence_is_replayed,
         portal_is_locked=request.portal_is_locked,
         not_closed=tuple(sorted(request.not_closed)),
+        is_commissioned=request.is_commissioned,
     )
     return None if facts == _USUAL else facts
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from controller.clock import wall_ms
 from controller.config import Strike, Wiring
-from controller.ports import Port
-from controller.turn import ShowAtReader
-from readers.protocols.lcus import LcusBoard
+from controller.relays import Relays
+from controller.turn import (
+    BeginInstall,
+    EndInstall,
+    ReaderEffect,
+    RenewKey,
+    ShowAtReader,
+    Shown,
+    SwitchOff,
+    TrustReader,
+)
 from readers.protocols.mqtt_messages import Release, Secure, Show
 from zones.moment import Moment
 from zones.portal import ReleaseStrike, SecureStrike
@@ -17,7 +25,20 @@ from zones.portal import ReleaseStrike, SecureStrike
 if TYPE_CHECKING:
     from readers.transports.mqtt import MqttLink
 
-SHOW_MS = 3_000
+SHOW_MS: Final = 3_000
+
+Outgoing = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | ReaderEffect
+"""What goes out over a wire."""
+
+
+class SecuredBus(Protocol):
+    """What is done to readers with a secure channel."""
+
+    def show(self, reader: str, shown: Shown, now: Moment) -> None: ...
+    def begin_install(self, reader: str, key: bytes, within_ms: int, now: Moment) -> None: ...
+    def end_install(self, reader: str, now: Moment) -> None: ...
+    def renew_key(self, reader: str, key: bytes, now: Moment) -> bool: ...
+    def trust(self, reader: str, identity: str, now: Moment) -> None: ...
 
 
 class Outputs:
@@ -25,19 +46,22 @@ class Outputs:
 
     Args:
         wiring: which strike hangs where.
-        boards: relay boards by device id, with the port that each is on.
+        relays: devices with relays on wires of our own.
+        buses: readers with a secure channel, by device.
         mqtt: the broker connection for commands, where the site has one.
         shows: the broker connection for what readers show.
-        displays: readers that can show something (those on MQTT).
+        displays: readers on the broker that can show something.
         boot: this start's id, for command ids.
         skew_ms: our wall clock minus a device's: commands expire by the clock of the device that reads them, so that
             a wrong clock on either side holds nobody in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument per kind of wire
         self,
+        *,
         wiring: Wiring,
-        boards: Mapping[str, tuple[LcusBoard, Port]],
+        relays: Mapping[str, Relays],
+        buses: Mapping[str, SecuredBus],
         mqtt: MqttLink | None,
         shows: MqttLink | None,
         displays: frozenset[str],
@@ -45,7 +69,8 @@ class Outputs:
         skew_ms: Callable[[str, Moment], int],
     ) -> None:
         self._wiring = wiring
-        self._boards = boards
+        self._relays = relays
+        self._buses = buses
         self._mqtt = mqtt
         self._shows = shows
         self._displays = displays
@@ -53,31 +78,46 @@ class Outputs:
         self._skew_ms = skew_ms
         self._count = 0
 
-    def perform(self, effect: ReleaseStrike | SecureStrike | ShowAtReader, now: Moment) -> str:
+    def perform(self, effect: Outgoing, now: Moment) -> str:
         """Do it. Returns "" or why it could not be done."""
         match effect:
             case ShowAtReader():
                 return self._show(effect, now)
             case SecureStrike():
                 return self._secure(self._wiring.strikes[effect.portal], now)
+            case SwitchOff(device=device, channel=channel):
+                return self._secure(Strike(device=device, channel=channel), now)
             case ReleaseStrike():
                 if now.tick_ms > effect.not_after_tick_ms:
                     return "too late"
                 return self._release(effect, self._wiring.strikes[effect.portal], now)
+            case _:
+                return self._to_reader(effect, now)
+
+    def can_report(self, device: str) -> bool:
+        """Whether a device says what its relays do (B-26)."""
+        if (relays := self._relays.get(device)) is not None:
+            return relays.reports
+        return self._mqtt is not None and self._mqtt.reports_output(device)
 
     def all_off(self, now: Moment) -> None:
-        """Every serial strike off: the last thing said on those lines. MQTT devices drop theirs by themselves."""
-        for board, port in self._boards.values():
-            board.all_off()
-            port.send(now.tick_ms)
+        """Every strike on wires of our own off: the last thing said there. MQTT devices drop theirs by themselves."""
+        for relays in self._relays.values():
+            relays.all_off(now)
 
-    def device_of(self, effect: ReleaseStrike | SecureStrike | ShowAtReader) -> str:
+    def device_of(self, effect: Outgoing) -> str:
         """The device that an effect is for."""
-        return effect.reader if isinstance(effect, ShowAtReader) else self._wiring.strikes[effect.portal].device
+        match effect:
+            case ReleaseStrike() | SecureStrike():
+                return self._wiring.strikes[effect.portal].device
+            case SwitchOff():
+                return effect.device
+            case _:
+                return effect.reader
 
     def _release(self, effect: ReleaseStrike, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
-            return self._switch(strike.device, strike.channel, True, now)
+            return self._relays[strike.device].release(strike.channel, effect.for_ms, now)
         issued_ms = self._time_of(strike.device, now)
         command = Release(
             id=effect.grant_id or self._next_id(),
@@ -89,28 +129,38 @@ class Outputs:
 
     def _secure(self, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
-            return self._switch(strike.device, strike.channel, False, now)
+            return self._relays[strike.device].secure(strike.channel, now)
         issued_ms = self._time_of(strike.device, now)
         return self._publish(
             strike.device, Secure(id=self._next_id(), issued_ms=issued_ms, not_after_ms=issued_ms + SHOW_MS)
         )
 
-    def _switch(self, device: str, channel: int, is_on: bool, now: Moment) -> str:
-        board, port = self._boards[device]
-        if not board.is_open:
-            return "line is down"
-        board.switch(channel, is_on)
-        port.send(now.tick_ms)
-        return "" if port.is_open else "line broke"
-
     def _show(self, effect: ShowAtReader, now: Moment) -> str:
         """Light and sound are a courtesy: one that does not get out is no failure of its own. That the broker or the
         reader is away is in the ledger already, once.
         """
-        if effect.reader in self._displays and self._shows is not None:
+        if (bus := self._buses.get(effect.reader)) is not None:
+            bus.show(effect.reader, effect.shown, now)
+        elif effect.reader in self._displays and self._shows is not None:
             not_after_ms = self._time_of(effect.reader, now) + SHOW_MS
             show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=not_after_ms, number=effect.number)
             self._shows.publish_show(effect.reader, show)
+        return ""
+
+    def _to_reader(self, effect: ReaderEffect, now: Moment) -> str:
+        """Keys and trust of one reader with a secure channel."""
+        bus = self._buses.get(effect.reader)
+        if bus is None:
+            return "has no secure channel"
+        match effect:
+            case BeginInstall(reader=reader, key=key, within_ms=within_ms):
+                bus.begin_install(reader, key, within_ms, now)
+            case EndInstall(reader=reader):
+                bus.end_install(reader, now)
+            case RenewKey(reader=reader, key=key):
+                return "" if bus.renew_key(reader, key, now) else "does not answer"
+            case TrustReader(reader=reader, identity=identity):
+                bus.trust(reader, identity, now)
         return ""
 
     def _publish(self, device: str, command: Release | Secure) -> str:

@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from controller.clock import Clock, wall_ms
 from controller.committer import CommitFailed, Committed, Committer, PageRead
@@ -23,16 +23,17 @@ from controller.desk import LinkRequest
 from controller.engine import Engine, Happened
 from controller.inbox import Inbox
 from controller.intake import Intake
+from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
-from controller.link.messages import Command, Note, Order, Propose, Status
+from controller.link.messages import KeyStanding, Propose, Request, Status
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk
 from controller.ports import Port
 from controller.site.store import SiteStore
-from controller.turn import Answer, Effect
-from readers.events import Event
+from controller.turn import Answer, Effect, RenewKey
+from readers.events import Event, KeyRenewed
 from zones.moment import Moment
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,15 @@ class Guard:
         if self._process is not None and self._process.poll() is not None:
             log.warning("the guard ended with %s and is started again", self._process.returncode)
             self._process = self._start()
+
+
+class KeyRoom(Protocol):
+    """Where the key store's jobs are done, off the loop."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def submit(self, job: KeyJob) -> None: ...
+    def standings(self) -> tuple[KeyStanding, ...]: ...
 
 
 class StoreReport:
@@ -89,6 +99,7 @@ class Parts:
     guard: Guard
     pins: PinDesk
     setter: PinSetter
+    keys: KeyRoom
     owed: tuple[list[Draft], str] | None = None
 
 
@@ -113,6 +124,7 @@ class Runtime:
         self._store = parts.store
         self._pins = parts.pins
         self._setter = parts.setter
+        self._keys = parts.keys
         self._boot = parts.boot
         self._deviations = list(parts.deviations)
         self._size = parts.size
@@ -137,7 +149,7 @@ class Runtime:
         """Take an event from a port, in the loop's own thread."""
         self._events.append(event)
 
-    def take_request(self, session: int, message: Propose | Command | Order | Note) -> bool:
+    def take_request(self, session: int, message: Request) -> bool:
         """Take a request from the link, in the loop's own thread; False when this turn has enough of them."""
         cost = LINK_REQUESTS_PER_TURN if isinstance(message, Propose) else 1
         if self._requests and self._requests + cost > LINK_REQUESTS_PER_TURN:
@@ -170,6 +182,10 @@ class Runtime:
             devices_offline=sorted(self._engine.offline),
         )
 
+    def key_standings(self) -> tuple[KeyStanding, ...]:
+        """The keys of the key store, without the keys."""
+        return self._keys.standings()
+
     # -- life --------------------------------------------------------------------------------------------------
 
     def run(self, armed: Callable[[], None]) -> None:
@@ -179,6 +195,7 @@ class Runtime:
         self._committer.start()
         self._store.start()
         self._pins.start()
+        self._keys.start()
         self._store.follow(self._engine.policy)
         tick_ms = self._clock.now().tick_ms
         for port in self._ports:
@@ -252,8 +269,13 @@ class Runtime:
             if self._link is not None:
                 self._link.send(effect.session, effect.message)
             return None
+        if isinstance(effect, KeyJob):
+            self._keys.submit(effect)
+            return None
         if self._outputs is None or not (why := self._outputs.perform(effect, now)):
             return None
+        if isinstance(effect, RenewKey):
+            self.emit(KeyRenewed(source=effect.reader, is_done=False))
         return self._outputs.device_of(effect), why
 
     def _timeout_s(self) -> float:
@@ -280,6 +302,7 @@ class Runtime:
             self._link.close()
         self._pins.stop()
         self._setter.stop()
+        self._keys.stop()
         self._store.stop()
         self._committer.stop()
         self._committer.join(timeout=10)

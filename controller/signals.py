@@ -9,6 +9,7 @@ from controller.config import Wiring
 from controller.lateness import Lateness
 from controller.noise import Noise
 from controller.portals import Portals
+from controller.site_wires import device_of
 from controller.standing import Standing
 from controller.turn import Turn
 from readers.events import DeviceOffline, DeviceOnline, InputChanged, LineFault, MessageRefused, PeopleCounted
@@ -37,7 +38,9 @@ Distrust = Callable[[str], None]
 
 
 def portals_of_devices(wiring: Wiring) -> dict[str, PortalId]:
-    """The portal that each device serves; a relay board with strikes of several portals serves none in particular."""
+    """The portal that each device, or input of a board, serves; a relay board with strikes of several portals serves
+    none in particular.
+    """
     found: dict[str, PortalId] = {}
     for table in (wiring.entry_readers, wiring.exit_readers, wiring.contacts, wiring.rexes):
         found |= table
@@ -89,7 +92,8 @@ class Signals:
 
     def is_tampered(self, device: str) -> bool:
         """Whether the device's enclosure is open now, or may be: its line is cut or short."""
-        return (device, "tamper") in self._active or (device, "tamper") in self._faults
+        spoken = (*self._active, *self._faults)
+        return any(line == "tamper" and device_of(source) == device for source, line in spoken)
 
     def strike_answers(self, portal: PortalId) -> bool:
         """Whether the device that this portal's strike hangs on is there."""
@@ -101,16 +105,16 @@ class Signals:
         """
         if self._portals.phase(portal) is Phase.FORCED:
             return False
-        guards = [reader, self._wiring.strikes[portal].device]
-        guards += [device for device, of in self._wiring.contacts.items() if of == portal]
+        contacts = [source for source, of in self._wiring.contacts.items() if of == portal]
+        if any((source, "contact") in self._faults for source in contacts):
+            return False
+        guards = [reader, self._wiring.strikes[portal].device, *map(device_of, contacts)]
         offline, statuses = self._standing.offline, self._standing.policy.device_statuses
         for device in guards:
             status = statuses.get(DeviceId(device))
             if device in offline or self.is_tampered(device) or (status is not None and not status.is_trusted):
                 return False
             if device in self._standing.doubted:
-                return False
-            if (device, "contact") in self._faults:
                 return False
         return True
 
@@ -142,7 +146,7 @@ class Signals:
         if self._faults.pop((source, event.line), None) is not None:
             self._record("LINE_RESTORED", source, now, turn, line=event.line)
             if event.line == "tamper":
-                self._distrust(source)
+                self._distrust(device_of(source))
         if event.line == "contact" and (portal := wiring.contacts.get(source)) is not None:
             if event.is_level_report:
                 self._portals.step(portal, LeafLevel(is_open=event.is_active), now, turn)
@@ -171,7 +175,7 @@ class Signals:
         if portal is not None:
             self._portals.fault(portal, event.fault, now, turn)
         elif event.line == "tamper":
-            self._distrust(event.source)
+            self._distrust(device_of(event.source))
 
     def counted(self, event: PeopleCounted, now: Moment, turn: Turn) -> None:
         """A people counter saw somebody pass (B-24)."""
@@ -205,7 +209,9 @@ class Signals:
         if event.line == "fire" and not was_fire and event.is_active:
             self._portals.step_all(FireStarted(), now, turn)
         if event.line == "tamper":
-            self._distrust(event.source)  # at its end as well: trust that came back meanwhile was given to an open box
+            self._distrust(
+                device_of(event.source)
+            )  # at its end as well: trust that came back meanwhile was given to an open box
 
     def _press(self, event: InputChanged, portal_id: PortalId, now: Moment, turn: Turn) -> None:
         """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft
-from controller.link.messages import FromController
+from controller.link.messages import DeviceOrder, FromController
 from controller.policy_log import PolicyAt
 from zones.decision import Request
 from zones.ids import PortalId
@@ -26,6 +27,7 @@ class Shown(StrEnum):
     OUT_OF_ORDER = "out_of_order"
     ENTER_PIN = "enter_pin"
     SECOND_CARD = "second_card"
+    NOT_READ = "not_read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,48 @@ class Answer:
     message: FromController
 
 
-Effect = ReleaseStrike | SecureStrike | ShowAtReader | Answer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginInstall:
+    """Let one reader without a key take this one, for `within_ms` at the most (B-18)."""
+
+    reader: str
+    key: bytes = field(repr=False)
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndInstall:
+    """No reader takes a key any more."""
+
+    reader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewKey:
+    """Give a reader another key, inside its secure channel."""
+
+    reader: str
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustReader:
+    """Two people said that the reader that is there now is the right one (B-20)."""
+
+    reader: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOff:
+    """One output off, again: that it went off was not heard (B-26)."""
+
+    device: str
+    channel: int | None
+
+
+ReaderEffect = BeginInstall | EndInstall | RenewKey | TrustReader
+Effect = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | Answer | ReaderEffect | KeyJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +139,15 @@ class AfterNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AfterDeviceOrder:
+    """What two officers do to a reader is done once it is recorded."""
+
+    index: int
+    session: int
+    order: DeviceOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AfterRefused:
     """A request was refused; the answer is sent with the number of the record that says so."""
 
@@ -116,7 +168,7 @@ class AfterMode:
     mode: PortalMode
 
 
-After = AfterGrant | AfterMode | AfterRefusal | AfterEdit | AfterNote | AfterRefused
+After = AfterGrant | AfterMode | AfterRefusal | AfterEdit | AfterNote | AfterRefused | AfterDeviceOrder
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,66 +7,64 @@ import secrets
 import selectors
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from controller import guard
 from controller.config import DeviceKind, Site
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.intake import Intake
-from controller.link.messages import PROTOCOL, Welcome
+from controller.lines import Lines, Secrets
+from controller.link.messages import PROTOCOL, Devices, DeviceStanding, Welcome
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
-from controller.ports import Port
 from controller.runtime import Runtime
-from controller.site_file import MqttSection
-from readers.errors import MissingDriver
-from readers.events import DeviceOffline
+from controller.site_file import DeviceSection, MqttSection
+from controller.site_wires import device_of, mqtt_device
 from readers.protocols.lcus import LcusBoard
-from readers.protocols.pn532 import Pn532Reader
-from readers.transports.serial_line import SerialLine
 
 if TYPE_CHECKING:
+    from readers.events import Event
+    from readers.protocols.mqtt_profiles import MqttDevice
+    from readers.topics import Lane
     from readers.transports.mqtt import MqttLink
 
 log = logging.getLogger(__name__)
 
-PN532_BAUD: Final = 115_200
-LCUS_BAUD: Final = 9_600
 
-
-def attach(
+def attach(  # noqa: PLR0913 - everything that the wires hang between
     site: Site,
     runtime: Runtime,
     engine: Engine,
     inbox: Inbox,
     selector: selectors.BaseSelector,
+    *,
     boot: str,
     vkey: str,
+    keys: Secrets,
+    random: Callable[[int], bytes],
 ) -> None:
     """Make everything that the site file names and give it to the runtime; ports open when the loop begins."""
-    is_simulation = site.simulation is not None
-    ports: list[Port] = []
-    boards: dict[str, tuple[LcusBoard, Port]] = {}
-    for device in site.devices.values():
-        if device.kind is DeviceKind.LCUS and device.port is not None:
-            board = LcusBoard(device.id, device.channels or 1)
-            line = SerialLine(device.port, device.baud or LCUS_BAUD, simulation=is_simulation)
-            port = Port(device.id, line, board, selector, runtime.emit)
-            boards[device.id] = (board, port)
-            ports.append(port)
-        elif device.kind is DeviceKind.PN532 and device.port is not None:
-            line = SerialLine(device.port, device.baud or PN532_BAUD, simulation=is_simulation)
-            ports.append(Port(device.id, line, Pn532Reader(device.id), selector, runtime.emit))
-        elif device.kind is DeviceKind.PYNFC and device.connection is not None:
-            _start_libnfc(device.id, device.connection, inbox)
+    lines = Lines(site, runtime, inbox, selector, keys, random)
+    lines.make()
     mqtt = shows = None
     intake = Intake(inbox)
     on_mqtt = frozenset(device.id for device in site.devices.values() if device.kind is DeviceKind.MQTT)
     if site.mqtt is not None:
-        mqtt, shows = _start_mqtt(site.mqtt, on_mqtt, inbox, intake)
-    outputs = Outputs(site.wiring, boards, mqtt, shows, on_mqtt, boot, engine.lateness.skew_ms)
+        declared = tuple(mqtt_device(device) for device in site.devices.values() if device.kind is DeviceKind.MQTT)
+        mqtt, shows = _start_mqtt(site.mqtt, declared, inbox, intake)
+    outputs = Outputs(
+        wiring=site.wiring,
+        relays=lines.relays,
+        buses=lines.buses,
+        mqtt=mqtt,
+        shows=shows,
+        displays=on_mqtt,
+        boot=boot,
+        skew_ms=engine.lateness.skew_ms,
+    )
 
     def welcome() -> Welcome:
         status = runtime.status()
@@ -74,25 +72,59 @@ def attach(
             node=site.node, boot=boot, size=status.size, revision=status.revision, vkey=vkey, protocol=PROTOCOL
         )
 
-    link = LinkServer(site.socket, selector, on_request=runtime.take_request, welcome=welcome, fetch=runtime.fetch)
-    runtime.attach(ports, outputs, link, intake)
+    def devices(asked: str) -> Devices:
+        standings = tuple(standing_of(site, engine, device, lines.standings) for device in site.devices.values())
+        return Devices(id=asked, devices=standings, keys=runtime.key_standings())
+
+    link = LinkServer(
+        site.socket,
+        selector,
+        on_request=runtime.take_request,
+        welcome=welcome,
+        fetch=runtime.fetch,
+        devices=devices,
+    )
+    runtime.attach(lines.ports, outputs, link, intake)
+
+
+def standing_of(
+    site: Site, engine: Engine, device: DeviceSection, facts: Mapping[str, Callable[[], dict[str, str]]]
+) -> DeviceStanding:
+    """How one device stands, for somebody at the console."""
+    wiring = site.wiring
+    served: list[str] = [portal for portal, strike in wiring.strikes.items() if strike.device == device.id]
+    for table in (wiring.entry_readers, wiring.exit_readers, wiring.contacts, wiring.rexes, wiring.counters):
+        served += [portal for source, portal in table.items() if device_of(source) == device.id]
+    places = (device.port, device.connection, device.bus and f"{device.bus} address {device.address}")
+    is_bus = device.kind is DeviceKind.OSDP_BUS
+    return DeviceStanding(
+        id=device.id,
+        kind=device.kind.value,
+        is_online=is_bus or device.id not in engine.offline,
+        is_trusted=engine.is_trusted(device.id),
+        is_commissioned=engine.is_commissioned(device.id),
+        where=next((place for place in places if place), "broker" if device.kind is DeviceKind.MQTT else ""),
+        serves=tuple(dict.fromkeys(served)),
+        facts=facts[device.id]() if device.id in facts else {},
+    )
 
 
 def _start_mqtt(
-    section: MqttSection, devices: frozenset[str], inbox: Inbox, intake: Intake
+    section: MqttSection, devices: tuple[MqttDevice, ...], inbox: Inbox, intake: Intake
 ) -> tuple[MqttLink, MqttLink]:
     """Two connections to the broker: one for inputs and commands, one for reads and what readers show, so that a reader
     that floods holds up no exit. Their client ids tell nobody anything: who knows one can throw its owner out.
     """
-    from readers import topics
     from readers.transports.mqtt import BrokerAccess, MqttLink
 
     access = BrokerAccess(
         username=section.username,
-        password_file=None if section.password_file is None else Path(section.password_file),
-        ca_file=None if section.ca_file is None else Path(section.ca_file),
+        password_file=_path(section.password_file),
+        ca_file=_path(section.ca_file),
+        cert_file=_path(section.cert_file),
+        key_file=_path(section.key_file),
     )
-    listeners = ((topics.INPUTS, intake.inputs), (topics.READS, intake.acts))
+    listeners: tuple[tuple[Lane, Callable[[Event], None]], ...] = (("inputs", intake.inputs), ("acts", intake.acts))
     inputs, reads = (
         MqttLink(
             host=section.host,
@@ -102,24 +134,17 @@ def _start_mqtt(
             on_event=on_event,
             on_wake=inbox.wake,
             access=access,
-            subscriptions=subscriptions,
+            lanes=frozenset({lane}),
         )
-        for subscriptions, on_event in listeners
+        for lane, on_event in listeners
     )
     inputs.start()
     reads.start()
     return inputs, reads
 
 
-def _start_libnfc(device: str, connection: str, inbox: Inbox) -> None:
-    """A reader behind libnfc. Without its driver it is offline and the log says why; other doors do not suffer."""
-    from readers.transports.libnfc import LibnfcReader
-
-    try:
-        LibnfcReader(device, connection, on_event=inbox.take, on_wake=inbox.wake).start()
-    except MissingDriver as error:
-        log.error("%s: %s", device, error)  # noqa: TRY400 - the message is the whole story
-        inbox.take(DeviceOffline(source=device, why="driver missing"))
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
 def start_guard(site: Site) -> subprocess.Popen[bytes] | None:

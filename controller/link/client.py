@@ -18,15 +18,14 @@ import msgspec
 from controller.link.messages import (
     ANSWER_BYTES_MAX,
     PROTOCOL,
-    Command,
+    AskDevices,
+    Devices,
     Done,
     FromController,
     Hello,
-    Note,
-    Order,
-    Propose,
     Record,
     Refused,
+    Request,
     Status,
     Subscribe,
     ToController,
@@ -88,7 +87,24 @@ class LinkClient:
             raise LinkDown(f"the controller at {self._path} refused us: {why}")
         return answer
 
-    def request(self, message: Propose | Command | Order | Note, timeout_s: float = 5.0) -> Done | Refused:
+    def devices(self, timeout_s: float = 5.0) -> Devices:
+        """How every device stands. Raises LinkDown; connects first if need be."""
+        with self._lock:
+            if self._socket is None:
+                self.connect()
+            try:
+                self._send(AskDevices(id="devices"))
+                while True:
+                    answer = self._receive(timeout_s)
+                    if isinstance(answer, Devices):
+                        return answer
+                    if isinstance(answer, Refused):
+                        raise LinkDown(f"the controller refused to tell: {answer.why}")
+            except LinkDown:
+                self.close()
+                raise
+
+    def request(self, message: Request, timeout_s: float = 5.0) -> Done | Refused:
         """Send one request and wait for its answer. Raises LinkDown when none comes; connects first if need be."""
         with self._lock:
             if self._socket is None:

@@ -75,6 +75,30 @@ class Order(Message, tag="order", frozen=True, kw_only=True):
     cardholder: str | None = None
 
 
+class DeviceOrder(Message, tag="device_order", frozen=True, kw_only=True):
+    """Something done to a reader or its keys, at the controller itself: taken only from a program that runs as the
+    controller's account or root (B-18). `act` is one of DEVICE_ORDERS, `device` the reader; `officer` asks for it, and
+    `second` agrees where two people are needed. `minutes`: how long install mode may last, 1 to 10. `who`: the
+    custodian who left, of `custodian_left`. Expires after `not_after_ms` (epoch).
+    """
+
+    id: str
+    boot: str
+    not_after_ms: int
+    act: str
+    officer: str
+    device: str = ""
+    second: str | None = None
+    minutes: int = 10
+    who: str | None = None
+
+
+class AskDevices(Message, tag="ask_devices", frozen=True, kw_only=True):
+    """How every device stands. Answered with Devices; nothing about people is in it, and nothing is recorded."""
+
+    id: str
+
+
 class Note(Message, tag="note", frozen=True, kw_only=True):
     """Please record that something happened in the web process (a view, a sign-in, an export)."""
 
@@ -146,10 +170,56 @@ class Status(Message, tag="status", frozen=True, kw_only=True):
     devices_offline: list[str]
 
 
+class DeviceStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one device stands. `fault`: what is wrong, a stable phrase; `facts`: what the wire knows (baud, identity,
+    counters), for people; `serves`: its portals.
+    """
+
+    id: str
+    kind: str
+    is_online: bool
+    is_trusted: bool = True
+    is_commissioned: bool = True
+    fault: str = ""
+    where: str = ""
+    serves: tuple[str, ...] = ()
+    facts: dict[str, str] = {}
+
+
+class KeyStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A key of the key store, without the key. `mark` tells two apart."""
+
+    key: str
+    version: int
+    state: str
+    made_on: str
+    mark: str
+    custodians: tuple[str, ...] = ()
+    uses: int = 0
+    is_due: bool = False
+
+
+class Devices(Message, tag="devices", frozen=True, kw_only=True):
+    """Answer to AskDevices."""
+
+    id: str
+    devices: tuple[DeviceStanding, ...]
+    keys: tuple[KeyStanding, ...] = ()
+
+
 ORDERS: Final = ("forgive_presence", "unlock_pin", "reset_fire")
 
-ToController = Hello | Propose | Command | Order | Note | Subscribe
-FromController = Welcome | Done | Refused | Record | Status
+DEVICE_ORDERS: Final = {
+    "install_on": True,
+    "install_off": False,
+    "renew_key": True,
+    "custodian_left": False,
+}
+"""What can be done to devices and keys, and whether it takes two people: what only takes away takes one."""
+
+Request = Propose | Command | Order | DeviceOrder | Note
+ToController = Hello | Request | AskDevices | Subscribe
+FromController = Welcome | Done | Refused | Record | Status | Devices
 
 REFUSAL_CODES: Final = (
     "protocol",  # not understood
@@ -167,6 +237,10 @@ REFUSAL_CODES: Final = (
     "portal_locked",
     "interlock",
     "unknown_cardholder",
+    "unknown_device",
+    "not_here",  # only at the controller itself
+    "two_people",  # another officer must agree
+    "offline",  # the device does not answer
     "fire_lasts",  # the fire alarm still speaks
     "busy",  # too much is waiting; try again
 )

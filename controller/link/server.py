@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,10 @@ import msgspec
 from controller.link.messages import (
     LINE_BYTES_MAX,
     PROTOCOL,
+    AskDevices,
     Command,
+    DeviceOrder,
+    Devices,
     FromController,
     Hello,
     Note,
@@ -27,6 +31,7 @@ from controller.link.messages import (
     Propose,
     Record,
     Refused,
+    Request,
     Status,
     Subscribe,
     ToController,
@@ -80,6 +85,7 @@ class _Session:
         self.refilled_at = tick_ms
         self.is_paused = False
         self.is_writing = False
+        self.is_console = _is_console(connection)
 
     def take_token(self, tick_ms: int) -> bool:
         """Whether one more request may be taken now."""
@@ -100,6 +106,7 @@ class LinkServer:
         on_request: takes (session number, message); False when it cannot take any more now.
         welcome: makes the greeting.
         fetch: asks for a page of records: (session number, from_seq, limit); answered through `page`.
+        devices: tells how every device stands, to the request of this id.
     """
 
     def __init__(
@@ -107,15 +114,17 @@ class LinkServer:
         path: Path,
         selector: selectors.BaseSelector,
         *,
-        on_request: Callable[[int, Propose | Command | Order | Note], bool],
+        on_request: Callable[[int, Request], bool],
         welcome: Callable[[], Welcome],
         fetch: Callable[[int, int, int], None],
+        devices: Callable[[str], Devices] = lambda asked: Devices(id=asked, devices=()),
     ) -> None:
         self._path = path
         self._selector = selector
         self._on_request = on_request
         self._welcome = welcome
         self._fetch = fetch
+        self._devices = devices
         self._sessions: dict[int, _Session] = {}
         self._number = 0
         self._size = 0
@@ -280,7 +289,12 @@ class LinkServer:
             case Subscribe(from_seq=from_seq):
                 session.next_seq = max(0, from_seq)
                 self._status_at = 0
-            case Propose() | Command() | Order() | Note():
+            case AskDevices(id=asked):
+                self._queue(session, self._encode(self._devices(asked)) + b"\n")
+            case DeviceOrder() if not session.is_console:
+                why = "readers and keys are changed at the controller itself, by root or the controller's account"
+                self._queue(session, self._encode(Refused(id=message.id, code="not_here", why=why)) + b"\n")
+            case Propose() | Command() | Order() | DeviceOrder() | Note():
                 if not self._on_request(session.number, message):
                     busy = Refused(id=message.id, code="busy", why="too much is waiting; try again")
                     self._queue(session, self._encode(busy) + b"\n")
@@ -334,6 +348,16 @@ class LinkServer:
         if session.socket in self._selector.get_map():
             self._selector.unregister(session.socket)
         session.socket.close()
+
+
+def _is_console(connection: socket.socket) -> bool:
+    """Whether the other end runs as root or as ourselves (unix(7), SO_PEERCRED): the web process does not."""
+    size = struct.calcsize("3i")
+    try:
+        _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    except OSError:
+        return False
+    return uid in (0, os.getuid())
 
 
 def _as_message(record: Stored) -> Record:
