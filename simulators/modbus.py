@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 BROADCAST = 0
 SILENCE_MS = 20  # how long a host may pause inside a frame: ptys and busy machines are no UARTs
+REST_MS = 2  # 3.5 characters, at least: only then is a frame at its end
 FLASH_ON, FLASH_OFF = 0x0200, 0x0400
 FLASH_UNIT_MS = 100
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 ALL_RELAYS = 0x00FF
+FRAME_MAX = 256
 
 
 class _Refused(Exception):
@@ -180,27 +182,18 @@ class ModbusBus:
         self.ignored: Counter[str] = Counter()
         self._incoming = bytearray()
         self._outgoing = bytearray()
-        self._silent_at: int | None = None
+        self._silent_at: int | None = None  # when what has come counts as a whole frame
 
     def receive(self, chunk: bytes, now_ms: int) -> None:
-        """Collect a frame by its length; what does not stand alone is ignored whole."""
+        """Collect bytes until the line rests; what does not stand alone is ignored whole."""
         self.tick(now_ms)
         if self.has_echo:
             self._outgoing += chunk
-        self._incoming += chunk
+        if len(self._incoming) < FRAME_MAX:
+            self._incoming += chunk
         length = _length_of(self._incoming)
-        if length is None or len(self._incoming) < length:
-            self._silent_at = now_ms + SILENCE_MS
-            return
-        frame = bytes(self._incoming)
-        self._forget()
-        if len(frame) > length:
-            self.ignored["no silence"] += 1
-        elif checksum(frame[:-2]) != frame[-2:]:
-            self.ignored["sum"] += 1
-        else:
-            for board in self.boards.values():
-                self._outgoing += board.answer(frame, now_ms)
+        is_whole = length is not None and len(self._incoming) >= length
+        self._silent_at = now_ms + (REST_MS if is_whole else SILENCE_MS)
 
     def outgoing(self) -> bytes:
         """Answers, and the echo where there is one."""
@@ -209,15 +202,14 @@ class ModbusBus:
         return sent
 
     def deadline(self) -> int | None:
-        """When a flash or the patience with half a frame ends."""
+        """When a flash ends, or a frame."""
         waits = [due for board in self.boards.values() if (due := board.deadline()) is not None]
         return min(waits + ([] if self._silent_at is None else [self._silent_at]), default=None)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed."""
         if self._silent_at is not None and now_ms >= self._silent_at:
-            self.ignored["cut short"] += 1
-            self._forget()
+            self._take_frame(now_ms)
         for board in self.boards.values():
             board.tick(now_ms)
 
@@ -226,6 +218,19 @@ class ModbusBus:
         self._forget()
         for board in self.boards.values():
             board.power_cycle(now_ms)
+
+    def _take_frame(self, now_ms: int) -> None:
+        frame, length = bytes(self._incoming), _length_of(self._incoming)
+        self._forget()
+        if length is None or len(frame) < length:
+            self.ignored["cut short"] += 1
+        elif len(frame) > length:
+            self.ignored["no silence"] += 1
+        elif checksum(frame[:-2]) != frame[-2:]:
+            self.ignored["sum"] += 1
+        else:
+            for board in self.boards.values():
+                self._outgoing += board.answer(frame, now_ms)
 
     def _forget(self) -> None:
         self._incoming.clear()

@@ -21,6 +21,9 @@ SETTLE_MS: Final = 20
 
 UNSETTLED_MS: Final = 300
 
+WITHOUT_CURRENT: Final = frozenset({"contact", "tamper", "fire", "power"})
+"""Lines that are wired closed while all is well, so that their active state is no current."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
@@ -53,21 +56,22 @@ class Loop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputPlan:
     """One input of a board. `number` counts from 1; events come from `device:number`. `line`: what hangs on it, in the
-    words of InputChanged. `is_active_high`: whether current, or a reading of 1, means active; a contact that is closed
-    while the leaf is closed is active (open) when there is none, so that a cut wire looks like an open leaf. `loop`:
-    for an analog input with end-of-line resistors; then `is_active_high` says nothing.
+    words of InputChanged. `is_active_high`: whether current, or a reading of 1, means active; None: as the line is
+    wired by custom, where a cut wire of a contact, tamper, fire or mains line looks like the alarm. `loop`: for an
+    analog input with end-of-line resistors; then `is_active_high` says nothing.
     """
 
     number: int
     line: str
-    is_active_high: bool = True
+    is_active_high: bool | None = None
     loop: Loop | None = None
 
     def level(self, raw: int) -> Level:
         """What a raw reading means."""
         if self.loop is not None:
             return self.loop.level(raw)
-        return "active" if bool(raw) is self.is_active_high else "quiet"
+        is_high = self.line not in WITHOUT_CURRENT if self.is_active_high is None else self.is_active_high
+        return "active" if bool(raw) is is_high else "quiet"
 
 
 class Debounced:

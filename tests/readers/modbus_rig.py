@@ -11,7 +11,7 @@ from simulators.modbus import ModbusBoard, ModbusBus
 
 LOOP = Loop(quiet=(400, 600), active=(800, 900))
 INPUTS = (
-    InputPlan(number=1, line="contact", is_active_high=False),
+    InputPlan(number=1, line="contact"),
     InputPlan(number=2, line="rex"),
     InputPlan(number=3, line="tamper", loop=LOOP),
 )

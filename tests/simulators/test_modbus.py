@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.modbus import ModbusBoard, ModbusBus, checksum
+from simulators.modbus import FRAME_MAX, REST_MS, ModbusBoard, ModbusBus, checksum
 
 
 def framed(body: str) -> bytes:
@@ -28,7 +28,9 @@ def board(moves) -> ModbusBoard:
 
 
 def ask(bus: ModbusBus, request: bytes, now_ms: int = 0) -> bytes:
+    """What the boards say once the line has rested."""
     bus.receive(request, now_ms)
+    bus.tick(now_ms + REST_MS)
     return bus.outgoing()
 
 
@@ -46,7 +48,7 @@ def test_the_published_frames_move_the_relay_and_are_repeated(board, moves, requ
     bus = ModbusBus([board])
     board.states[1] = not is_on
     assert ask(bus, bytes.fromhex(request_)) == bytes.fromhex(request_)
-    assert moves == [(0, channel, is_on)]
+    assert moves == [(REST_MS, channel, is_on)]
 
 
 @pytest.mark.parametrize(("request_", "off_at"), [("0105020000078DB0", 700), ("0105020100089C74", 800)])
@@ -54,10 +56,10 @@ def test_a_flash_ends_by_the_boards_own_timer(board, moves, request_, off_at):
     """A test of a dead controller would show nothing."""
     bus = ModbusBus([board])
     ask(bus, bytes.fromhex(request_))
-    assert bus.deadline() == off_at
-    bus.tick(off_at - 1)
+    assert bus.deadline() == REST_MS + off_at
+    bus.tick(REST_MS + off_at - 1)
     assert len(moves) == 1
-    bus.tick(off_at)
+    bus.tick(REST_MS + off_at)
     assert [is_on for *_, is_on in moves] == [True, False] and bus.deadline() is None
 
 
@@ -67,10 +69,10 @@ def test_an_off_ends_a_flash_and_its_timer(board, moves):
     ask(bus, framed("01050200 0032"))
     ask(bus, framed("01050000 0000"), 100)
     ask(bus, framed("01050200 0032"), 200)
-    bus.tick(5_100)
-    assert moves[-1] == (200, 1, True)
-    bus.tick(5_200)
-    assert moves[-1] == (5_200, 1, False)
+    bus.tick(5_100 + REST_MS)
+    assert moves[-1] == (200 + REST_MS, 1, True)
+    bus.tick(5_200 + REST_MS)
+    assert moves[-1] == (5_200 + REST_MS, 1, False)
 
 
 def test_reads_and_writes_of_many(board):
@@ -135,16 +137,16 @@ def test_faults_by_hand(board, moves):
     bus = ModbusBus([board])
     on, off = framed("0105 0000 FF00"), framed("0105 0000 0000")
     board.is_mute = True
-    assert ask(bus, on) == b"" and moves == [(0, 1, True)]
+    assert ask(bus, on) == b"" and moves == [(REST_MS, 1, True)]
     board.is_mute = False
     board.welded.add(1)
-    assert ask(bus, off, 1) == off and board.states[1]
-    bus.power_cycle(2)
+    assert ask(bus, off, 10) == off and board.states[1]
+    bus.power_cycle(20)
     assert board.states[1]
     board.welded.clear()
     board.is_deaf = True
-    assert ask(bus, off, 3) == b"" and board.states[1]
-    bus.power_cycle(4)
+    assert ask(bus, off, 30) == b"" and board.states[1]
+    bus.power_cycle(40)
     assert not board.states[1]
     assert ask(ModbusBus([ModbusBoard(unit=1, channels=1)], has_echo=True), on) == on + on
 
@@ -156,7 +158,7 @@ def test_random_bytes_never_raise_and_hold_no_memory(chunks):
     for chunk, pause_ms in chunks:
         now += pause_ms
         bus.receive(chunk, now)
-        assert len(bus._incoming) <= 9 + 255
+        assert len(bus._incoming) <= FRAME_MAX + 60
         bus.outgoing()
 
 
