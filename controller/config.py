@@ -210,7 +210,13 @@ class _Builder:
             raise self._refuse(".mqtt.password_file", "needs `username`, whose password it is")
         if mqtt.ca_file is None and not is_loopback(mqtt.host):
             raise self._refuse(".mqtt.host", "a broker beyond this machine needs `ca_file` (TLS)")
-        files = {key: getattr(mqtt, key) for key in ("password_file", "ca_file")}
+        if (mqtt.cert_file is None) is not (mqtt.key_file is None):
+            raise self._refuse(".mqtt.cert_file", "`cert_file` and `key_file` go together: a certificate and its key")
+        if mqtt.cert_file is not None and mqtt.ca_file is None:
+            raise self._refuse(
+                ".mqtt.cert_file", "needs `ca_file`: a certificate is only shown to a broker that is known"
+            )
+        files = {key: getattr(mqtt, key) for key in ("password_file", "ca_file", "cert_file", "key_file")}
         found = {key: str(self._base / name) for key, name in files.items() if name is not None}
         return msgspec.structs.replace(mqtt, **found)
 

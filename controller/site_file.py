@@ -80,13 +80,18 @@ class SimulationSection(_Section, frozen=True, kw_only=True):
 
 
 class MqttSection(_Section, frozen=True, kw_only=True):
-    """The broker. Beyond this machine it must speak TLS."""
+    """The broker. Beyond this machine it must speak TLS. `cert_file`, `key_file`: how it knows the controller.
+    `home_assistant`: portals are shown to Home Assistant, which can see them and not work them.
+    """
 
     host: str
     port: Port = 1883
     username: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    home_assistant: bool = False
 
 
 class DeviceSection(_Section, frozen=True, kw_only=True):
@@ -95,7 +100,8 @@ class DeviceSection(_Section, frozen=True, kw_only=True):
     `bus`, `address`: where an OSDP device hangs. `offline_after_ms`: how long it may be silent. `unit`: of a Modbus
     board; boards may share a `port`. `channels`, `input_count`: relays and inputs that a board or module has. `pins`:
     GPIO numbers that are inputs; `relay_pins`: those that move something. `has_flash`: the Modbus board drops a relay
-    by itself. `tamper_input`: the input that is the enclosure contact of the device itself.
+    by itself. `tamper_input`: the input that is the enclosure contact of the device itself. `profile`, `topic`,
+    `channel`: of an MQTT device that is not our own: its kind, its part of its topics, which relay or input of it.
     """
 
     id: Id
@@ -114,6 +120,9 @@ class DeviceSection(_Section, frozen=True, kw_only=True):
     tamper_input: Annotated[int, msgspec.Meta(ge=1, le=32)] | None = None
     pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
     relay_pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
+    profile: str | None = None
+    topic: str | None = None
+    channel: Annotated[int, msgspec.Meta(ge=0, le=63)] | None = None
 
 
 class CardsSection(_Section, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from controller.site_file import DeviceKind, DeviceSection, PortalSection, SiteFile, Source
+from readers import profiles
+from readers.protocols.mqtt_profiles import OURS, MqttDevice
 from zones.ids import PortalId
 from zones.places import LinkAssurance
 
@@ -18,7 +20,7 @@ KEYS: Final[dict[DeviceKind, tuple[dict[str, str], frozenset[str]]]] = {
     DeviceKind.PN532: ({"port": _PORT}, frozenset({"baud"})),
     DeviceKind.LCUS: ({"port": _PORT, "channels": _RELAYS}, frozenset({"baud"})),
     DeviceKind.PYNFC: ({"connection": "for example pn532_uart:/dev/ttyUSB0"}, frozenset()),
-    DeviceKind.MQTT: ({}, frozenset({"keypad"})),
+    DeviceKind.MQTT: ({}, frozenset({"keypad", "profile", "topic", "channel"})),
     DeviceKind.OSDP_BUS: ({"port": _PORT}, frozenset({"baud"})),
     DeviceKind.OSDP: (
         {"bus": "the id of an osdp-bus", "address": "0 to 126, as set in the reader"},
@@ -127,10 +129,40 @@ class Wires:
             raise self._refuse(where, f"{device.id} speaks MQTT: add a section [mqtt] with `host`")
         if device.port is not None:
             self._check_port(index, device.port)
+        if device.kind is DeviceKind.MQTT:
+            self._check_profile(index, device)
         if device.kind is DeviceKind.OSDP:
             self._check_on_bus(index, device)
         if device.kind is DeviceKind.GPIO and set(device.pins or ()) & set(device.relay_pins or ()):
             raise self._refuse(f"{where}.pins", "a pin is an input or moves a relay, not both")
+
+    def _check_profile(self, index: int, device: DeviceSection) -> None:
+        where = f".device[{index}]"
+        if device.profile not in (None, *profiles.names()):
+            raise self._refuse(f"{where}.profile", f"{device.profile!r} is not one of {', '.join(profiles.names())}")
+        for key in ("topic", "channel") if device.profile in (None, OURS) else ():
+            if getattr(device, key) is not None:
+                raise self._refuse(
+                    f"{where}.{key}", f"only with a `profile` other than {OURS}: ours are told by their id"
+                )
+        try:
+            named = mqtt_device(device)
+        except ValueError as error:
+            raise self._refuse(f"{where}.topic", str(error)) from error
+        self._check_discreet(f"{where}.topic", re.sub(r"[^a-z0-9]", "-", (device.topic or "").lower()))
+        for other in self._file.device[:index]:
+            if other.kind is DeviceKind.MQTT and _place(mqtt_device(other)) == _place(named):
+                raise self._refuse(
+                    f"{where}.topic", f"{other.id} is the same device: give one another `topic` or `channel`"
+                )
+
+    def _check_serves(self, where: str, device: DeviceSection, role: str) -> None:
+        """A bought device must be able to be what the portal takes it for."""
+        if device.kind is DeviceKind.MQTT and device.profile not in (None, OURS):
+            assert device.profile is not None
+            if role not in (serves := profiles.load(device.profile).serves):
+                why = f"a {device.profile} cannot be this: it is good for {', '.join(sorted(serves))}"
+                raise self._refuse(where, why)
 
     def _check_on_bus(self, index: int, device: DeviceSection) -> None:
         where = f".device[{index}]"
@@ -207,6 +239,7 @@ class Wires:
         if device is None or device.kind not in kinds:
             raise self._refuse(where, f"{name!r} is not a declared device of kind {' or '.join(sorted(kinds))}")
         is_reader = "reader" in key
+        self._check_serves(where, device, "reader" if is_reader else _LINE_OF.get(key, key))
         if not is_reader and device.kind is not DeviceKind.MQTT:
             self._take_input(where, device, number, _LINE_OF.get(key, key), inputs)
         elif number:
@@ -296,6 +329,7 @@ class Wires:
         name, _, channel = text.partition(":")
         device = self._devices.get(name)
         if device is not None and device.kind is DeviceKind.MQTT and not channel:
+            self._check_serves(where, device, "strike")
             strike = Strike(device=name, channel=None)
         elif device is not None and device.kind in WITH_RELAYS and re.fullmatch(r"0|[1-9][0-9]?", channel):
             strike = Strike(device=name, channel=int(channel))
@@ -308,6 +342,16 @@ class Wires:
             raise self._refuse(where, f"{text!r} already serves as {taken[text]}")
         taken[text] = f"the strike of {self._file.portal[index].id}"
         return strike
+
+
+def mqtt_device(device: DeviceSection) -> MqttDevice:
+    """A device on the broker, as `readers` wants it. ValueError for a topic that nobody may have."""
+    return MqttDevice(device.id, device.profile or OURS, device.topic, device.channel)
+
+
+def _place(device: MqttDevice) -> tuple[str, str, int | None]:
+    """Where its messages come from; another profile may read other things out of the same."""
+    return (device.profile, device.topic or device.id, device.channel)
 
 
 def _relays(device: DeviceSection) -> set[int]:

@@ -1,4 +1,5 @@
-"""Topic strings: the only module that builds or parses one.
+"""Topic strings of our own devices: the only module that builds or parses one. Those of devices that can be bought
+stand in `readers/profiles`.
 
     sekisho/v1/<device>/card           device → controller, a card was read
     sekisho/v1/<device>/keys           device → controller, digits were typed at a keypad
@@ -22,6 +23,10 @@ from typing import Final, Literal, TypeAlias
 PREFIX: Final = "sekisho/v1"
 
 Channel: TypeAlias = Literal["card", "keys", "count", "input", "state", "done"]
+
+Lane: TypeAlias = Literal["acts", "inputs"]
+"""The two connections of the controller: what may come in floods, and what must not wait for it."""
+LANES: Final[frozenset[Lane]] = frozenset({"acts", "inputs"})
 
 LEVEL_LINES: Final = frozenset({"contact", "tamper", "fire", "power"})
 """Inputs whose state outlives its change: they may be retained."""
@@ -51,6 +56,7 @@ _CHANNELS: Final[dict[str, Channel]] = {
     "state": "state",
     "done": "done",
 }
+_FOREIGN: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,128}", re.ASCII)
 _DEVICE: Final = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
 _INBOUND: Final = re.compile(
     rf"{PREFIX}/([a-z0-9-]{{1,64}})/(?:({'|'.join(_CHANNELS)})|input/({'|'.join(sorted(INPUT_LINES))}))", re.ASCII
@@ -69,6 +75,18 @@ class Address:
 def is_device_id(text: str) -> bool:
     """Whether `text` may stand in a topic as a device: [a-z0-9-]{1,64}."""
     return _DEVICE.fullmatch(text) is not None
+
+
+def is_foreign_topic(text: str) -> bool:
+    """Whether `text` may be a bought device's own part of topics: no wildcard, nothing that JSON must quote, and not in
+    our own branch.
+    """
+    return _FOREIGN.fullmatch(text) is not None and text.partition("/")[0] != PREFIX.partition("/")[0]
+
+
+def subscriptions(lanes: frozenset[Lane]) -> tuple[str, ...]:
+    """What to listen to for our own devices."""
+    return (*(READS if "acts" in lanes else ()), *(INPUTS if "inputs" in lanes else ()))
 
 
 def card(device: str) -> str:

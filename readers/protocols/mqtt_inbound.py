@@ -1,4 +1,5 @@
-"""MQTT devices of one broker: messages in, events out, without I/O (docs/wire/mqtt.md).
+"""MQTT devices of one broker: messages in, events out, without I/O (docs/wire/mqtt.md). Devices that can be bought are
+handed on by their profile (`mqtt_profiles.py`).
 
 Owns who is online, and which message ids were seen. Refuses, with a code from `Refusal`: unknown topics and devices,
 retained reads, digits, counts and presses, ids seen before, and whatever `mqtt_messages` refuses. Every other
@@ -11,11 +12,12 @@ brings none back.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from readers import topics
+from readers import profiles, topics
 from readers.events import (
     CardRead,
     DeviceOffline,
@@ -30,9 +32,12 @@ from readers.events import (
 )
 from readers.protocols import mqtt_messages
 from readers.protocols.mqtt_messages import PayloadRefused, Refusal
+from readers.protocols.mqtt_profiles import OURS, MqttDevice, ProfiledDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from readers.protocols.mqtt_messages import Command, Show
 
 SEEN_IDS_MAX: Final = 1_024
 UNKNOWN_SOURCE: Final = "mqtt"
@@ -59,21 +64,61 @@ class SeenIds:
         return True
 
 
-class MqttInbound:
-    """What the devices of one broker say. `devices`: the ids that the site file knows (ValueError on an impossible
-    one).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A topic to listen to. `keeps_retained_mark`: acts are said there, so the broker must tell whether a live message
+    was published to be retained.
     """
 
-    def __init__(self, devices: Iterable[str]) -> None:
+    topic: str
+    keeps_retained_mark: bool
+
+
+class MqttInbound:
+    """What the devices of one broker say. `devices`: those that the site file knows, a bare id being one of ours.
+    `lanes`: which connections' share is asked for.
+
+    Raises:
+        ValueError: an impossible id or topic, or a profile that there is not.
+    """
+
+    def __init__(self, devices: Iterable[MqttDevice | str], lanes: frozenset[topics.Lane] = topics.LANES) -> None:
+        self._lanes = lanes
         self._is_online: dict[str, bool | None] = {}
-        for device in devices:
-            if not topics.is_device_id(device):
-                raise ValueError(f"device id {device!r} may hold only a-z, 0-9 and '-' (1 to 64 of them)")
-            self._is_online[device] = None
+        self._foreign: dict[str, ProfiledDevice] = {}
+        self._by_topic: dict[str, list[ProfiledDevice]] = {}
+        for named in devices:
+            device = MqttDevice(named) if isinstance(named, str) else named
+            if device.profile == OURS:
+                self._is_online[device.id] = None
+                continue
+            foreign = ProfiledDevice(device, profiles.load(device.profile), lanes)
+            self._foreign[device.id] = foreign
+            for topic in foreign.listens_to:
+                self._by_topic.setdefault(topic, []).append(foreign)
         self._seen = {device: SeenIds() for device in self._is_online}
 
-    def receive_message(self, topic: str, payload: bytes, *, is_retained: bool) -> list[Event]:
-        """The event of one message, or why it was refused. Never raises on what a peer can send."""
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What to listen to: our own branch always, so that a stranger in it is told of, and what the profiles name."""
+        marks = {topic: topic in topics.ACTS for topic in topics.subscriptions(self._lanes)}
+        for device in self._foreign.values():
+            for topic, keeps_mark in device.listens_to.items():
+                marks[topic] = marks.get(topic, False) or keeps_mark
+        return tuple(Subscription(topic=topic, keeps_retained_mark=mark) for topic, mark in marks.items())
+
+    def receive_message(
+        self, topic: str, payload: bytes, *, is_retained: bool, is_repeat: bool = False, now_ms: int = 0
+    ) -> list[Event]:
+        """The events of one message, or why it was refused. Never raises on what a peer can send. `is_repeat`: the
+        broker marks it as sent before.
+        """
+        if (foreign := self._by_topic.get(topic)) is not None:
+            return [
+                event
+                for device in foreign
+                for event in device.receive(topic, payload, is_retained=is_retained, is_repeat=is_repeat, now_ms=now_ms)
+            ]
         address = topics.parse(topic)
         if address is None:
             source = topics.sender(topic) or UNKNOWN_SOURCE
@@ -87,12 +132,38 @@ class MqttInbound:
 
     def broker_lost(self, why: str) -> list[Event]:
         """Nothing is known of any device any more. DeviceOffline for each that was not already."""
-        return [event for device in self._is_online for event in self._told(device, is_online=False, why=why)]
+        told = [event for device in self._is_online for event in self._told(device, is_online=False, why=why)]
+        return told + [event for device in self._foreign.values() for event in device.broker_lost(why)]
 
-    def broker_silent(self) -> list[Event]:
+    def broker_silent(self, now_ms: int = 0) -> list[Event]:
         """The broker had time to send the retained states: a device without one is offline."""
         unknown = [device for device, is_online in self._is_online.items() if is_online is None]
-        return [event for device in unknown for event in self._told(device, is_online=False, why="no state")]
+        told = [event for device in unknown for event in self._told(device, is_online=False, why="no state")]
+        return told + [event for device in self._foreign.values() for event in device.broker_silent(now_ms)]
+
+    def tick(self, now_ms: int) -> list[Event]:
+        """DeviceOffline for each device that beats and has not for too long."""
+        return [event for device in self._foreign.values() for event in device.tick(now_ms)]
+
+    def encode_command(self, device: str, command: Command, sequence: int) -> list[tuple[str, bytes]] | None:
+        """Topics and payloads of a command to a relay, in order. None when it cannot be told now."""
+        if (foreign := self._foreign.get(device)) is not None:
+            return foreign.encode_command(command, sequence)
+        return [(topics.command(device), mqtt_messages.encode_command(command))]
+
+    def encode_show(self, device: str, show: Show) -> list[tuple[str, bytes]]:
+        """Topics and payloads of what a reader is to show; none when it cannot show that."""
+        if (foreign := self._foreign.get(device)) is not None:
+            return foreign.encode_show(show.show)
+        return [(topics.show(device), mqtt_messages.encode_show(show))]
+
+    def has_auto_off(self, device: str) -> bool:
+        """Whether a release ends on the device by itself. Where not, the controller must send the end as well."""
+        return device not in self._foreign or self._foreign[device].profile.has_auto_off
+
+    def reports_output(self, device: str) -> bool:
+        """Whether the device tells what its output does."""
+        return device not in self._foreign or bool(self._foreign[device].profile.output)
 
     def _read(self, address: topics.Address, payload: bytes, *, is_retained: bool) -> list[Event]:
         device = address.device

@@ -42,6 +42,8 @@ class Refusal(Enum):
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_TOPIC = "unknown_topic"
     CALLBACK_FAILED = "callback_failed"
+    BAD_NUMBER = "bad_number"
+    DECIDED_BY_DEVICE = "decided_by_device"
 
 
 class PayloadRefused(ProtocolError):

@@ -16,6 +16,7 @@ The rules of this file:
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import threading
@@ -32,8 +33,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from readers import topics
 from readers.backoff import Backoff
 from readers.events import Event, MessageRefused
-from readers.protocols.mqtt_inbound import UNKNOWN_SOURCE, MqttInbound
-from readers.protocols.mqtt_messages import Command, Refusal, Show, encode_command, encode_show
+from readers.protocols.mqtt_inbound import UNKNOWN_SOURCE, MqttInbound, Subscription
+from readers.protocols.mqtt_messages import Command, Refusal, Show
+from readers.protocols.mqtt_profiles import MqttDevice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,10 +75,10 @@ class MqttLink:
     """One broker and the devices that the site file puts behind it.
 
     `on_event` is called in the link's thread and must not block; `on_wake` is called once after the events of a
-    message. `subscriptions`: which of the controller's topics this connection listens to.
+    message. `lanes`: which share of what the devices say this connection listens to.
 
     Raises:
-        ValueError: a device id that may not stand in a topic.
+        ValueError: a device id or topic that may not stand in a topic, or a profile that there is not.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a fact about a connection, all by name
@@ -85,18 +87,18 @@ class MqttLink:
         host: str,
         port: int,
         client_id: str,
-        devices: Iterable[str],
+        devices: Iterable[MqttDevice | str],
         on_event: Callable[[Event], None],
         on_wake: Callable[[], None],
         access: BrokerAccess | None = None,
-        subscriptions: tuple[str, ...] = topics.SUBSCRIPTIONS,
+        lanes: frozenset[topics.Lane] = topics.LANES,
     ) -> None:
         self._host = host
         self._port = port
         self._client_id = client_id
         self._access = access or BrokerAccess()
-        self._subscriptions = subscriptions
-        self._inbound = MqttInbound(devices)
+        self._inbound = MqttInbound(devices, lanes)
+        self._sequence = itertools.count(1)
         self._on_event = on_event
         self._on_wake = on_wake
         self._thread: threading.Thread | None = None
@@ -141,12 +143,22 @@ class MqttLink:
             thread.join(within_s)
 
     def publish_command(self, device: str, command: Command) -> bool:
-        """Send a command to a relay. False when it did not leave: it never will."""
-        return self._publish(topics.command(device), encode_command(command))
+        """Send a command to a relay, as its profile says it. False when it did not leave: it never will."""
+        messages = self._inbound.encode_command(device, command, next(self._sequence))
+        return messages is not None and all(self._publish(topic, payload) for topic, payload in messages)
 
     def publish_show(self, device: str, show: Show) -> bool:
         """Send a reader what to show. False when it did not leave: it never will."""
-        return self._publish(topics.show(device), encode_show(show))
+        messages = self._inbound.encode_show(device, show)
+        return bool(messages) and all(self._publish(topic, payload) for topic, payload in messages)
+
+    def has_auto_off(self, device: str) -> bool:
+        """Whether a release ends on the device by itself, also when the controller and the broker are dead."""
+        return self._inbound.has_auto_off(device)
+
+    def reports_output(self, device: str) -> bool:
+        """Whether the device tells what its output does (OutputReported)."""
+        return self._inbound.reports_output(device)
 
     def _publish(self, topic: str, payload: bytes) -> bool:
         client = self._up
@@ -199,7 +211,8 @@ class MqttLink:
     def _look_up(self) -> None:
         if self._silent_after_s is not None and time.monotonic() >= self._silent_after_s:
             self._silent_after_s = None
-            self._tell(self._inbound.broker_silent())
+            self._tell(self._inbound.broker_silent(_now_ms()))
+        self._tell(self._inbound.tick(_now_ms()))
 
     def _clean_start(self) -> dict[str, Any]:
         return {"clean_start": True} if self._protocol == paho.MQTTv5 else {}
@@ -235,7 +248,7 @@ class MqttLink:
             self._why = _LOST if _is_about_version(reason) else "broker refused us"
             return
         self._was_accepted = True
-        client.subscribe(_options(client, self._subscriptions))
+        client.subscribe(_options(client, self._inbound.subscriptions))
         self._up = client
 
     def _on_subscribe(self, client: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
@@ -248,7 +261,13 @@ class MqttLink:
     def _on_message(self, client: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
         _acknowledge_at_once(client)
         try:
-            told = self._inbound.receive_message(message.topic, bytes(message.payload), is_retained=message.retain)
+            told = self._inbound.receive_message(
+                message.topic,
+                bytes(message.payload),
+                is_retained=message.retain,
+                is_repeat=message.dup,
+                now_ms=_now_ms(),
+            )
         except Exception:  # noqa: BLE001 - the callback's rim: raising here would end the link without a word
             told = [MessageRefused(source=UNKNOWN_SOURCE, why=Refusal.CALLBACK_FAILED.value)]
         self._tell(told)
@@ -264,15 +283,19 @@ class MqttLink:
         self._on_wake()
 
 
-def _options(client: paho.Client, subscriptions: tuple[str, ...]) -> Any:
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _options(client: paho.Client, subscriptions: tuple[Subscription, ...]) -> Any:
     """Everything at QoS 1. Brokers drop the retained mark of a message that is published while we listen, unless MQTT 5
     asks them to keep it: asked for what happens once, so that a card read or REX published to be retained is told from
     a live one. A contact is retained by its nature, and there the mark must mean "was there before". MQTT 3.1.1 cannot
     ask.
     """
     if client.protocol != paho.MQTTv5:
-        return [(topic, 1) for topic in subscriptions]
-    return [(topic, SubscribeOptions(qos=1, retainAsPublished=topic in topics.ACTS)) for topic in subscriptions]
+        return [(one.topic, 1) for one in subscriptions]
+    return [(one.topic, SubscribeOptions(qos=1, retainAsPublished=one.keeps_retained_mark)) for one in subscriptions]
 
 
 def _send_at_once(_client: paho.Client, _userdata: object, sock: SocketLike) -> None:
