@@ -7,7 +7,7 @@ import secrets
 import selectors
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,8 +151,8 @@ def start_guard(site: Site) -> subprocess.Popen[bytes] | None:
     """Start the guard that switches relay boards off when we die, and tell it how. It acts when its input is closed:
     whoever holds what is returned keeps it waiting.
     """
-    boards = [device for device in site.devices.values() if device.kind is DeviceKind.LCUS and device.port is not None]
-    if not boards:
+    ports = off_frames(site)
+    if not ports:
         return None
     program = subprocess.Popen(
         [sys.executable, "-I", "-S", guard.__file__],
@@ -160,11 +160,27 @@ def start_guard(site: Site) -> subprocess.Popen[bytes] | None:
         start_new_session=True,
     )
     assert program.stdin is not None
-    for device in boards:
-        program.stdin.write(f"{device.port} {all_off(device.channels or 1).hex()}\n".encode())
+    for path, (frames, baud) in ports.items():
+        program.stdin.write(f"{path} {','.join(frame.hex() for frame in frames)}@{baud}\n".encode())
     program.stdin.flush()
-    log.info("guard %d watches %d relay board(s)", program.pid, len(boards))
+    log.info("guard %d watches %d line(s) with relays", program.pid, len(ports))
     return program
+
+
+def off_frames(site: Site) -> dict[str, tuple[tuple[bytes, ...], int]]:
+    """For each serial port with relay boards: the frames that switch them off, and the baud. OSDP outputs and boards
+    with flash-on drop theirs by their own timers besides.
+    """
+    ports: dict[str, tuple[tuple[bytes, ...], int]] = {}
+    shared: dict[str, list[DeviceSection]] = {}
+    for device in site.devices.values():
+        if device.kind is DeviceKind.LCUS and device.port is not None:
+            ports[device.port] = ((all_off(device.channels or 1),), device.baud or guard.BAUD)
+        elif device.kind is DeviceKind.MODBUS and device.port is not None:
+            shared.setdefault(device.port, []).append(device)
+    for path, boards in shared.items():
+        ports[path] = (modbus_off([(one.unit or 1, one.channels or 1) for one in boards]), boards[0].baud or guard.BAUD)
+    return ports
 
 
 def all_off(channels: int) -> bytes:
@@ -172,3 +188,18 @@ def all_off(channels: int) -> bytes:
     board = LcusBoard("off", channels)
     board.connection_made(0)
     return board.data_to_send()
+
+
+def modbus_off(boards: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    """Frames that switch off every relay of Modbus boards, given as unit and channels: each board at once, then relay
+    by relay, for boards that know no other way and for a first frame that met an answer on the line.
+    """
+    from readers.protocols import modbus_frames as frames
+
+    at_once = (frames.all_off(unit, channels).frame for unit, channels in boards)
+    one_by_one = (
+        frames.switch(unit, channel, is_on=False).frame
+        for unit, channels in boards
+        for channel in range(1, channels + 1)
+    )
+    return (*at_once, *one_by_one)

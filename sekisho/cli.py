@@ -161,9 +161,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _safe(arguments: argparse.Namespace) -> int:
-    from controller.config import DeviceKind, SiteFileError, load_site
+    from controller.config import SiteFileError, load_site
     from controller.guard import switch_off
-    from controller.wires import all_off
+    from controller.wires import off_frames
 
     try:
         site = load_site(arguments.site)
@@ -171,11 +171,11 @@ def _safe(arguments: argparse.Namespace) -> int:
         _say(str(error))
         return CANNOT_RUN
     failed = 0
-    for device in site.devices.values():
-        if device.kind is DeviceKind.LCUS and device.port is not None:
-            is_off = switch_off(device.port, all_off(device.channels or 1))
-            _say(f"{device.id}: {'off' if is_off else f'could not be reached at {device.port}'}")
-            failed += not is_off
+    for path, (frames, baud) in off_frames(site).items():
+        is_off = switch_off(path, frames, baud)
+        names = ", ".join(device.id for device in site.devices.values() if device.port == path)
+        _say(f"{names}: {'off' if is_off else f'could not be reached at {path}'}")
+        failed += not is_off
     return CANNOT_RUN if failed else OK
 
 

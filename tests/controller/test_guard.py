@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from controller import guard
-from controller.wires import all_off
+from controller.wires import all_off, modbus_off
+from simulators.loop import Loop
+from simulators.modbus import ModbusBoard, ModbusBus
+from simulators.wire import SerialWire
 
 WITHIN_S = 20.0
 
@@ -105,6 +108,57 @@ def test_the_bytes_are_off_for_every_relay():
     assert [frames[n : n + 4] for n in range(0, len(frames), 4)][-4:] == [
         bytes((0xA0, channel, 0, 0xA0 + channel)) for channel in (1, 2, 3, 4)
     ]
+
+
+def test_the_frames_for_a_bus_reach_every_board_and_every_relay():
+    """The last board of a line, or one that cannot switch all at once, would keep its strikes on."""
+    frames = modbus_off([(1, 2), (7, 1)])
+    assert [frame[:6].hex(" ") for frame in frames] == [
+        "01 0f 00 00 00 02",
+        "07 0f 00 00 00 01",
+        "01 05 00 00 00 00",
+        "01 05 00 01 00 00",
+        "07 05 00 00 00 00",
+    ]
+    assert frames[2] == bytes.fromhex("010500000000CDCA")
+
+
+@pytest.mark.req("B-26")
+@pytest.mark.parametrize("has_write_all", [True, False])
+def test_boards_on_a_bus_go_off_when_the_controller_is_killed_in_the_middle_of_a_frame(tmp_path, has_write_all):
+    """A strike on a shared line would stay released: the guard's frames would run into each other or into an answer."""
+    boards = [ModbusBoard(unit=unit, channels=2, has_write_all=has_write_all) for unit in (1, 2)]
+    loop, bus = Loop(), ModbusBus(boards)
+    wire = SerialWire(loop, bus, tmp_path / "bus", baud=9_600)
+    loop.start()
+    wire.mend()
+    text = f"{tmp_path / 'bus'} {','.join(frame.hex() for frame in modbus_off([(1, 2), (2, 2)]))}@9600\n"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, guard.__file__, text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None and parent.stdin is not None
+    parent.stdout.readline()
+    for board in boards:
+        board.states = dict.fromkeys(board.states, True)
+    wire.touch(lambda now: bus.receive(bytes.fromhex("0105020000"), now))  # cut off in the middle of a release
+    parent.kill()
+    parent.wait(WITHIN_S)
+    end_at = time.monotonic() + WITHIN_S
+    while any(any(board.states.values()) for board in boards) and time.monotonic() < end_at:
+        select.select([], [], [], 0.02)
+    assert [board.states for board in boards] == [{1: False, 2: False}] * 2
+    parent.stdout.close()
+    parent.stdin.close()
+    wire.cut()
+    loop.stop()
+    assert not loop.faults
+
+
+def test_a_speed_that_no_line_has_is_told_by_the_exit_status(board):
+    """The strikes would count as secured although the board never understood a byte."""
+    one = board()
+    assert end(start(), f"{one.path} {all_off(1).hex()}@12345\n") == 1
+    assert one.is_silent()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE])
