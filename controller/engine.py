@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from controller.cards import CardNumbers
 from controller.config import Wiring
+from controller.confirm import CannotReport, Confirmations, OffUnconfirmed, SecureAgain
 from controller.desk import ROWS_MAX, Desk, LinkRequest
 from controller.entries import Entries
 from controller.keystore.jobs import KeysStored, KeyView
@@ -42,6 +43,7 @@ from controller.turn import (
     Answer,
     ShowAtReader,
     Shown,
+    SwitchOff,
     Turn,
 )
 from readers.events import (
@@ -57,6 +59,7 @@ from readers.events import (
     LineFault,
     LineNoise,
     MessageRefused,
+    OutputReported,
     PeopleCounted,
     ReaderDistrusted,
     ReaderIdentified,
@@ -66,7 +69,7 @@ from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.places import DeviceStatus, PortalMode, ZoneState, ZoneStatus
 from zones.policy import TABLE_OF, Row
-from zones.portal import EntryGranted, Happening
+from zones.portal import EntryGranted, Happening, ReleaseStrike, SecureStrike
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
@@ -199,8 +202,11 @@ class Engine:
             KeysStored: self._secured.stored,
             LinkRequest: self._request,
             PinsHashed: self._hashed,
+            OutputReported: self._reported,
         }
         """Who hears of what. CardAnswered, FileSent and MakerReplied are for whoever asked on the wire."""
+        self._wiring = wiring
+        self._confirm = Confirmations()
         self._watch = Watch(day=last_day)
         self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
         self._clock_was_trusted = True
@@ -260,6 +266,7 @@ class Engine:
         self._attempt("dialogues", self._entries.pass_time, now, turn)
         self._attempt("readers", self._secured.pass_time, now, turn)
         self._attempt("watch", self._afterwards, now, turn)
+        self._attempt("outputs", self._look_at_outputs, now, turn)
         return turn
 
     def committed(self, turn: Turn, first_seq: int, now: Moment) -> Turn:
@@ -286,6 +293,7 @@ class Engine:
                     refused = Refused(id=after.request_id, code=after.code, why=after.why, field=after.field, seq=seq)
                     out.urgent.append(Answer(session=after.session, message=refused))
         self._attempt("watch", self._afterwards, now, out)
+        self._attempt("outputs", self._look_at_outputs, now, out)
         return out
 
     def failed(self, turn: Turn) -> Turn:
@@ -339,6 +347,7 @@ class Engine:
             self._portals.deadline(),
             self._entries.deadline(),
             self._secured.deadline(),
+            self._confirm.deadline(),
             watch_deadline(self._watch),
         )
         return min((tick for tick in due if tick is not None), default=None)
@@ -403,6 +412,30 @@ class Engine:
                 self._broken[part] = now.tick_ms
                 detail = {"rule": part, "error": repr(error)[:200]}
                 turn.record(self._scribe.draft("RULE_ERROR", now=now, detail=detail))
+
+    def _reported(self, event: OutputReported, now: Moment, _turn: Turn) -> None:
+        self._confirm.reported(event.source, event.channel, event.is_on, now.tick_ms)
+
+    def _look_at_outputs(self, now: Moment, turn: Turn) -> None:
+        """Whatever was released must be heard to be off again: if not, OFF once more, and then an alarm (B-26)."""
+        strikes = self._wiring.strikes
+        for effect in turn.urgent:
+            if isinstance(effect, ReleaseStrike):
+                strike = strikes[effect.portal]
+                self._confirm.released(strike.device, strike.channel, effect.for_ms, now.tick_ms)
+            elif isinstance(effect, SecureStrike):
+                strike = strikes[effect.portal]
+                self._confirm.secured(strike.device, strike.channel, now.tick_ms)
+        for due in self._confirm.due(now.tick_ms):
+            match due:
+                case SecureAgain(device=device, channel=channel):
+                    turn.urgent.append(SwitchOff(device=device, channel=channel))
+                case OffUnconfirmed(device=device):
+                    detail = {"device": device, "why": "not confirmed off"}
+                    self._standing.record(self._scribe.draft("OUTPUT_FAILED", now=now, detail=detail), turn)
+                case CannotReport(device=device):
+                    detail = {"code": "output_unconfirmed", "place": device}
+                    self._standing.record(self._scribe.draft("DEVIATION", now=now, detail=detail), turn)
 
     # -- what follows from what happened -------------------------------------------------------------------------
 

@@ -94,12 +94,6 @@ class Outputs:
             case _:
                 return self._to_reader(effect, now)
 
-    def can_report(self, device: str) -> bool:
-        """Whether a device says what its relays do (B-26)."""
-        if (relays := self._relays.get(device)) is not None:
-            return relays.reports
-        return self._mqtt is not None and self._mqtt.reports_output(device)
-
     def all_off(self, now: Moment) -> None:
         """Every strike on wires of our own off: the last thing said there. MQTT devices drop theirs by themselves."""
         for relays in self._relays.values():

@@ -22,12 +22,8 @@ BROKE = "line broke"
 
 
 class Relays(Protocol):
-    """The relays of one device. Each call returns "" or why it could not be done. `reports`: whether the device says
-    what its relays do (B-26).
-    """
+    """The relays of one device. Each call returns "" or why it could not be done."""
 
-    @property
-    def reports(self) -> bool: ...
     def release(self, channel: int, for_ms: int, now: Moment) -> str: ...
     def secure(self, channel: int, now: Moment) -> str: ...
     def all_off(self, now: Moment) -> None: ...
@@ -38,11 +34,6 @@ class LcusRelays:
 
     def __init__(self, board: LcusBoard, port: Port) -> None:
         self._board, self._port = board, port
-
-    @property
-    def reports(self) -> bool:
-        """Boards that ever answered a query say what they do."""
-        return self._board.can_report
 
     def release(self, channel: int, _for_ms: int, now: Moment) -> str:
         """The strike on; its OFF is the portal machine's."""
@@ -68,11 +59,6 @@ class LcusRelays:
 class ModbusRelays:
     """One board on a Modbus line: it drops the strike by itself where it can."""
 
-    @property
-    def reports(self) -> bool:
-        """It says what its relays do."""
-        return True
-
     def __init__(self, line: ModbusLine, board: str, port: Port) -> None:
         self._line, self._board, self._port = line, board, port
 
@@ -85,8 +71,8 @@ class ModbusRelays:
         return self._sent(self._line.secure(self._board, channel, now.tick_ms), now)
 
     def all_off(self, now: Moment) -> None:
-        """Every strike of this board off."""
-        self._line.all_off(self._board)
+        """Every strike on this line off: a line is switched off as a whole."""
+        self._line.all_off(now.tick_ms)
         self._port.send(now.tick_ms)
 
     def _sent(self, is_taken: bool, now: Moment) -> str:
@@ -98,11 +84,6 @@ class ModbusRelays:
 
 class OsdpOutputs:
     """The outputs of one OSDP device: its own timer drops the strike."""
-
-    @property
-    def reports(self) -> bool:
-        """It says what its relays do."""
-        return True
 
     def __init__(self, bus: OsdpBus, device: str, channels: int, port: Port) -> None:
         self._bus, self._device, self._channels, self._port = bus, device, channels, port
@@ -129,11 +110,6 @@ class OsdpOutputs:
 
 class PinRelays:
     """The controller's own pins."""
-
-    @property
-    def reports(self) -> bool:
-        """It says what its relays do."""
-        return True
 
     def __init__(self, pins: GpioPins) -> None:
         self._pins = pins

@@ -30,7 +30,8 @@ def test_a_passage_is_one_story_in_the_ledger(site: Any) -> None:
     site.badges(SATO, "rd-office-out")
     site.opens("dr-office")
     site.closes("dr-office")
-    story = [(b.type, b.direction) for b in site.records if b.type != "DEVICE_ONLINE"][1:]
+    told_once = ("DEVICE_ONLINE", "DEVIATION")  # a relay here that never says what it does
+    story = [(b.type, b.direction) for b in site.records if b.type not in told_once][1:]
     assert story == [
         ("ACCESS_GRANTED", "IN"),
         ("PASSAGE", "IN"),
