@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import termios
+import threading
 import time
 
 import pytest
@@ -125,9 +126,12 @@ class Diary:
     def __init__(self):
         self.heard = []
         self.to_say = b""
+        self.changed = threading.Condition()
 
     def receive(self, chunk, now_ms):
-        self.heard.append((chunk, time.monotonic()))
+        with self.changed:
+            self.heard.append((chunk, time.monotonic()))
+            self.changed.notify_all()
 
     def outgoing(self):
         said, self.to_say = self.to_say, b""
@@ -144,9 +148,8 @@ class Diary:
 
 
 def hears(core, count):
-    until = time.monotonic() + 5
-    while len(core.heard) < count and time.monotonic() < until:
-        time.sleep(0.002)
+    with core.changed:
+        core.changed.wait_for(lambda: len(core.heard) >= count, 5)
     return core.heard
 
 
