@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from simulators.osdp import pkoc
 from simulators.osdp.face import BUZZER_BYTES, LED_BYTES, OUT_BYTES, TEXT_HEAD, BadRequest, Face
@@ -31,6 +31,17 @@ PIV_HEAD = 10
 Answer = tuple[int, bytes]
 
 
+class NumberedCard(Protocol):
+    """A card as a contactless reader meets it."""
+
+    @property
+    def number(self) -> bytes:
+        """What anybody may read."""
+
+    def exchange(self, command: bytes) -> bytes | None:
+        """One command; None = silence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
     """How a reader is built. `size`: the longest frame that it can take."""
@@ -39,6 +50,7 @@ class Make:
     outputs: int = 1
     leds: int = 1
     has_keypad: bool = True
+    has_display: bool = True
     has_pkoc: bool = True
     size: int = 512
     card_ms: int = 30
@@ -87,13 +99,21 @@ class Functions:
         self._note("card", {"number": text.encode("ascii").hex(), "bits": 0}, now_ms)
         self.tell(Reply.FMT, bytes((0, is_backward, len(text))) + text.encode("ascii"))
 
+    def present_card(self, card: NumberedCard, now_ms: int) -> None:
+        """A contactless card: its own key is asked where it has one (PKOC), else its number is sent as it is."""
+        key_card = pkoc.NearCard.found(card) if self.make.has_pkoc else None
+        if key_card is None:
+            self.present(card.number, len(card.number) * 8, is_wiegand=False, now_ms=now_ms)
+        else:
+            self.present_pkoc(key_card, now_ms)
+
     def present_pkoc(self, card: PkocCard, now_ms: int) -> None:
         """A PKOC card. Unless the panel asked for PKOC, the reader checks it by itself and sends X as bits."""
         if self.make.has_pkoc and self.pkoc.is_active:
-            self._note("card", {"number": card.public_key.hex(), "bits": 0}, now_ms)
+            self._note("card", {"number": "", "bits": 0}, now_ms)
             self._tell_pkoc(self.pkoc.present(card, now_ms))
-        elif pkoc.is_genuine(card, bytes(16)):
-            self.present(card.public_key[1:33], 256, is_wiegand=False, now_ms=now_ms)
+        elif (number := pkoc.genuine_x(card, bytes(16))) is not None:
+            self.present(number, len(number) * 8, is_wiegand=False, now_ms=now_ms)
 
     def type(self, digits: str, now_ms: int, *, confirms: bool = True) -> None:
         """Keys: 0 to 9, * (7F), # (0D). One event a key, as most keypads do. Only their number is noted."""
@@ -186,7 +206,7 @@ class Functions:
             (Capability.CARD_FORMAT, 3, 0),
             (Capability.LED, 4, len(self.face.permanent)),
             (Capability.BUZZER, 2, 1),
-            (Capability.TEXT, 1, 1),
+            (Capability.TEXT, int(self.make.has_display), int(self.make.has_display)),
             (Capability.TIME, 0, 0),
             (Capability.CHECK, 1, 0),
             (Capability.SECURITY, int(has_security), int(has_security and is_keyless)),
@@ -219,6 +239,8 @@ class Functions:
         return Reply.ACK, b""
 
     def _text(self, body: bytes, now_ms: int) -> Answer:
+        if not self.make.has_display:
+            raise Refused(Nak.UNKNOWN)
         _must(len(body) >= TEXT_HEAD and len(body) == TEXT_HEAD + body[5])
         self.face.write(body, now_ms)
         return Reply.ACK, b""

@@ -36,48 +36,75 @@ VERSIONS = bytes.fromhex("5c020100")
 TRANSACTION, READER, KEY, SIGNATURE, WRAPPER = 0x4C, 0x4D, 0x5A, 0x9E, 0xFC
 TIMED_OUT = b"\x02"
 OUT_OF_SEQUENCE, OUT_OF_BOUNDS, MISSING, INVALID = b"\x08", b"\x09", b"\x06", b"\x07"
+SELECT = bytes.fromhex("00a4040008a00000089800000100")
+SUCCESS = b"\x90\x00"
+READER_ID_BYTES = 32
 HEAD_BYTES = 6
 CONTENT_MAX = 512
 TRANSACTION_SIZES = range(16, 66)
 
 
 class PkocCard(Protocol):
-    """What a PKOC card does. A copied one knows the public key and cannot sign."""
+    """What a PKOC card does for a reader."""
 
-    @property
-    def public_key(self) -> bytes:
-        """04, X, Y."""
+    def answer(self, transaction: bytes, reader_id: bytes) -> bytes | None:
+        """Its key and signature as TLVs (5A, 9E); None = it left, or cannot."""
 
-    def sign(self, transaction: bytes) -> bytes | None:
-        """R, S; None = the card left or cannot."""
+
+class ApduCard(Protocol):
+    """Any card that speaks ISO 7816."""
+
+    def exchange(self, command: bytes) -> bytes | None:
+        """One APDU; None = silence."""
 
 
 class KeyPairCard:
-    """A PKOC card with a key pair of its own; `forges`: it shows another's public key."""
+    """A PKOC card with a key pair of its own; `forges`: a copy that shows another's public key."""
 
     def __init__(self, secret: int, *, forges: bytes | None = None) -> None:
         self._key = ec.derive_private_key(secret, ec.SECP256R1())
         own = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         self.public_key = forges or own
 
-    def sign(self, transaction: bytes) -> bytes:
-        """R and S of 32 bytes each."""
+    def answer(self, transaction: bytes, _reader_id: bytes) -> bytes:
+        """The reader's id is not signed."""
         pair = decode_dss_signature(self._key.sign(transaction, ec.ECDSA(hashes.SHA256())))
-        return b"".join(one.to_bytes(32, "big") for one in pair)
+        return tlv(KEY, self.public_key) + tlv(SIGNATURE, b"".join(one.to_bytes(32, "big") for one in pair))
 
 
-def is_genuine(card: PkocCard, transaction: bytes) -> bool:
-    """What a reader that checks cards by itself finds out."""
-    signature = card.sign(transaction)
-    if signature is None or len(signature) != 64:
-        return False
-    probe = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), card.public_key)
-    whole = ec.ECDSA(hashes.SHA256())
+class NearCard:
+    """A PKOC card in the field, asked in APDUs as a reader asks (PKOC NFC 1.1)."""
+
+    def __init__(self, card: ApduCard) -> None:
+        self._card = card
+
+    @staticmethod
+    def found(card: ApduCard) -> NearCard | None:
+        """The card, if it knows the PKOC application."""
+        said = card.exchange(SELECT)
+        return NearCard(card) if said is not None and said[-2:] == SUCCESS else None
+
+    def answer(self, transaction: bytes, reader_id: bytes) -> bytes | None:
+        """AUTHENTICATE."""
+        body = VERSIONS + tlv(TRANSACTION, transaction) + tlv(READER, reader_id)
+        said = self._card.exchange(bytes((0x80, 0x80, 0x00, 0x01, len(body))) + body + b"\0")
+        return said[:-2] if said is not None and said[-2:] == SUCCESS else None
+
+
+def genuine_x(card: PkocCard, transaction: bytes) -> bytes | None:
+    """X of a card that proves its key, for a reader that checks cards by itself; None = a copy, or gone."""
+    said = card.answer(transaction, bytes(READER_ID_BYTES))
+    found = (tlvs(said) or {}) if said is not None else {}
+    public, signature = found.get(KEY, b""), found.get(SIGNATURE, b"")
+    if len(signature) != 2 * 32:
+        return None
+    numbers = (int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
     try:
-        probe.verify(_der(signature), transaction, whole)
-    except InvalidSignature:
-        return False
-    return True
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+        key.verify(encode_dss_signature(*numbers), transaction, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):
+        return None
+    return public[1:33]
 
 
 def tlvs(content: bytes) -> dict[int, bytes] | None:
@@ -142,7 +169,7 @@ class PkocReader:
         self.is_active = False
         self._transaction = b""  # loaded in advance
         self._gathering = Gathering()
-        self._due: tuple[int, bytes] | None = None  # when the card will have answered, and its challenge
+        self._due: tuple[int, bytes, bytes] | None = None  # when the card will have answered, challenge, reader id
 
     def deadline(self) -> int | None:
         """When the card will have answered."""
@@ -152,7 +179,7 @@ class PkocReader:
         """A card is there: what to tell the panel at once (code, content)."""
         self.card = card
         if self._transaction:
-            self._due, self._transaction = (now_ms + self.card_ms, self._transaction), b""
+            self._due, self._transaction = (now_ms + self.card_ms, self._transaction, bytes(READER_ID_BYTES)), b""
             return None
         return CARD_PRESENT, tlv(WRAPPER, VERSIONS + tlv(TRANSACTION, b""))
 
@@ -177,11 +204,10 @@ class PkocReader:
         """The card has answered, or is gone."""
         if self._due is None or now_ms < self._due[0]:
             return None
-        challenge, self._due = self._due[1], None
-        signature = self.card.sign(challenge) if self.card is not None else None
-        if self.card is None or signature is None:
-            return READER_ERROR, TIMED_OUT
-        return AUTH_RESPONSE, tlv(KEY, self.card.public_key) + tlv(SIGNATURE, signature)
+        _, challenge, reader_id = self._due
+        self._due = None
+        said = self.card.answer(challenge, reader_id) if self.card is not None else None
+        return (READER_ERROR, TIMED_OUT) if said is None else (AUTH_RESPONSE, said)
 
     def _next(self, content: bytes) -> tuple[int, bytes] | None:
         self.is_active = True
@@ -198,9 +224,6 @@ class PkocReader:
         found = tlvs(content[2:])  # after P1 and P2
         if found is None or len(found.get(TRANSACTION, b"")) not in TRANSACTION_SIZES:
             return READER_ERROR, INVALID
-        self._due = (now_ms + self.card_ms, found[TRANSACTION])
+        reader_id = found.get(READER, b"") or bytes(READER_ID_BYTES)
+        self._due = (now_ms + self.card_ms, found[TRANSACTION], reader_id)
         return None
-
-
-def _der(signature: bytes) -> bytes:
-    return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))

@@ -140,6 +140,32 @@ def test_a_reader_nobody_asked_checks_by_itself(panel, reader, card):
     assert panel.ask(POLL) == (RAW, b"\x00\x00\x00\x01" + card.public_key[1:33])
 
 
+def test_contactless_cards(panel, reader):
+    """A reader that asked no card for its key would send a phone's random number."""
+
+    class Phone:
+        number = bytes.fromhex("08a1b2c3")
+
+        def exchange(self, command):
+            if command[:4] == b"\x00\xa4\x04\x00":
+                return bytes.fromhex("5c0201009000")
+            return KeyPairCard(77).answer(command[11:27], b"") + b"\x90\x00"
+
+    class Plain:
+        number = bytes.fromhex("04a1b2c3")
+
+        def exchange(self, _command):
+            return None
+
+    reader.functions.present_card(Plain(), panel.now_ms)
+    assert panel.ask(POLL) == (RAW, b"\x00\x00\x20\x00" + Plain.number)
+    panel.ask(MFG, message(0xE3, b"\0\0"))
+    reader.functions.present_card(Phone(), panel.now_ms)
+    gathered(panel, 0xE0)
+    panel.ask(MFG, message(0xE1, REQUEST))
+    check(gathered(panel, 0xE2)[0], CHALLENGE)
+
+
 def test_a_reader_without_pkoc_refuses():
     """The panel must learn that there is nothing to wait for."""
     reader = OsdpReader(0, key=KEY, make=Make(has_pkoc=False))
