@@ -17,12 +17,12 @@ from controller.config import Site, SiteFileError
 from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
-from controller.key_room import NoKeys
+from controller.key_room import commissioning_of, key_room, open_key_store, secrets_of
 from controller.keys import Keys, load_keys
+from controller.keystore.store import KeyStore
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
-from controller.lines import Secrets
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
@@ -50,15 +50,25 @@ def start(site: Site, *, believe_clock: bool = False) -> Runtime:
     random = _randomness(site)
     keys = load_keys(site.state_dir, random)
     ledger = Ledger.open(site.state_dir / "ledger.db", keys.signer, f"{site.domain}/{site.node}", random)
+    store = None
     try:
-        return _assemble(site, keys, ledger, random, believe_clock=believe_clock)
+        store = open_key_store(site, random)
+        return _assemble(site, keys, ledger, store, random, believe_clock=believe_clock)
     except BaseException:
+        if store is not None:
+            store.close()
         ledger.close()
         raise
 
 
 def _assemble(
-    site: Site, keys: Keys, ledger: Ledger, random: Callable[[int], bytes], *, believe_clock: bool
+    site: Site,
+    keys: Keys,
+    ledger: Ledger,
+    store: KeyStore | None,
+    random: Callable[[int], bytes],
+    *,
+    believe_clock: bool,
 ) -> Runtime:
     """Everything on top of an open ledger."""
     latest = latest_trusted(ledger)
@@ -68,11 +78,12 @@ def _assemble(
     scribe = Scribe(node=site.node, boot=boot)
     policy, rebuilt = load_policy(site.state_dir / "site.db", keys.seal, ledger)
     rebuilt = rebuilt if ledger.size else ""  # a new site has nothing to rebuild from
-    drafts = _start_records(site, scribe, now, rebuilt=rebuilt, believe_clock=believe_clock)
+    drafts = _start_records(site, scribe, now, store, rebuilt=rebuilt, believe_clock=believe_clock)
     occupancy, misses = last_standing(ledger, policy.policy)
     policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
     selector = selectors.DefaultSelector()
     inbox = Inbox()
+    secrets = secrets_of(site, store)
     hasher = PinHasher(keys.pins)
     pins, setter = PinDesk(hasher, inbox.take), PinSetter(hasher, random, inbox.take)
     engine = Engine(
@@ -88,6 +99,7 @@ def _assemble(
         hash_pins=setter.submit,
         devices=site.devices,
         last_day=None if latest is None or believe_clock else here(latest).day,
+        keys=secrets.view,
     )
     vkey = ledger.notary.vkey
     parts = Parts(
@@ -99,16 +111,16 @@ def _assemble(
         committer=Committer(ledger, inbox.put_report),
         store=SiteStore(site.state_dir / "site.db", keys.seal, lambda why: inbox.put_report(StoreReport(why))),
         boot=boot,
-        deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site)),
+        deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site, store)),
         size=ledger.size,
         guard=Guard(lambda: start_guard(site)),
         pins=pins,
         setter=setter,
-        keys=NoKeys(inbox.put_report),
+        keys=key_room(site, store, inbox.put_report, lambda: here(clock.now().at).day),
         owed=(drafts, unrecorded) if unrecorded else None,
     )
     runtime = Runtime(parts)
-    attach(site, runtime, engine, inbox, selector, boot=boot, vkey=vkey, keys=Secrets(), random=random)
+    attach(site, runtime, engine, inbox, selector, boot=boot, vkey=vkey, keys=secrets, random=random)
     return runtime
 
 
@@ -159,7 +171,9 @@ def _adopt(
     return new, ""
 
 
-def _start_records(site: Site, scribe: Scribe, now: Moment, *, rebuilt: str, believe_clock: bool) -> list[Draft]:
+def _start_records(
+    site: Site, scribe: Scribe, now: Moment, store: KeyStore | None, *, rebuilt: str, believe_clock: bool
+) -> list[Draft]:
     """What is said at every start: that it is one, what is odd about it, and every deviation."""
     detail = {"version": product_version(), "is_simulated": site.simulation is not None}
     drafts = [scribe.draft("CONTROLLER_STARTED", now=now, detail=detail)]
@@ -169,17 +183,20 @@ def _start_records(site: Site, scribe: Scribe, now: Moment, *, rebuilt: str, bel
         drafts.append(scribe.draft("CLOCK_UNTRUSTED", now=now))
     if rebuilt:
         drafts.append(scribe.draft("SITE_REBUILT", now=now, detail={"why": rebuilt[:200]}))
-    for code, place in deviations_of(site):
+    for place in commissioning_of(site, store):
+        drafts.append(scribe.draft("COMMISSIONING", now=now, detail={"code": "factory_default", "place": place}))
+    for code, place in deviations_of(site, store):
         drafts.append(scribe.draft("DEVIATION", now=now, detail={"code": code, "place": place or None}))
     return drafts
 
 
-def deviations_of(site: Site) -> list[tuple[str, str]]:
+def deviations_of(site: Site, store: KeyStore | None = None) -> list[tuple[str, str]]:
     """What this site does less strictly than it should, as (code, place): said in the ledger at every start."""
     found: list[tuple[str, str]] = [("uid_accepted", zone.id) for zone in site.zones if zone.uid_accepted]
     found += [("attended_counts", zone.id) for zone in site.zones if zone.attended_counts]
     found += [(one.code.lower(), one.row) for one in site.warnings if one.code in DEVIATING]
     found.append(("edits_unsigned", ""))
+    found += [(code, "") for code in (() if store is None else store.deviations)]
     if site.mqtt is not None and site.mqtt.ca_file is None:
         found.append(("mqtt_without_tls", site.mqtt.host))
     if site.simulation is not None:

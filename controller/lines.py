@@ -16,11 +16,10 @@ from controller.keystore.jobs import KeyView
 from controller.outputs import SecuredBus
 from controller.ports import Port, WireProtocol
 from controller.relays import LcusRelays, ModbusRelays, OsdpOutputs, OsdpReaders, PinRelays, Relays
-from controller.runtime import Runtime
 from controller.site_file import DeviceSection
 from readers.cards.session import CardKeys, CardSession, CardTarget
-from readers.errors import MissingDriver
-from readers.events import DeviceOffline
+from readers.errors import MissingDriver, TransportError
+from readers.events import DeviceOffline, Event
 from readers.protocols.lcus import LcusBoard
 from readers.protocols.pn532 import Pn532Reader
 from readers.transports.serial_line import SerialLine
@@ -51,14 +50,14 @@ class Lines:
     def __init__(
         self,
         site: Site,
-        runtime: Runtime,
+        emit: Callable[[Event], None],
         inbox: Inbox,
         selector: selectors.BaseSelector,
         keys: Secrets,
         random: Callable[[int], bytes],
     ) -> None:
         self._site = site
-        self._runtime = runtime
+        self._emit = emit
         self._inbox = inbox
         self._selector = selector
         self._keys = keys
@@ -86,7 +85,7 @@ class Lines:
     def _port(self, device: DeviceSection, baud: int, protocol: WireProtocol) -> Port:
         assert device.port is not None, "the site file was checked"
         line = SerialLine(device.port, device.baud or baud, simulation=self._site.simulation is not None)
-        port = Port(device.id, line, protocol, self._selector, self._runtime.emit)
+        port = Port(device.id, line, protocol, self._selector, self._emit)
         self.ports.append(port)
         return port
 
@@ -178,9 +177,9 @@ class Lines:
                 on_wake=self._inbox.wake,
             )
             pins.start()
-        except MissingDriver as error:
+        except (MissingDriver, TransportError) as error:
             log.error("%s: %s", device.id, error)  # noqa: TRY400 - the message is the whole story
-            self._inbox.take(DeviceOffline(source=device.id, why="driver missing"))
+            self._inbox.take(DeviceOffline(source=device.id, why="pins cannot be had"))
             return
         self.relays[device.id] = PinRelays(pins)
 

@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from controller.clock import Clock, wall_ms
 from controller.committer import CommitFailed, Committed, Committer, PageRead
@@ -23,6 +23,7 @@ from controller.desk import LinkRequest
 from controller.engine import Engine, Happened
 from controller.inbox import Inbox
 from controller.intake import Intake
+from controller.key_room import KeyRoom
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
 from controller.link.messages import KeyStanding, Propose, Request, Status
@@ -60,15 +61,6 @@ class Guard:
         if self._process is not None and self._process.poll() is not None:
             log.warning("the guard ended with %s and is started again", self._process.returncode)
             self._process = self._start()
-
-
-class KeyRoom(Protocol):
-    """Where the key store's jobs are done, off the loop."""
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def submit(self, job: KeyJob) -> None: ...
-    def standings(self) -> tuple[KeyStanding, ...]: ...
 
 
 class StoreReport:

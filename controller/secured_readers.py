@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from controller.clock import wall_ms
 from controller.keystore.jobs import KeyAct, KeyJob, KeysStored, KeyView
 from controller.link.messages import DEVICE_ORDERS, DeviceOrder
 from controller.standing import Standing
 from controller.turn import AfterDeviceOrder, BeginInstall, EndInstall, RenewKey, TrustReader, Turn
+from readers.cards.session import KeyPurpose
 from readers.events import InstallEnded, KeyRenewed, ReaderDistrusted, ReaderIdentified
 from zones.ids import CardholderId, DeviceId
 from zones.moment import Moment, here
@@ -27,6 +28,9 @@ LOOK_EVERY_MS: Final = 60_000
 
 _RECORD_OF: Final = {"replaced": "READER_REPLACED", "downgraded": "OSDP_DOWNGRADE"}
 """Why a reader is believed no more -> the record; of the rest READER_UNTRUSTED says why."""
+
+_OF_CARDS: Final[dict[str, KeyAct]] = {"rotate_key": "rotate", "retire_key": "retire"}
+PURPOSES: Final = get_args(KeyPurpose)
 
 Complaint = tuple[str, str, str]
 """Why an order is refused: a stable code, a sentence, the field at fault."""
@@ -100,6 +104,9 @@ class SecuredReaders:
             return "two_people", "this takes two officers: name another one who agrees", "second"
         if order.act == "custodian_left":
             return None if order.who else ("protocol", "say which custodian left", "who")
+        if order.act in _OF_CARDS:
+            is_known = order.purpose in PURPOSES
+            return None if is_known else ("protocol", f"purpose must be one of {', '.join(PURPOSES)}", "purpose")
         if order.device not in self._readers:
             return "unknown_device", "there is no such reader with a secure channel in the site file", "device"
         if order.act == "install_on":
@@ -126,7 +133,7 @@ class SecuredReaders:
             draft = scribe.draft("OSDP_INSTALL_ON", now=now, officer=order.officer, detail=detail)
         else:
             detail = {"id": order.id, "act": order.act, "device": order.device or None, "officer2": order.second}
-            detail["who"] = order.who
+            detail |= {"who": order.who, "purpose": order.purpose}
             draft = scribe.draft("DEVICE_ORDER", now=now, officer=order.officer, detail=detail)
         index = self._standing.record(draft, turn)
         turn.after.append(AfterDeviceOrder(index=index, session=session, order=order))
@@ -145,6 +152,10 @@ class SecuredReaders:
             out.urgent.append(propose)
         elif order.act == "custodian_left":
             out.urgent.append(KeyJob(act="custodian_left", who=order.who or ""))
+        else:
+            purpose = order.purpose or ""
+            job = KeyJob(act=_OF_CARDS[order.act], purpose=purpose, version=order.version, custodians=people)
+            out.urgent.append(job)
 
     def give_up(self, order: DeviceOrder) -> None:
         """The order could not be recorded: nothing of it happens."""
@@ -161,6 +172,9 @@ class SecuredReaders:
         if event.why:
             detail = {"why": event.why[:200], "act": job.act, "device": job.reader or None}
             self._standing.record(self._standing.scribe.draft("KEYS_FAILED", now=now, detail=detail), turn)
+        elif job.act == "rotate":
+            rotated: dict[str, str | int] = {"key": job.purpose, "version": event.version}
+            self._standing.record(self._standing.scribe.draft("KEY_ROTATED", now=now, detail=rotated), turn)
         if job.act == "propose":
             self._proposed(event, now, turn)
 
@@ -199,7 +213,10 @@ class SecuredReaders:
             "firmware": event.firmware[:32],
         }
         self._standing.record(self._standing.scribe.draft("READER_IDENTIFIED", now=now, detail=detail), turn)
-        if event.source in self._view.commissioned and event.source not in self._view.identities:
+        if event.source not in self._view.commissioned and event.source != self.installing:
+            # it took a key of ours that a crash kept us from confirming
+            turn.urgent.append(KeyJob(act="confirm", reader=event.source, identity=event.identity))
+        elif event.source not in self._view.identities:
             turn.urgent.append(KeyJob(act="pin", reader=event.source, identity=event.identity))
 
     def distrusted(self, event: ReaderDistrusted, now: Moment, turn: Turn) -> None:

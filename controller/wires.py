@@ -47,7 +47,7 @@ def attach(  # noqa: PLR0913 - everything that the wires hang between
     random: Callable[[int], bytes],
 ) -> None:
     """Make everything that the site file names and give it to the runtime; ports open when the loop begins."""
-    lines = Lines(site, runtime, inbox, selector, keys, random)
+    lines = Lines(site, runtime.emit, inbox, selector, keys, random)
     lines.make()
     mqtt = shows = None
     intake = Intake(inbox)

@@ -15,6 +15,7 @@ def run(path: Path, *, believe_clock: bool = False) -> int:
     gc.disable()  # a third off the imports; collection comes back, over what is left, once the doors are armed
     from controller.boot import start
     from controller.config import SiteFileError, load_site
+    from controller.keystore.errors import KeyStoreError
     from controller.ledger.errors import LedgerError
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
@@ -23,7 +24,7 @@ def run(path: Path, *, believe_clock: bool = False) -> int:
     except SiteFileError as error:
         print(f"sekisho controller: {error}", file=sys.stderr)
         return NO
-    except (LedgerError, OSError, ValueError) as error:
+    except (LedgerError, KeyStoreError, OSError, ValueError) as error:
         print(f"sekisho controller: {error}", file=sys.stderr)
         return CANNOT_RUN
 

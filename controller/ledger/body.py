@@ -208,7 +208,7 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("OSDP_INSTALL_OFF", "alarm", "device why is_done"),
         ("READER_IDENTIFIED", "system", "device identity maker model serial firmware"),
         ("READER_APPROVED", "command", "device id identity officer2"),
-        ("DEVICE_ORDER", "command", "id act device officer2 who"),
+        ("DEVICE_ORDER", "command", "id act device officer2 who purpose"),
         ("KEYS_FAILED", "alarm", "why act device"),
         ("KEY_ROTATED", "policy", "key version"),
         ("KEY_RENEWED", "policy", "device is_done"),
