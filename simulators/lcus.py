@@ -1,6 +1,7 @@
 """An LCUS serial relay board: `A0 channel on sum`, and `FF` asks for all states (protocols.md §6).
 
 No I/O. Like the real board it acknowledges nothing and has no auto-off: a relay stays on until told or unplugged.
+Faults by hand: `welded` relays do not go off; a board that is not `answering` ignores the query, as LCUS-1 boards do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class LcusBoard:
             raise ValueError(f"channels: {channels}; an LCUS board has 1 to 8")
         self.states = dict.fromkeys(range(1, channels + 1), False)
         self.ignored: Counter[str] = Counter()
+        self.welded: set[int] = set()
+        self.is_answering = True
         self._on_switch = on_switch
         self._incoming = bytearray()
         self._outgoing = bytearray()
@@ -81,12 +84,14 @@ class LcusBoard:
         return None if operation in OPERATIONS else "operation"
 
     def _switch(self, channel: int, is_on: bool, now_ms: int) -> None:
-        if self.states[channel] == is_on:
+        if self.states[channel] == is_on or (channel in self.welded and not is_on):
             return
         self.states[channel] = is_on
         if self._on_switch is not None:
             self._on_switch(channel, is_on, now_ms)
 
     def _answer_query(self) -> None:
+        if not self.is_answering:
+            return
         for channel, is_on in self.states.items():
             self._outgoing += f"CH{channel}:{'ON' if is_on else 'OFF'} \r\n".encode("ascii")

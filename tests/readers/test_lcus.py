@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readers.events import DeviceOffline, DeviceOnline, LineNoise, OutputReported
-from readers.protocols.lcus import HELD_BYTES_MAX, QUEUED_FRAMES_MAX, LcusBoard
+from readers.protocols.lcus import ANSWER_WITHIN_MS, ASK_AFTER_MS, HELD_BYTES_MAX, QUEUED_FRAMES_MAX, LcusBoard
 
 ON_1, OFF_1 = bytes.fromhex("A00101A2"), bytes.fromhex("A00100A1")
 ON_2, OFF_2 = bytes.fromhex("A00201A3"), bytes.fromhex("A00200A2")
@@ -111,6 +111,68 @@ def test_a_line_that_takes_nothing_keeps_each_relays_last_order_only():
     waiting = board.data_to_send()
     assert len(waiting) <= 4 * (QUEUED_FRAMES_MAX + 1)
     assert waiting.endswith(OFF_1 + ON_2)
+
+
+def asked(board: LcusBoard, from_ms: int, until_ms: int) -> list[int]:
+    """When the board was asked, in a loop that wakes by its deadline."""
+    times = []
+    now_ms = from_ms
+    while (due_ms := board.deadline()) is not None and due_ms <= until_ms:
+        now_ms = max(now_ms, due_ms)
+        board.tick(now_ms)
+        if board.data_to_send() == b"\xff":
+            times.append(now_ms)
+    return times
+
+
+@pytest.mark.req("B-26")
+def test_after_every_order_the_board_is_asked_and_its_word_reported():
+    """A relay that stuck would count as off, although its board could tell."""
+    board = opened()
+    assert asked(board, 0, 400) == [ASK_AFTER_MS]
+    assert board.receive_data(b"CH1:OFF \r\nCH2:OFF \r\n", 60) == []
+    assert board.can_report and board.deadline() is None
+    for is_on in (True, False):
+        board.switch(1, is_on)
+        board.data_to_send()
+        assert asked(board, 1_000, 1_400) == [1_000 + ASK_AFTER_MS]
+        word = b"ON" if is_on else b"OFF"
+        told = board.receive_data(b"CH1:" + word + b" \r\nCH2:OFF \r\n", 1_060)
+        assert told == [OutputReported(source="b", is_on=is_on, channel=1)]
+    assert asked(board, 2_000, 10**6) == []
+
+
+def test_a_relay_that_was_left_on_is_told_when_the_line_opens():
+    """A strike that ignores OFF would look secured from the first minute."""
+    board = opened()
+    asked(board, 0, 400)
+    assert board.receive_data(b"CH1:OFF\r\nCH2:ON\r\n", 60) == [OutputReported(source="b", is_on=True, channel=2)]
+
+
+def test_a_board_that_never_says_anything_is_asked_no_more():
+    """A board that cannot answer would be asked for ever, and its silence taken for a fault."""
+    board = opened()
+    first = asked(board, 0, 10**6)
+    assert first == [ASK_AFTER_MS + n * ANSWER_WITHIN_MS for n in range(3)]
+    board.switch(1, True)
+    board.data_to_send()
+    assert board.deadline() is None and not board.can_report
+    board.connection_lost(10**6)
+    board.connection_made(10**6)
+    board.data_to_send()
+    assert len(asked(board, 10**6, 2 * 10**6)) == 3
+
+
+def test_a_board_that_stops_answering_is_asked_again_and_then_left():
+    """The line would be filled with questions; and the next order would be asked about no more."""
+    board = opened()
+    asked(board, 0, 400)
+    board.receive_data(b"CH1:OFF\r\nCH2:OFF\r\n", 60)
+    for begin in (1_000, 9_000):
+        board.switch(1, True)
+        board.data_to_send()
+        assert len(asked(board, begin, begin + 5_000)) == 3
+    assert board.can_report
 
 
 @pytest.mark.parametrize("channel", [0, 3, -1])

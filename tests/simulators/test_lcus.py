@@ -67,3 +67,16 @@ def test_impossible_board_is_refused():
     """Channel numbers are one byte, boards have eight at most."""
     with pytest.raises(ValueError, match="channels"):
         LcusBoard(0)
+
+
+def test_faults_by_hand():
+    """Nobody could show what a welded relay or a silent board does."""
+    board = LcusBoard(2)
+    board.welded.add(1)
+    board.receive(bytes.fromhex("a00101a2a00100a1ff"), 0)
+    assert board.outgoing() == b"CH1:ON \r\nCH2:OFF \r\n"
+    board.power_cycle(1)
+    assert board.states[1]
+    board.is_answering = False
+    board.receive(b"\xff", 2)
+    assert board.outgoing() == b""
