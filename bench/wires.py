@@ -27,7 +27,7 @@ HOLD_MS_MAX: Final = 300.0
 LOST_AFTER_S: Final = 5.0
 
 POLL_A: Final = bytes.fromhex("D44A0100")
-ANSWERS: Final = {0x14: b"\xd5\x15", 0x32: b"\xd5\x33", 0x52: b"\xd5\x53\x00", 0x4A: b"\xd5\x4b\x00"}
+ANSWERS: Final = {0x12: b"\xd5\x13", 0x14: b"\xd5\x15", 0x32: b"\xd5\x33", 0x52: b"\xd5\x53\x00", 0x4A: b"\xd5\x4b\x00"}
 
 
 class Lost(Exception):

@@ -16,12 +16,18 @@ _RANDOM_UID_FIRST: Final = 0x08
 """ISO/IEC 14443-3 §6.5.4: a single-size UID that begins with 08 is random, new at every activation (phones, DESFire
 random ID).
 """
+TRIES_MAX: Final = 3
+"""How often one presentation is tried when the card falls silent in the middle: held at the edge of the field, it may
+come nearer.
+"""
 
 
 @dataclass(slots=True)
 class _Seen:
     poll: object
-    misses: int
+    misses: int = 0
+    tries: int = 0
+    is_unread: bool = False
 
 
 class Presence:
@@ -36,21 +42,45 @@ class Presence:
         self._present: dict[tuple[CardKind, bytes], _Seen] = {}
 
     def found(self, poll: object, kind: CardKind, number: bytes) -> bool:
-        """A poll found `number`; True when that is a new presentation. `poll` names the modulation that was asked."""
+        """A poll found `number`; True when that is a new presentation, or one that could not be read to the end. `poll`
+        names the modulation that was asked.
+        """
         key = (kind, _same_card(kind, number))
-        is_new = key not in self._present
-        self._missed(poll, but=key)
-        self._present[key] = _Seen(poll, 0)
+        seen = self._present.get(key)
+        self._missed(poll, but={key})
+        self._present[key] = _Seen(poll, tries=0 if seen is None else seen.tries)
+        return seen is None or seen.is_unread
+
+    def crowded(self, poll: object, kind: CardKind, numbers: list[bytes]) -> bool:
+        """A poll found several cards at once, and none of them is read; True when that is news. A card that lay there
+        before still lies there.
+        """
+        together = (kind, b"")
+        keys = {(kind, _same_card(kind, number)) for number in numbers} & self._present.keys()
+        is_new = together not in self._present
+        self._missed(poll, but=keys | {together})
+        for key in keys:
+            self._present[key].misses = 0
+        self._present[together] = _Seen(poll)
         return is_new
+
+    def unread(self, kind: CardKind, number: bytes) -> bool:
+        """The card that was found fell silent: it may be tried again, TRIES_MAX times in all. True the first time."""
+        seen = self._present.get((kind, _same_card(kind, number)))
+        if seen is None:
+            return True
+        seen.tries += 1
+        seen.is_unread = seen.tries < TRIES_MAX
+        return seen.tries == 1
 
     def empty(self, poll: object) -> None:
         """A poll of this modulation found nothing."""
         if self._present:
-            self._missed(poll, but=None)
+            self._missed(poll, but=set())
 
-    def _missed(self, poll: object, but: tuple[CardKind, bytes] | None) -> None:
+    def _missed(self, poll: object, but: set[tuple[CardKind, bytes]]) -> None:
         for key, seen in list(self._present.items()):
-            if key == but or seen.poll != poll:
+            if key in but or seen.poll != poll:
                 continue
             seen.misses += 1
             if seen.misses >= self._absent_polls:

@@ -14,10 +14,11 @@ WAKE_UP = "5555" + "00" * 14
 ACK = "0000FF00FF00"
 NACK = "0000FFFF0000"
 SAM, SAM_OK = "0000FF03FDD414011700", "0000FF02FED5151600"
+SETTING, SETTING_OK = "0000FF03FDD412140600", "0000FF02FED5131800"
 LIMITS, LIMITS_OK = "0000FF06FAD43205FF0104F100", "0000FF02FED533F800"
 POLL_A = "0000FF04FCD44A0100E100"
-POLL_F = "0000FF09F7D44A010100FFFF0000E200"
-POLL_F424 = "0000FF09F7D44A010200FFFF0000E100"
+POLL_F = "0000FF09F7D44A010100FFFF0100E100"
+POLL_F424 = "0000FF09F7D44A010200FFFF0100E000"
 NOTHING = "0000FF03FDD54B00E000"
 CARD_A = "0000FF0CF4D54B01010004080404A1B2C3B400"
 OTHER_A = "0000FF0CF4D54B01010004080404B1B2C3A400"
@@ -61,8 +62,9 @@ class Bench:
     def polling(self) -> Bench:
         self.sent()
         assert self.says(ACK, SAM_OK) == [ONLINE]
+        self.says(ACK, SETTING_OK)
         self.says(ACK, LIMITS_OK)
-        assert self.sent() == LIMITS + POLL_A
+        assert self.sent() == SETTING + LIMITS + POLL_A
         return self
 
     def put_away(self) -> None:
@@ -90,6 +92,8 @@ def test_the_chip_is_woken_and_configured_as_the_manual_says():
     assert bench.sent() == WAKE_UP + SAM
     assert bench.says(ACK) == []
     assert bench.says(SAM_OK) == [ONLINE]
+    assert bench.sent() == SETTING
+    assert bench.says(ACK, SETTING_OK) == []
     assert bench.sent() == LIMITS
     assert bench.says(ACK, LIMITS_OK) == []
     assert bench.sent() == POLL_A
@@ -119,8 +123,9 @@ def test_424_is_polled_where_it_is_asked_for():
     bench = Bench(modulations=("424F",))
     bench.sent()
     bench.says(ACK, SAM_OK)
+    bench.says(ACK, SETTING_OK)
     bench.says(ACK, LIMITS_OK)
-    assert bench.sent() == LIMITS + POLL_F424
+    assert bench.sent() == SETTING + LIMITS + POLL_F424
     assert bench.says(ACK, FELICA) == [READ_F]
 
 
@@ -230,6 +235,7 @@ def test_our_own_echo_is_ignored():
     """A reader on a half-duplex adapter would never work."""
     bench = Bench()
     assert bench.says(WAKE_UP, SAM, ACK, SAM_OK) == [ONLINE]
+    assert bench.says(SETTING, ACK, SETTING_OK) == []
     assert bench.says(LIMITS, ACK, LIMITS_OK) == []
     bench.sent()
     assert bench.says(POLL_A, ACK, CARD_A) == [READ_A]
@@ -262,6 +268,7 @@ def test_silence_is_offline_once_and_an_answer_is_online_once():
     while not bench.sent().endswith(SAM):
         bench.until_due()
     assert bench.says(ACK, SAM_OK) == []  # it wakes up, which a half-dead chip also does
+    bench.says(ACK, SETTING_OK)
     bench.says(ACK, LIMITS_OK)
     assert bench.says(ACK, NOTHING) == [ONLINE]
 
@@ -298,6 +305,7 @@ def test_a_chip_that_wakes_up_and_then_falls_silent_does_not_flicker():
         while not bench.sent().endswith(SAM):
             told += bench.until_due()
         told += bench.says(ACK, SAM_OK)
+        told += bench.says(ACK, SETTING_OK)
         told += bench.says(ACK, LIMITS_OK)
     assert told == [ONLINE, DeviceOffline(source="r", why="no answer")]
 
@@ -311,7 +319,7 @@ def test_a_cable_that_comes_back_reads_no_card_that_was_there_all_the_time():
     for _ in range(1000):
         told += bench.reader.connection_lost(bench.now_ms)
         bench.reader.connection_made(bench.now_ms)
-        for answer in (SAM_OK, LIMITS_OK, CARD_A):
+        for answer in (SAM_OK, SETTING_OK, LIMITS_OK, CARD_A):
             told += bench.says(ACK, answer)
     assert set(map(type, told)) == {DeviceOffline, DeviceOnline}
     assert told == [DeviceOffline(source="r", why="line lost"), ONLINE] * 1000
@@ -446,7 +454,14 @@ def test_after_any_noise_the_next_card_is_read(noise):
     """A burst of noise would silence a reader for good."""
     bench = Bench().polling()
     bench.reader.receive_data(noise, bench.now_ms)
-    answers = {SAM: SAM_OK, LIMITS: LIMITS_OK, POLL_A: CARD_A, POLL_F: NOTHING, RELEASE: RELEASE_OK}
+    answers = {
+        SAM: SAM_OK,
+        SETTING: SETTING_OK,
+        LIMITS: LIMITS_OK,
+        POLL_A: CARD_A,
+        POLL_F: NOTHING,
+        RELEASE: RELEASE_OK,
+    }
     sent, told = POLL_A, []
     for _ in range(30):
         for command, answer in answers.items():
