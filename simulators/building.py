@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from simulators.journal import Entry
     from simulators.mqtt_devices import MqttDoor
+    from simulators.mqtt_profiles import BoughtDevice
     from simulators.rig import DoorRig
 
 WAIT_MS = 3000
@@ -133,7 +134,7 @@ class SimulatedBuilding:
         after `badge`. Raises NotHere, also where there is no keypad; ValueError for what no keypad can send.
         """
         reader = self._reader(door, side)
-        keypad = self.fittings.readers.get(reader)
+        keypad = self.fittings.readers.get(reader) or self.fittings.bought.get(reader)
         if keypad is None or not keypad.has_keypad:
             raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
         where = self._doors[door]
@@ -266,7 +267,7 @@ class SimulatedBuilding:
             raise NotHere(f"door {door!r} has no reader on the side {side!r}; use REX, or the other side")
         return reader
 
-    def _sensor(self, door: str) -> MqttDoor:
+    def _sensor(self, door: str) -> MqttDoor | BoughtDevice:
         self.fittings.rig(door)
         return self.fittings.sensors[self._doors[door].sensor]
 
@@ -307,6 +308,8 @@ class SimulatedBuilding:
         """Hold the card to the reader; a serial reader has it until the strike moves or the arm gets tired."""
         if reader in self.fittings.readers:
             return self.loop.run(lambda: self.fittings.readers[reader].present(card.number))
+        if reader in self.fittings.bought:
+            return self.loop.run(lambda: self.fittings.bought[reader].present(card.number))
         wire, chip = self.fittings.wires[reader], self.fittings.chips[reader]
         take_away = _Once(lambda: wire.touch(lambda now: chip.take(card, now)))
 

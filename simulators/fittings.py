@@ -12,7 +12,8 @@ from simulators.journal import Journal
 from simulators.lcus import LcusBoard
 from simulators.loop import Loop
 from simulators.mqtt_devices import MqttDoor, MqttReader
-from simulators.plan import LcusPlan, MqttDoorPlan, MqttReaderPlan, Plan, Pn532Plan
+from simulators.mqtt_profiles import BoughtDevice
+from simulators.plan import LcusPlan, MqttDoorPlan, MqttProfilePlan, MqttReaderPlan, Plan, Pn532Plan
 from simulators.pn532 import Pn532
 from simulators.rig import DoorRig
 from simulators.wire import SerialWire
@@ -39,7 +40,8 @@ class Fittings:
         self.chips: dict[str, Pn532] = {}
         self.boards: dict[str, LcusBoard] = {}
         self.readers: dict[str, MqttReader] = {}
-        self.sensors: dict[str, MqttDoor] = {}
+        self.sensors: dict[str, MqttDoor | BoughtDevice] = {}
+        self.bought: dict[str, BoughtDevice] = {}
         self.rigs: dict[str, DoorRig] = {}
         self._plan = plan
         self._run_dir = run_dir
@@ -104,6 +106,8 @@ class Fittings:
                 "mqtt": found.session.protocol.name,
                 "ignored": dict(found.ignored),
             }
+            if isinstance(found, BoughtDevice):
+                return stands | {"profile": found.profile, "has_keypad": found.has_keypad, "shown": found.shown}
             if isinstance(found, MqttReader):
                 return stands | {"has_keypad": found.has_keypad, "shown": found.shown, "number": found.number}
             return stands | {"has_counter": found.has_counter, "faults": dict(found.faults)}
@@ -129,6 +133,16 @@ class Fittings:
                 self.readers[device.id] = MqttReader(
                     device.id, loop=self.loop, journal=self.journal, broker=broker, has_keypad=device.keypad
                 )
+            elif isinstance(device, MqttProfilePlan):
+                self.bought[device.id] = self.sensors[device.id] = BoughtDevice(
+                    device.id,
+                    device.profile,
+                    loop=self.loop,
+                    journal=self.journal,
+                    broker=broker,
+                    topic=device.topic,
+                    channel=device.channel,
+                )
             elif isinstance(device, MqttDoorPlan):
                 self.sensors[device.id] = MqttDoor(
                     device.id,
@@ -150,6 +164,8 @@ class Fittings:
             self.rigs[door.id] = rig
             if door.strike is None:
                 sensor.on_strike = rig.strike
+            elif door.strike.board in self.bought:
+                self.bought[door.strike.board].on_strike = rig.strike
 
     def _reports(self, device: str) -> Callable[[Card, int], None]:
         def reported(card: Card, _now_ms: int) -> None:
@@ -166,13 +182,13 @@ class Fittings:
 
         return switched
 
-    def _on_each_session(self, what: Callable[[MqttReader | MqttDoor], None]) -> None:
-        devices: list[MqttReader | MqttDoor] = [*self.readers.values(), *self.sensors.values()]
+    def _on_each_session(self, what: Callable[[MqttReader | MqttDoor | BoughtDevice], None]) -> None:
+        devices: list[MqttReader | MqttDoor | BoughtDevice] = [*self.readers.values(), *self.sensors.values()]
         if devices:
             with ThreadPoolExecutor(len(devices)) as pool:
                 list(pool.map(what, devices))
 
-    def _mqtt(self, device: str) -> MqttReader | MqttDoor:
+    def _mqtt(self, device: str) -> MqttReader | MqttDoor | BoughtDevice:
         found = self.readers.get(device) or self.sensors.get(device)
         if found is None:
             names = [*self.wires, *self.readers, *self.sensors]

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -37,29 +37,42 @@ class Heard:
     is_retained: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Where a device says that it is there, and its last will that it is not."""
+
+    topic: str
+    online: bytes = ONLINE
+    offline: bytes = OFFLINE
+
+
 class BrokerUnreachable(ConnectionError):
     """No broker answered, or it refused us in both protocol versions."""
 
 
 class Session:
-    """One device's client. `on_heard` and `on_up` run in the loop's thread."""
+    """One device's client. `on_heard` and `on_up` run in the loop's thread. `presence`: None for a device that has no
+    last will.
+    """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a fact about a device, all by name
         self,
         device: str,
         *,
         loop: Loop,
         host: str,
         port: int,
-        listens_to: str | None,
+        listens_to: str | tuple[str, ...] | None,
         on_heard: Callable[[Heard], None],
         on_up: Callable[[], None] = lambda: None,
+        presence: Presence | Literal["ours"] | None = "ours",
     ) -> None:
         self.device = device
         self.protocol = MQTTProtocolVersion.MQTTv5
         self._loop = loop
         self._address = (host, port)
-        self._listens_to = listens_to
+        self._listens_to = (listens_to,) if isinstance(listens_to, str) else listens_to or ()
+        self._presence = Presence(topic=topic(device, "state")) if presence == "ours" else presence
         self._on_heard = on_heard
         self._on_up = on_up
         self._client: mqtt.Client | None = None
@@ -109,8 +122,9 @@ class Session:
         client, self._client = self._client, None
         if client is None:
             return
-        if self.is_up:
-            client.publish(topic(self.device, "state"), OFFLINE, qos=1, retain=True).wait_for_publish(1.0)
+        if self.is_up and self._presence is not None:
+            farewell = client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
+            farewell.wait_for_publish(1.0)
         self._is_up.clear()
         client.disconnect()
         client.loop_stop()
@@ -132,7 +146,8 @@ class Session:
 
     def _make(self, protocol: MQTTProtocolVersion) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self.device, protocol=protocol)
-        client.will_set(topic(self.device, "state"), OFFLINE, qos=1, retain=True)
+        if self._presence is not None:
+            client.will_set(self._presence.topic, self._presence.offline, qos=1, retain=True)
         client.reconnect_delay_set(1, 2)
         client.on_socket_open = _no_delay
         client.on_connect = self._connected
@@ -146,22 +161,23 @@ class Session:
     ) -> None:
         if getattr(reason, "is_failure", True):
             self._settled.set()
-        elif self._listens_to is not None:
-            client.subscribe(self._listens_to, **self._how())
+        elif self._listens_to:
+            client.subscribe(self._wishes())
         else:
             self._announce(client)
 
-    def _how(self) -> dict[str, Any]:
+    def _wishes(self) -> list[Any]:
         """MQTT 5 says of a live message too whether it was sent to be retained; 3.1.1 only of a replayed one."""
         if self.protocol is MQTTProtocolVersion.MQTTv5:
-            return {"options": SubscribeOptions(qos=1, retainAsPublished=True)}
-        return {"qos": 1}
+            return [(one, SubscribeOptions(qos=1, retainAsPublished=True)) for one in self._listens_to]
+        return [(one, 1) for one in self._listens_to]
 
     def _subscribed(self, client: mqtt.Client, *_rest: object) -> None:
         self._announce(client)
 
     def _announce(self, client: mqtt.Client) -> None:
-        client.publish(topic(self.device, "state"), ONLINE, qos=1, retain=True)
+        if self._presence is not None:
+            client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
         self._is_up.set()
         self._loop.call_soon(self._on_up)
         self._settled.set()

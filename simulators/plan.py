@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from simulators.mqtt_profiles import MAKERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -82,11 +84,53 @@ class MqttDoorPlan(_Table):
     counter: bool = False
 
 
-DevicePlan = Annotated[Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan, Field(discriminator="kind")]
+class MqttProfilePlan(_Table):
+    """An MQTT device that can be bought: reader, sensor, relay or several of them. `topic`: its own part of its topics,
+    its id where nothing is said. `channel`: which relay or input of it is used.
+    """
+
+    kind: Literal["mqtt-profile"]
+    id: DeviceId
+    profile: str
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,128}$")] | None = None
+    channel: Annotated[int, Field(ge=0, le=63)] | None = None
+
+
+class OsdpBusPlan(_Table):
+    """An RS-485 pair on a pty, with OSDP readers on it. `hears_speed`: another speed at the host is garbage."""
+
+    kind: Literal["osdp-bus"]
+    id: DeviceId
+    link: LinkName
+    baud: Annotated[int, Field(ge=1200, le=230_400)] = 9600
+    hears_speed: bool = True
+
+
+class OsdpReaderPlan(_Table):
+    """An OSDP reader on a pair. `key`: 32 hexadecimal digits; absent = as it came from the maker, in install state.
+    Its inputs are, in this order, a door's contact, REX, fire and power; its first output can be a strike.
+    """
+
+    kind: Literal["osdp-reader"]
+    id: DeviceId
+    bus: DeviceId
+    address: Annotated[int, Field(ge=0, le=126)]
+    keypad: bool = False
+    display: bool = True
+    pkoc: bool = True
+    key: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{32}$")] | None = None
+    serial: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+    inputs: Annotated[int, Field(ge=0, le=8)] = 2
+    outputs: Annotated[int, Field(ge=0, le=8)] = 1
+
+
+DevicePlan = Annotated[
+    Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan | MqttProfilePlan, Field(discriminator="kind")
+]
 
 
 class BoardStrike(_Table):
-    """A strike wired to a relay board's channel."""
+    """A strike wired to a relay board's channel, or to a bought MQTT device, whose channel is its own business."""
 
     board: DeviceId
     channel: Annotated[int, Field(ge=1, le=8)]
@@ -149,14 +193,14 @@ def load(path: Path) -> Plan:
 def _said(error: object) -> str:
     """One of pydantic's errors as `key: what is wrong; what to do`."""
     assert isinstance(error, dict)
-    steps = [step for step in error["loc"] if step not in ("pn532", "lcus", "mqtt-reader", "mqtt-door")]
+    steps = [step for step in error["loc"] if step not in ("pn532", "lcus", "mqtt-reader", "mqtt-door", "mqtt-profile")]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
     pattern = error.get("ctx", {}).get("pattern")
     advice = {
         "extra_forbidden": "no such key; remove it or correct its spelling",
         "missing": "missing; add it",
-        "union_tag_not_found": "kind is missing; add kind = pn532, lcus, mqtt-reader or mqtt-door",
-        "union_tag_invalid": "unknown kind; write pn532, lcus, mqtt-reader or mqtt-door",
+        "union_tag_not_found": "kind is missing; add kind = pn532, lcus, mqtt-reader, mqtt-door or mqtt-profile",
+        "union_tag_invalid": "unknown kind; write pn532, lcus, mqtt-reader, mqtt-door or mqtt-profile",
         "string_pattern_mismatch": f"{error['input']!r} does not fit; write what {pattern} allows",
     }
     return f"{key}: {advice.get(error['type'], error['msg'] + '; correct the value')}"
@@ -183,6 +227,9 @@ def _faults(plan: Plan) -> Iterator[str]:
             yield f"people[{at}].card: a type A UID has 8, 14 or 20 hexadecimal digits; correct it or set kind = felica"
         if person.duress_pin is not None and person.duress_pin == person.pin:
             yield f"people[{at}].duress_pin: the same as pin; make it another one"
+    for at, device in enumerate(plan.devices):
+        if isinstance(device, MqttProfilePlan) and device.profile not in MAKERS:
+            yield f"devices[{at}].profile: no profile {device.profile!r}; write one of {', '.join(MAKERS)}"
     for at, door in enumerate(plan.doors):
         yield from _door_faults(f"doors[{at}]", door, zones, devices)
 
@@ -193,18 +240,20 @@ def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, D
             yield f"{key}.{name}: no zone {getattr(door, name)!r}; write the id of a zone of this file"
     for name in ("reader_in", "reader_out"):
         reader = getattr(door, name)
-        if reader is not None and not isinstance(devices.get(reader), Pn532Plan | MqttReaderPlan):
-            yield f"{key}.{name}: no reader {reader!r}; write the id of a device of kind pn532 or mqtt-reader"
+        if reader is not None and not isinstance(devices.get(reader), Pn532Plan | MqttReaderPlan | MqttProfilePlan):
+            kinds = "pn532, mqtt-reader or mqtt-profile"
+            yield f"{key}.{name}: no reader {reader!r}; write the id of a device of kind {kinds}"
     sensor = devices.get(door.sensor)
-    if not isinstance(sensor, MqttDoorPlan):
-        yield f"{key}.sensor: no device {door.sensor!r} of kind mqtt-door; write the id of one"
-    elif door.strike is None and not sensor.strike:
+    if not isinstance(sensor, MqttDoorPlan | MqttProfilePlan):
+        yield f"{key}.sensor: no device {door.sensor!r} of kind mqtt-door or mqtt-profile; write the id of one"
+    elif door.strike is None and isinstance(sensor, MqttDoorPlan) and not sensor.strike:
         yield f"{key}.strike: missing, and {door.sensor!r} has strike = false; add strike = {{board = …, channel = …}}"
     if door.strike is not None:
         board = devices.get(door.strike.board)
-        if not isinstance(board, LcusPlan):
-            yield f"{key}.strike.board: no device {door.strike.board!r} of kind lcus; write the id of one"
-        elif door.strike.channel > board.channels:
+        if not isinstance(board, LcusPlan | MqttProfilePlan):
+            kinds = "lcus or mqtt-profile"
+            yield f"{key}.strike.board: no device {door.strike.board!r} of kind {kinds}; write the id of one"
+        elif isinstance(board, LcusPlan) and door.strike.channel > board.channels:
             yield f"{key}.strike.channel: {door.strike.channel}, but {board.id!r} has {board.channels}; use a lower one"
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from readers.events import MessageRefused
+
 WITHIN_S = 10.0
 """How long a test waits for what must happen: far longer than it takes, on a busy machine."""
 
@@ -46,6 +48,10 @@ class Told:
             except queue.Empty:
                 pytest.fail(f"never told {wanted}; told {seen}")
         return seen
+
+    def until_refused(self, source: str, why: str, within_s: float = WITHIN_S) -> list[object]:
+        """Everything told up to and including the refusal of a message of `source`."""
+        return self.until(MessageRefused(source=source, why=why), within_s)
 
     def drained(self) -> list[object]:
         seen = []
