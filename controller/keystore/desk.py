@@ -133,10 +133,6 @@ class KeyDesk:
                 store.custodian_left(job.who)
             case "retire":
                 store.retire(job.purpose, job.version)
-            case "rotate":
-                store.rotate(job.purpose, self._today(), job.custodians)
-            case "retire":
-                store.retire(job.purpose, job.version)
         return None
 
     def _run(self) -> None:

@@ -4,9 +4,10 @@
     {"format":1,"generation":12,"nonce":"...","seal":"file","wrapped":"..."}     canonical JSON (RFC 8785), one line
     AES-256-GCM(content key, nonce, contents; authenticated with it: the lines above)
 
-The content key is drawn for every write and wrapped by the seal. Beside it lie `keystore.old`, the generation before, and
-`keystore.generation`, the highest one ever written: a file older than that was put back, and is refused until somebody
-says that he did it. One process at a time holds `keystore.lock`. Nothing is ever begun anew where something is left.
+The content key is drawn for every write and wrapped by the seal. Beside it lie `keystore.old`, the generation before,
+and `keystore.generation`, the highest one ever written: a file older than that was put back, and is refused until
+somebody says that he did it. One process at a time holds `keystore.lock`. Nothing is ever begun anew where something
+is left.
 """
 
 from __future__ import annotations
@@ -68,6 +69,16 @@ class KeyFile:
         except BaseException:
             self.close()
             raise
+
+    def look(self) -> bytes:
+        """The text that is kept, for somebody who changes nothing: the folder may be another process's. KeyStoreError
+        where there is none, or it cannot be believed.
+        """
+        if not self._path.exists():
+            raise KeyStoreError(f"there is no key store in {self._folder}: `sekisho keys init` makes it")
+        text = self._read(is_restored=False)
+        assert text is not None, "it exists"
+        return text
 
     def close(self) -> None:
         """Let another process have the folder."""

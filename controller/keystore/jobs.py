@@ -50,8 +50,8 @@ class KeyView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysStored:
-    """A KeyJob is done, or `why` says why not ("" where it is). `key`: the fresh key of "propose". `version`: the one that
-    "rotate" made.
+    """A KeyJob is done, or `why` says why not ("" where it is). `key`: the fresh key of "propose". `version`: the one
+    that "rotate" made.
     """
 
     job: KeyJob

@@ -124,9 +124,9 @@ class CredentialSeal(_KeySeal):
 class Pkcs11Seal:
     """An AES-256 key inside a PKCS#11 token (SoftHSM2, tpm2-pkcs11, a smart card): it never leaves it.
 
-    The content key is wrapped with CKM_AES_CBC, exactly two blocks under a fresh IV: the one mechanism that SoftHSM2 and
-    tpm2-pkcs11 both have. What it lacks is given by the file's own AES-256-GCM: a changed wrapping gives another data
-    key, and nothing opens.
+    The content key is wrapped with CKM_AES_CBC, exactly two blocks under a fresh IV: the one mechanism that SoftHSM2
+    and tpm2-pkcs11 both have. What it lacks is given by the file's own AES-256-GCM: a changed wrapping gives another
+    content key, and nothing opens.
     """
 
     name = "pkcs11"

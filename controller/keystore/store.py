@@ -96,6 +96,16 @@ class KeyStore:
             raise
         return store
 
+    @classmethod
+    def look(cls, folder: Path, seal: Seal, random: Callable[[int], bytes]) -> KeyStore:
+        """The key store as it is kept now, while a controller may hold it: keys can be used, nothing can be changed.
+
+        Raises:
+            KeyStoreError: there is none, or it cannot be believed.
+        """
+        file = KeyFile(folder, seal, random)
+        return cls(file, from_text(file.look()), random, is_sealed=not seal.is_deviation)
+
     def close(self) -> None:
         """Keep what was counted, as far as the disk lets us, and give the folder back."""
         try:
