@@ -1,4 +1,4 @@
-"""Published card vectors, none of them ours: 46 checks, each the name of its source, what our functions make, what it is.
+"""Published card vectors, none of them ours: 46 checks: source, what our functions make, what it is.
 
 Sources. AN10922, AN10957: NXP application notes, as libfreefare's tests quote them. AN12196 (NTAG 424 DNA) and AN12343
 (DESFire Light): NXP, as quoted by icedevml's ntag424 code, TalkToYourDESFireCard, Amperstrand's ntag424-vectors and
