@@ -22,7 +22,11 @@ RETRY_MAX_MS: Final = 5_000
 
 
 class WireProtocol(Protocol):
-    """Bytes in, events out, bytes to send, and a deadline: what every protocol of `readers` is to the loop."""
+    """Bytes in, events out, bytes to send, and a deadline: what every protocol of `readers` is to the loop.
+
+    One that changes the speed of its line also has `baud`: the bits per second that hold once what `data_to_send` gave
+    is out, or None to leave the line as it was opened. It says nothing more until it has waited for the change.
+    """
 
     def connection_made(self, now_ms: int) -> None: ...
     def connection_lost(self, now_ms: int) -> list[Event]: ...
@@ -93,12 +97,13 @@ class Port:
         self._has_answer = False
         if self._retry_at is not None:
             return
-        if chunk := self.protocol.data_to_send():
-            try:
+        try:
+            if chunk := self.protocol.data_to_send():
                 self._line.write(chunk)
-            except TransportError as error:
-                self._lost(str(error), tick_ms)
-                return
+            self._follow_speed()
+        except TransportError as error:
+            self._lost(str(error), tick_ms)
+            return
         self._watch()
 
     def close(self, tick_ms: int) -> None:
@@ -131,6 +136,7 @@ class Port:
         try:
             if mask & selectors.EVENT_WRITE:
                 self._line.flush()
+                self._follow_speed()
             chunk = self._line.read() if mask & selectors.EVENT_READ else b""
         except TransportError as error:
             self._lost(str(error), tick_ms)
@@ -139,6 +145,13 @@ class Port:
             self._backoff.reset()
             self._tell(self.protocol.receive_data(chunk, tick_ms))
         self._has_answer = True
+
+    def _follow_speed(self) -> None:
+        """Change the line's speed where the protocol wants another one; not before its last byte has left."""
+        baud: int | None = getattr(self.protocol, "baud", None)
+        if baud is not None and baud != self._line.baud and not self._line.wants_write:
+            log.info("%s: line at %d baud", self.device, baud)
+            self._line.set_baud(baud)
 
     def _lost(self, why: str, tick_ms: int) -> None:
         log.warning("%s: %s", self.device, why)

@@ -65,6 +65,7 @@ class SerialLine:
         _refuse_unfit(url, simulation=simulation)
         self._url = url
         self._baud = baud
+        self._baud_now = baud
         self._port: SerialBase | None = None
         self._fd = -1
         self._held = bytearray()
@@ -73,6 +74,11 @@ class SerialLine:
     def url(self) -> str:
         """What was configured."""
         return self._url
+
+    @property
+    def baud(self) -> int:
+        """Bits per second of the open line; of the next one while closed."""
+        return self._baud if self._port is None else self._baud_now
 
     @property
     def is_open(self) -> bool:
@@ -107,6 +113,27 @@ class SerialLine:
             raise TransportError(f"cannot configure {self._url}: {why}") from why
         self._port = port
         self._fd = fd
+        self._baud_now = self._baud
+
+    def set_baud(self, baud: int) -> None:
+        """Change the speed of the open line, once what was written has left it; the next `open()` begins at the first
+        speed again. TransportError when the line is broken or cannot go at this speed; RuntimeError while bytes are
+        still held (`wants_write`): they belong to the old speed.
+
+        Waits until the last byte is out: at most the few bytes that an adapter holds, and only when a speed changes.
+        """
+        if self._port is None:
+            raise TransportError(f"{self._url} is not open")
+        if self._held:
+            raise RuntimeError(f"{len(self._held)} bytes still wait for {self._url}")
+        try:
+            if self._url.startswith("/"):
+                termios.tcdrain(self._fd)
+                self._port.baudrate = baud
+                _make_silence_differ_from_hangup(self._fd)  # pyserial has set VMIN anew
+        except (OSError, ValueError, termios.error) as why:
+            raise TransportError(f"{self._url} cannot go at {baud} baud: {_advice(why)}") from why
+        self._baud_now = baud
 
     def fileno(self) -> int:
         """The descriptor for the selector. RuntimeError while closed."""

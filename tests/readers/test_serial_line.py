@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import termios
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,53 @@ def test_waits_double_up_to_a_bound_and_start_again():
     assert backoff.next_ms() == 100
     with pytest.raises(ValueError, match="first_ms"):
         Backoff(0, 10)
+
+
+def test_an_open_line_changes_its_speed_and_stays_a_line(plug, line_on):
+    """A reader that was asked for a higher speed would be spoken to at the old one, or silence be a hang-up again."""
+    far = plug()
+    line = line_on(far.path)
+    assert line.baud == PN532_BAUD
+    line.set_baud(921_600)
+    assert line.baud == 921_600
+    assert termios.tcgetattr(line.fileno())[4:6] == [termios.B921600, termios.B921600]
+    assert line.read() == b""
+    far.send(b"\x0d\x11\x13")
+    assert read_when_ready(line) == b"\x0d\x11\x13"
+    line.open()
+    assert line.baud == PN532_BAUD
+    assert termios.tcgetattr(line.fileno())[4] == termios.B115200
+
+
+def test_a_speed_that_cannot_be_had_is_an_error_of_the_line(plug, line_on):
+    """A mistake in a site file would end the loop."""
+    far = plug()
+    line = line_on(far.path)
+    with pytest.raises(TransportError, match="cannot go at -1 baud"):
+        line.set_baud(-1)
+    far.unplug()
+    with pytest.raises(TransportError):
+        line.set_baud(230_400)
+    line.close()
+    with pytest.raises(TransportError, match="not open"):
+        line.set_baud(230_400)
+
+
+def test_a_speed_is_not_changed_under_bytes_that_wait(plug, line_on):
+    """The rest of a command would leave at a speed that nobody hears."""
+    line = line_on(plug().path)
+    while not line.wants_write:
+        line.write(bytes(64))
+    with pytest.raises(RuntimeError, match="still wait"):
+        line.set_baud(230_400)
+
+
+def test_a_socket_has_no_speed_and_takes_every_one(line_on):
+    """A simulated reader on a socket would fail where a real one speeds up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        line = line_on(f"socket://127.0.0.1:{server.getsockname()[1]}", simulation=True)
+        far, _ = server.accept()
+        with far:
+            line.set_baud(921_600)
+            assert line.baud == 921_600
+            line.close()
