@@ -10,9 +10,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sekisho import lint_arguments, review_arguments
+
+if TYPE_CHECKING:
+    from controller.config import Site
 
 OK: Final = 0
 NO: Final = 1
@@ -176,7 +179,31 @@ def _safe(arguments: argparse.Namespace) -> int:
         names = ", ".join(device.id for device in site.devices.values() if device.port == path)
         _say(f"{names}: {'off' if is_off else f'could not be reached at {path}'}")
         failed += not is_off
+    failed += _pins_not_at_rest(site)
     return CANNOT_RUN if failed else OK
+
+
+def _pins_not_at_rest(site: Site) -> int:
+    """Bring the controller's own pins to rest, for a controller that died without a word; how many devices failed."""
+    from controller.config import DeviceKind
+    from readers.errors import ReaderError
+    from readers.transports.gpio import GpioPins
+
+    failed = 0
+    for device in site.devices.values():
+        if device.kind is not DeviceKind.GPIO or not device.relay_pins:
+            continue
+        pins = GpioPins(
+            device.id, outputs=device.relay_pins, inputs={}, on_event=lambda _event: None, on_wake=lambda: None
+        )
+        try:
+            pins.start()
+            pins.close()
+            _say(f"{device.id}: off")
+        except ReaderError as error:
+            _say(f"{device.id}: {error}")
+            failed += 1
+    return failed
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from controller import guard
-from controller.wires import all_off, modbus_off
+from controller.config import parse_site
+from controller.wires import all_off, modbus_off, off_frames
+from sekisho.cli import CANNOT_RUN, main
 from simulators.loop import Loop
 from simulators.modbus import ModbusBoard, ModbusBus
 from simulators.wire import SerialWire
@@ -223,3 +225,49 @@ def test_a_path_with_spaces_is_one_path(board, tmp_path):
 def test_with_nothing_to_do_it_ends_well():
     """Every stop of a site without boards would be a failure."""
     assert end(start(), "") == 0
+
+
+BOARD = 'id = "board"\nkind = "lcus"\nport = "@RUN_DIR@/lcus-1"\nchannels = 4\n'
+ON_A_BUS = """id = "board"
+kind = "modbus"
+port = "/dev/bus"
+unit = 3
+channels = 4
+baud = 19200
+
+[[device]]
+id = "board-2"
+kind = "modbus"
+port = "/dev/bus"
+unit = 4
+channels = 1
+baud = 19200
+
+[[device]]
+id = "plain"
+kind = "lcus"
+port = "/dev/plain"
+channels = 2
+"""
+
+
+def demo_site_with(board: str) -> str:
+    text = (Path(__file__).parents[2] / "sekisho" / "demo_site.toml").read_text("utf-8")
+    assert BOARD in text
+    return text.replace(BOARD, board).replace("@RUN_DIR@", "/run").replace("@BROKER_PORT@", "1883")
+
+
+def test_every_relay_of_a_site_is_on_the_guards_list():
+    """The boards that were added last would stay as they are."""
+    assert off_frames(parse_site(demo_site_with(ON_A_BUS), Path("site.toml"))) == {
+        "/dev/bus": (modbus_off([(3, 4), (4, 1)]), 19_200),
+        "/dev/plain": ((all_off(2),), 9_600),
+    }
+
+
+def test_pins_that_cannot_be_brought_to_rest_are_told_by_the_exit_status(tmp_path, capsys):
+    """systemd would call the strikes on the controller's own pins secured when they were not."""
+    path = tmp_path / "site.toml"
+    path.write_text(demo_site_with('id = "board"\nkind = "gpio"\nrelay_pins = [1, 2, 3, 4]\n'), "utf-8")
+    assert main(["safe", str(path)]) == CANNOT_RUN
+    assert "board: no pins on this machine" in capsys.readouterr().err
