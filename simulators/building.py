@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from simulators.cards import Card, card_of
 from simulators.door import Deed
 from simulators.fittings import Fittings, NotHere
+from simulators.osdp.hands import OsdpHands
 from simulators.people import Crowd, Pace, Person, Walk
 from simulators.plan import DoorPlan, Plan, load
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from simulators.journal import Entry
     from simulators.mqtt_devices import MqttDoor
     from simulators.mqtt_profiles import BoughtDevice
+    from simulators.osdp.wall import OsdpTerminals
     from simulators.rig import DoorRig
 
 WAIT_MS = 3000
@@ -66,6 +68,7 @@ class SimulatedBuilding:
         self.fittings = Fittings(self.plan, run_dir=run_dir, broker=broker)
         self.loop = self.fittings.loop
         self.journal = self.fittings.journal
+        self.osdp = OsdpHands(self.fittings)
         self.pace = pace or Pace()
         people = tuple(
             Person(
@@ -134,12 +137,10 @@ class SimulatedBuilding:
         after `badge`. Raises NotHere, also where there is no keypad; ValueError for what no keypad can send.
         """
         reader = self._reader(door, side)
-        keypad = self.fittings.readers.get(reader) or self.fittings.bought.get(reader)
-        if keypad is None or not keypad.has_keypad:
-            raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
+        last_card, enter = self._keypad(reader)
         where = self._doors[door]
-        visit = _Visit(where=where, side=side, reader=reader, card=keypad.last_card, walk=walk, wait_ms=wait_ms)
-        return self._visit(visit, lambda: self.loop.run(lambda: keypad.enter(digits)))
+        visit = _Visit(where=where, side=side, reader=reader, card=last_card, walk=walk, wait_ms=wait_ms)
+        return self._visit(visit, lambda: enter(digits))
 
     def open(self, door: str, *, side: str = "in") -> bool:
         """Push the leaf (side "in") or turn the handle inside (side "out"). True = it is open."""
@@ -267,7 +268,20 @@ class SimulatedBuilding:
             raise NotHere(f"door {door!r} has no reader on the side {side!r}; use REX, or the other side")
         return reader
 
-    def _sensor(self, door: str) -> MqttDoor | BoughtDevice:
+    def _shows(self, reader: str) -> bool:
+        """Whether somebody at that reader sees what became of a card."""
+        return reader in self.fittings.readers or reader in self.fittings.osdp.readers
+
+    def _keypad(self, reader: str) -> tuple[str, Callable[[str], bool]]:
+        """Who showed a card there last, and how digits are typed. Raises NotHere."""
+        keypad = self.fittings.readers.get(reader) or self.fittings.bought.get(reader)
+        if keypad is not None and keypad.has_keypad:
+            return keypad.last_card, lambda digits: self.loop.run(lambda: keypad.enter(digits))
+        if self.osdp.has_keypad(reader):
+            return self.osdp.last_card(reader), lambda digits: self.osdp.type(reader, digits)
+        raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
+
+    def _sensor(self, door: str) -> MqttDoor | BoughtDevice | OsdpTerminals:
         self.fittings.rig(door)
         return self.fittings.sensors[self._doors[door].sensor]
 
@@ -287,7 +301,7 @@ class SimulatedBuilding:
         shown, number = self._watch(rig.name, visit.reader, after=after, wait_ms=wait_ms, was_released=was_released)
         is_released = self.loop.run(lambda: not rig.door.is_locked) or self._seen_release(rig.name, after)
         released = is_released and shown in (None, "granted")  # it may have let go for somebody who came before
-        walking = visit.walk and released and (shown == "granted" or visit.reader not in self.fittings.readers)
+        walking = visit.walk and released and (shown == "granted" or not self._shows(visit.reader))
         if walking:
             self.loop.run(self._walk(visit.where, visit.card, inward=visit.side == "in").begin)
         return BadgeReply(
@@ -310,6 +324,8 @@ class SimulatedBuilding:
             return self.loop.run(lambda: self.fittings.readers[reader].present(card.number))
         if reader in self.fittings.bought:
             return self.loop.run(lambda: self.fittings.bought[reader].present(card.number))
+        if reader in self.fittings.osdp.readers:
+            return self.osdp.present(reader, card)
         wire, chip = self.fittings.wires[reader], self.fittings.chips[reader]
         take_away = _Once(lambda: wire.touch(lambda now: chip.take(card, now)))
 
@@ -325,7 +341,7 @@ class SimulatedBuilding:
     def _watch(self, door: str, reader: str, *, after: int, wait_ms: int, was_released: bool) -> tuple[str | None, str]:
         """Wait until what can be seen at the door is clear; hand back what the reader showed, and its number."""
         until = time.monotonic() + wait_ms / 1e3
-        has_display = reader in self.fittings.readers
+        has_display = self._shows(reader)
         shown: str | None = None
         number = ""
         is_released = was_released

@@ -13,6 +13,7 @@ from simulators.lcus import LcusBoard
 from simulators.loop import Loop
 from simulators.mqtt_devices import MqttDoor, MqttReader
 from simulators.mqtt_profiles import BoughtDevice
+from simulators.osdp.wall import OsdpTerminals, OsdpWall
 from simulators.plan import LcusPlan, MqttDoorPlan, MqttProfilePlan, MqttReaderPlan, Plan, Pn532Plan
 from simulators.pn532 import Pn532
 from simulators.rig import DoorRig
@@ -40,13 +41,18 @@ class Fittings:
         self.chips: dict[str, Pn532] = {}
         self.boards: dict[str, LcusBoard] = {}
         self.readers: dict[str, MqttReader] = {}
-        self.sensors: dict[str, MqttDoor | BoughtDevice] = {}
+        self.sensors: dict[str, MqttDoor | BoughtDevice | OsdpTerminals] = {}
         self.bought: dict[str, BoughtDevice] = {}
         self.rigs: dict[str, DoorRig] = {}
         self._plan = plan
         self._run_dir = run_dir
         self._links: dict[str, str] = {}
         self._build_devices(broker)
+        self.osdp = OsdpWall(
+            plan.devices, loop=self.loop, journal=self.journal, run_dir=run_dir, on_output=self._osdp_switched
+        )
+        self.wires |= self.osdp.wires
+        self._links |= {wire.link.name: bus for bus, wire in self.osdp.wires.items()}
         self._build_doors()
 
     def start(self, timeout_s: float) -> None:
@@ -75,10 +81,14 @@ class Fittings:
         return self.rigs[door]
 
     def cut(self, line: str) -> None:
-        """Cut a device off, by its id or link: a pty gives EIO, an MQTT device vanishes without a goodbye."""
+        """Cut a device off, by its id or link: a pty gives EIO, an MQTT device vanishes without a goodbye, an OSDP
+        reader is cut off its pair and lives on.
+        """
         device = self._links.get(line, line)
         if device in self.wires:
             self.wires[device].cut()
+        elif device in self.osdp.readers:
+            self.osdp.touch(device, lambda reader, bus, _now_ms: bus.cut(reader))
         else:
             self._mqtt(device).session.drop()
         self.journal.note("line", device, is_cut=True)
@@ -88,6 +98,8 @@ class Fittings:
         device = self._links.get(line, line)
         if device in self.wires:
             self.wires[device].mend()
+        elif device in self.osdp.readers:
+            self.osdp.touch(device, lambda reader, bus, _now_ms: bus.mend(reader))
         else:
             session = self._mqtt(device).session
             if not session.is_up:
@@ -97,6 +109,8 @@ class Fittings:
 
     def device_state(self, device: str, kind: str) -> dict[str, object]:
         """How one device stands, as JSON-ready values. From the loop's thread."""
+        if device in self.osdp.readers:
+            return {"id": device, "kind": kind} | self.osdp.state(device)
         if device not in self.wires:
             found = self._mqtt(device)
             stands: dict[str, object] = {
@@ -159,6 +173,8 @@ class Fittings:
 
     def _build_doors(self) -> None:
         for door in self._plan.doors:
+            if door.sensor in self.osdp.readers:
+                self.sensors[door.sensor] = self.osdp.terminals(door.sensor)
             sensor = self.sensors[door.sensor]
             rig = DoorRig(door.id, self.journal, on_line=sensor.line, lock_type=door.lock_type)
             self.rigs[door.id] = rig
@@ -182,15 +198,22 @@ class Fittings:
 
         return switched
 
+    def _osdp_switched(self, reader: str, number: int, is_on: bool) -> None:
+        self._switches(reader)(number, is_on, 0)
+        own = self.sensors.get(reader)
+        if number == 1 and own is not None:
+            own.on_strike(is_on)
+
     def _on_each_session(self, what: Callable[[MqttReader | MqttDoor | BoughtDevice], None]) -> None:
-        devices: list[MqttReader | MqttDoor | BoughtDevice] = [*self.readers.values(), *self.sensors.values()]
+        lines = [one for one in self.sensors.values() if not isinstance(one, OsdpTerminals)]
+        devices: list[MqttReader | MqttDoor | BoughtDevice] = [*self.readers.values(), *lines]
         if devices:
             with ThreadPoolExecutor(len(devices)) as pool:
                 list(pool.map(what, devices))
 
     def _mqtt(self, device: str) -> MqttReader | MqttDoor | BoughtDevice:
         found = self.readers.get(device) or self.sensors.get(device)
-        if found is None:
+        if found is None or isinstance(found, OsdpTerminals):
             names = [*self.wires, *self.readers, *self.sensors]
             raise NotHere(f"no line or device {device!r}; there are {', '.join(names)}")
         return found

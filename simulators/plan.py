@@ -125,8 +125,14 @@ class OsdpReaderPlan(_Table):
 
 
 DevicePlan = Annotated[
-    Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan | MqttProfilePlan, Field(discriminator="kind")
+    Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan | MqttProfilePlan | OsdpBusPlan | OsdpReaderPlan,
+    Field(discriminator="kind"),
 ]
+KINDS = ("pn532", "lcus", "mqtt-reader", "mqtt-door", "mqtt-profile", "osdp-bus", "osdp-reader")
+SerialPlan = Pn532Plan | LcusPlan | OsdpBusPlan
+WithReader = Pn532Plan | MqttReaderPlan | MqttProfilePlan | OsdpReaderPlan
+WithLines = MqttDoorPlan | MqttProfilePlan | OsdpReaderPlan
+WithRelays = LcusPlan | MqttProfilePlan | OsdpReaderPlan
 
 
 class BoardStrike(_Table):
@@ -193,14 +199,15 @@ def load(path: Path) -> Plan:
 def _said(error: object) -> str:
     """One of pydantic's errors as `key: what is wrong; what to do`."""
     assert isinstance(error, dict)
-    steps = [step for step in error["loc"] if step not in ("pn532", "lcus", "mqtt-reader", "mqtt-door", "mqtt-profile")]
+    steps = [step for step in error["loc"] if step not in KINDS]
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
     pattern = error.get("ctx", {}).get("pattern")
+    kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     advice = {
         "extra_forbidden": "no such key; remove it or correct its spelling",
         "missing": "missing; add it",
-        "union_tag_not_found": "kind is missing; add kind = pn532, lcus, mqtt-reader, mqtt-door or mqtt-profile",
-        "union_tag_invalid": "unknown kind; write pn532, lcus, mqtt-reader, mqtt-door or mqtt-profile",
+        "union_tag_not_found": f"kind is missing; add kind = {kinds}",
+        "union_tag_invalid": f"unknown kind; write {kinds}",
         "string_pattern_mismatch": f"{error['input']!r} does not fit; write what {pattern} allows",
     }
     return f"{key}: {advice.get(error['type'], error['msg'] + '; correct the value')}"
@@ -214,7 +221,7 @@ def _faults(plan: Plan) -> Iterator[str]:
     yield from _doubles("devices", "id", (device.id for device in plan.devices))
     yield from _doubles("doors", "id", (door.id for door in plan.doors))
     yield from _doubles("people", "card", (person.card.upper() for person in plan.people))
-    serial = [device for device in plan.devices if isinstance(device, Pn532Plan | LcusPlan)]
+    serial = [device for device in plan.devices if isinstance(device, SerialPlan)]
     yield from _doubles("devices", "link", (device.link for device in serial))
     yield from _doubles("doors", "sensor", (door.sensor for door in plan.doors))
     for at, zone in enumerate(plan.zones):
@@ -230,6 +237,7 @@ def _faults(plan: Plan) -> Iterator[str]:
     for at, device in enumerate(plan.devices):
         if isinstance(device, MqttProfilePlan) and device.profile not in MAKERS:
             yield f"devices[{at}].profile: no profile {device.profile!r}; write one of {', '.join(MAKERS)}"
+    yield from _pair_faults(plan, devices)
     for at, door in enumerate(plan.doors):
         yield from _door_faults(f"doors[{at}]", door, zones, devices)
 
@@ -240,21 +248,50 @@ def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, D
             yield f"{key}.{name}: no zone {getattr(door, name)!r}; write the id of a zone of this file"
     for name in ("reader_in", "reader_out"):
         reader = getattr(door, name)
-        if reader is not None and not isinstance(devices.get(reader), Pn532Plan | MqttReaderPlan | MqttProfilePlan):
-            kinds = "pn532, mqtt-reader or mqtt-profile"
+        if reader is not None and not isinstance(devices.get(reader), WithReader):
+            kinds = "pn532, mqtt-reader, mqtt-profile or osdp-reader"
             yield f"{key}.{name}: no reader {reader!r}; write the id of a device of kind {kinds}"
     sensor = devices.get(door.sensor)
-    if not isinstance(sensor, MqttDoorPlan | MqttProfilePlan):
-        yield f"{key}.sensor: no device {door.sensor!r} of kind mqtt-door or mqtt-profile; write the id of one"
+    if not isinstance(sensor, WithLines):
+        kinds = "mqtt-door, mqtt-profile or osdp-reader"
+        yield f"{key}.sensor: no device {door.sensor!r} of kind {kinds}; write the id of one"
     elif door.strike is None and isinstance(sensor, MqttDoorPlan) and not sensor.strike:
         yield f"{key}.strike: missing, and {door.sensor!r} has strike = false; add strike = {{board = …, channel = …}}"
+    if isinstance(sensor, OsdpReaderPlan):
+        yield from _terminal_faults(key, door, sensor)
     if door.strike is not None:
-        board = devices.get(door.strike.board)
-        if not isinstance(board, LcusPlan | MqttProfilePlan):
-            kinds = "lcus or mqtt-profile"
-            yield f"{key}.strike.board: no device {door.strike.board!r} of kind {kinds}; write the id of one"
-        elif isinstance(board, LcusPlan) and door.strike.channel > board.channels:
-            yield f"{key}.strike.channel: {door.strike.channel}, but {board.id!r} has {board.channels}; use a lower one"
+        yield from _strike_faults(f"{key}.strike", door.strike, devices.get(door.strike.board))
+
+
+def _terminal_faults(key: str, door: DoorPlan, reader: OsdpReaderPlan) -> Iterator[str]:
+    if door.strike is None and not reader.outputs:
+        yield f"{key}.strike: missing, and {reader.id!r} has outputs = 0; add strike = {{board = …, channel = …}}"
+    if not reader.inputs:
+        yield f"{key}.sensor: {reader.id!r} has inputs = 0; give it one for the contact at least"
+
+
+def _strike_faults(key: str, strike: BoardStrike, board: DevicePlan | None) -> Iterator[str]:
+    if not isinstance(board, WithRelays):
+        kinds = "lcus, mqtt-profile or osdp-reader"
+        yield f"{key}.board: no device {strike.board!r} of kind {kinds}; write the id of one"
+        return
+    count = board.channels if isinstance(board, LcusPlan) else 8
+    if isinstance(board, OsdpReaderPlan):
+        count = board.outputs
+    if strike.channel > count:
+        yield f"{key}.channel: {strike.channel}, but {board.id!r} has {count}; use a lower one"
+
+
+def _pair_faults(plan: Plan, devices: dict[str, DevicePlan]) -> Iterator[str]:
+    """OSDP readers that hang nowhere, or two at one address."""
+    places: Counter[tuple[str, int]] = Counter()
+    for at, device in enumerate(plan.devices):
+        if isinstance(device, OsdpReaderPlan):
+            places[device.bus, device.address] += 1
+            if not isinstance(devices.get(device.bus), OsdpBusPlan):
+                yield f"devices[{at}].bus: no device {device.bus!r} of kind osdp-bus; write the id of one"
+            if places[device.bus, device.address] > 1:
+                yield f"devices[{at}].address: {device.address} is taken on {device.bus!r}; give each reader its own"
 
 
 def _doubles(table: str, key: str, values: Iterable[str]) -> Iterator[str]:

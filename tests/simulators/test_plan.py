@@ -51,6 +51,10 @@ def test_demo_building_is_as_promised():
     ]
 
 
+RD = 'kind = "pn532", id = "rd", link = "card"'
+ON = 'kind = "osdp-reader", id = "rd", bus = "pair", address = 0'
+PAIR = 'kind = "osdp-bus", id = "pair", link = "rs485" }, { '
+
 FAULTS = [
     ('link = "card"', 'lnk = "card"', r"devices\[0\]\.lnk: no such key"),
     ('link = "card"', 'link = "../card"', r"devices\[0\]\.link: '\.\./card' does not fit"),
@@ -76,6 +80,12 @@ FAULTS = [
     ('sensor = "dr"', 'sensor = "dr"\nlock_type = "magnetic"', r"doors\[0\]\.lock_type: "),
     ('kind = "pn532"', 'kind = "pn532", keypad = true', r"devices\[0\]\.keypad: no such key"),
     ('id = "front"', 'id = front"', r"not TOML: .*line 14"),
+    ('kind = "pn532"', 'kind = "osdp-reader", bus = "b", address = 0', r"devices\[0\]\.link: no such key"),
+    (RD, 'kind = "osdp-reader", id = "rd", bus = "board", address = 0', r"devices\[0\]\.bus: no device 'board' of"),
+    (RD, 'kind = "osdp-reader", id = "rd", bus = "b", address = 127', r"devices\[0\]\.address: .*less than or equal"),
+    (RD, f"{PAIR}{ON} }}, {{ {ON.replace('rd', 'rd2')}", r"devices\[2\]\.address: 0 is taken on 'pair'"),
+    (RD, f'{PAIR}{ON}, key = "00"', r"devices\[1\]\.key: '00' does not fit"),
+    ('sensor = "dr"', 'sensor = "board"', r"doors\[0\]\.sensor: no device 'board' of kind mqtt-door"),
 ]
 
 
@@ -97,3 +107,35 @@ def test_sound_file_and_missing_file(tmp_path):
         load(path)
     path.write_text(SOUND, "utf-8")
     assert load(path).doors[0].id == "front"
+
+
+TERMINALS = [
+    ("inputs = 1", None),
+    ("inputs = 0", "sensor: 'rd' has inputs = 0"),
+    ("outputs = 0", "strike: missing, and 'rd' has outputs = 0"),
+    ("outputs = 2", None),
+]
+
+
+@pytest.mark.parametrize("setting, said", TERMINALS)
+def test_a_door_may_hang_on_an_osdp_reader_alone(tmp_path, setting, said):
+    """A door with nothing but an OSDP reader beside it is the commonest door of all."""
+    path = tmp_path / "building.toml"
+    text = SOUND.replace(RD, PAIR + ON + ", " + setting).replace('sensor = "dr"', 'sensor = "rd"')
+    path.write_text(text.replace('strike = { board = "board", channel = 2 }', ""), "utf-8")
+    if said is None:
+        assert load(path).doors[0].sensor == "rd"
+    else:
+        with pytest.raises(BuildingFileError, match=said):
+            load(path)
+
+
+def test_a_strike_may_hang_on_an_osdp_readers_output(tmp_path):
+    """Outputs that do not exist would be found out by a door that stays shut."""
+    path = tmp_path / "building.toml"
+    text = SOUND.replace(RD, PAIR + ON + ", outputs = 2").replace('board = "board"', 'board = "rd"')
+    path.write_text(text, "utf-8")
+    assert load(path).doors[0].strike.board == "rd"
+    path.write_text(text.replace("channel = 2 }", "channel = 3 }"), "utf-8")
+    with pytest.raises(BuildingFileError, match=r"strike\.channel: 3, but 'rd' has 2"):
+        load(path)
