@@ -577,6 +577,31 @@ def test_being_attended_counts_for_one_factor(building, zone, others, factors, f
 
 
 @pytest.mark.req("A-33", "C-01")
+@pytest.mark.parametrize(
+    "zone, second, factors, found, why",
+    [
+        (ATTENDED, {"factors": 2}, 2, "waived", "two who open a zone attend each other"),
+        (ATTENDED, {"factors": 1, "pin": PinCheck.RIGHT}, 2, "waived", "card and PIN are two as well"),
+        (ATTENDED, {"factors": 2}, 1, "failed", "and stand for one factor, not for two"),
+        (ATTENDED, {"factors": 1}, 2, "failed", "the other proves no less"),
+        (ATTENDED, {"method": Method.UID, "factors": 0}, 2, "failed", "a copied number accompanies nobody"),
+        (ATTENDED, {"method": Method.FAKED, "factors": 2}, 2, "failed", "nor does a fake, whatever it claims"),
+        ({}, {"factors": 2}, 2, "failed", "not a deviation of this zone"),
+    ],
+)
+def test_two_who_enter_together_attend_each_other(building, zone, second, factors, found, why):
+    """The first two of the morning would never get in, or one of them would with a card that somebody copied."""
+    rows = (building.row(Zone, "vault", **zone), *building.person("bo", 2))
+    companion = building.evidence(2, **second)
+    decision = building.scene(*rows, factors=factors, companions=(companion,))
+    assert kind_of(decision, "D08") is FindingKind(found), why
+    unfit = (building.row(Zone, "vault", **zone), *building.person("bo", 2, ended_on=TODAY))
+    assert kind_of(building.scene(*unfit, factors=factors, companions=(companion,)), "D08") is FindingKind.FAILED
+    himself = building.scene(*rows, factors=factors, companions=(building.evidence(1, **second),))
+    assert kind_of(himself, "D08") is FindingKind.FAILED, "his own second card is nobody else"
+
+
+@pytest.mark.req("A-33", "C-01")
 @pytest.mark.parametrize("pin, is_granted", [(PinCheck.RIGHT, True), (PinCheck.NOT_ASKED, False)])
 def test_card_and_pin_and_somebody_there_are_three(building, pin, is_granted):
     """The usual way into the vault would be refused, or the PIN would not be asked for there."""

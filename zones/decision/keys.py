@@ -9,7 +9,7 @@ from typing import Final
 
 from zones.decision.ask import Ask, is_ended
 from zones.decision.rule import EXEMPT, FAILED, PASSED, WAIVED
-from zones.decision.values import FindingKind, Method, PinCheck
+from zones.decision.values import Evidence, FindingKind, Method, PinCheck
 from zones.ids import InformationItemId
 from zones.moment import epoch_ms
 from zones.people import Basis, CardholderKind, CredentialState, NeedToKnow
@@ -91,20 +91,38 @@ def factors_suffice(ask: Ask) -> FindingKind:
     """D08. As many factors as are asked for now; a free-read number proves none, whatever the reader claims (A-34).
 
     Two recorded deviations: a zone may take the free-read number for all that its kind asks for (never for what is
-    asked on top), and may count somebody cleared inside for one factor.
+    asked on top), and may count for one factor that somebody cleared is inside, or enters on the same decision.
     """
     evidence, zone = ask.evidence, ask.zone
     needed = factors_needed(ask)
-    by_pin = 1 if evidence.pin is not _NOT_ASKED and evidence.pin in _PROVEN else 0
+    by_pin = _by_pin(evidence)
     by_card = evidence.factors if evidence.method is _CHALLENGE else 0
     if by_card + by_pin >= needed:
         return PASSED
     taken = int(zone.kind) if zone.uid_accepted and evidence.method is _UID else by_card
     if taken + by_pin >= needed:
         return WAIVED
-    if zone.attended_counts and taken + by_pin + 1 >= needed and any(attendants(ask)):
-        return WAIVED
-    return FAILED
+    if not zone.attended_counts or taken + by_pin + 1 < needed:
+        return FAILED
+    return WAIVED if any(attendants(ask)) or _is_accompanied(ask, needed) else FAILED
+
+
+def _by_pin(evidence: Evidence) -> int:
+    return 1 if evidence.pin is not _NOT_ASKED and evidence.pin in _PROVEN else 0
+
+
+def _is_accompanied(ask: Ask, needed: int) -> bool:
+    """Whether somebody else who enters on the same decision holds his own keys and proves all but one factor himself:
+    two who open a zone attend each other (C-01).
+    """
+    for evidence in (ask.request.evidence, *ask.request.companions):
+        one = ask.of(evidence)
+        if one.holder is None or one.holder is ask.holder:
+            continue
+        factors = _by_pin(evidence) + (evidence.factors if evidence.method is _CHALLENGE else 0)
+        if factors + 1 >= needed and cardholder_is_active(one) is PASSED and holds_own_keys(one):
+            return True
+    return False
 
 
 def cardholder_is_active(ask: Ask) -> FindingKind:
