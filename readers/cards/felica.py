@@ -27,7 +27,7 @@ WRITE_COUNT: Final = 0x90
 STATE: Final = 0x92
 BLOCK: Final = 16
 IDM_BYTES: Final = 8
-_AUTHENTICATED: Final = b"\x01" + bytes(15)
+AUTHENTICATED: Final = b"\x01" + bytes(15)
 _PROVING: Final = bytes((RECORD, ID, WRITE_COUNT, MAC_A))
 
 
@@ -81,7 +81,7 @@ def felica(asker: Asker) -> Dialogue[Verdict]:
         key = asker.key("felica_card", version, idm)
         macs = FelicaMacs(key, challenge) if key is not None else None
         if macs is not None and is_maced(macs, _PROVING, blocks):
-            if (yield from write_with_mac(idm, macs, blocks[2][:3], STATE, _AUTHENTICATED)):
+            if (yield from write_with_mac(idm, macs, blocks[2][:3], STATE, AUTHENTICATED)):
                 return asker.proved("felica_lite_s", idm, version)
             break
     return asker.failed("felica_lite_s", idm)

@@ -12,6 +12,7 @@ from typing import Final
 from readers.cards.aes import ZEROS
 from readers.cards.dialogue import Dialogue
 from readers.cards.felica import (
+    AUTHENTICATED,
     CARD_KEY,
     CHALLENGE,
     DEVICE_ID,
@@ -20,6 +21,7 @@ from readers.cards.felica import (
     KEY_VERSION,
     MEMORY,
     RECORD,
+    STATE,
     WRITE_COUNT,
     felica,
     is_maced,
@@ -140,10 +142,12 @@ def _said_by_ours(order: Order) -> Dialogue[int]:
 
 
 def _write_proved(order: Order, macs: FelicaMacs, block: int, content: bytes) -> Dialogue[None]:
-    blocks = yield from read(order.target.number, bytes((WRITE_COUNT,)))
-    require(blocks)
-    assert blocks is not None
-    require((yield from write_with_mac(order.target.number, macs, blocks[0][:3], block, content)))
+    """One write to a locked block: the reader proves itself first, then each write anew, over the count of writes."""
+    for number, value in ((STATE, AUTHENTICATED), (block, content)):
+        blocks = yield from read(order.target.number, bytes((WRITE_COUNT,)))
+        require(blocks)
+        assert blocks is not None
+        require((yield from write_with_mac(order.target.number, macs, blocks[0][:3], number, value)))
 
 
 def _verified(order: Order) -> Dialogue[Outcome]:

@@ -50,8 +50,8 @@ def issue(order: Order) -> Dialogue[Outcome]:
     """Blank card to credential."""
     if order.is_again and is_random(order.target.number):
         return (yield from rekey(order))  # a random UID is the last step: all others are done
-    number = yield from checked_blank(order, HARDWARE, MAJORS, _PURPOSES)
     require((yield from exchange(select(APPLICATION))).word == ISO_OK, "wrong_type")
+    number = yield from checked_blank(order, HARDWARE, MAJORS, _PURPOSES)
     is_marked = yield from _is_marked(order)
     session, version = yield from _opened(order, number, is_marked=is_marked)
     if not is_marked:

@@ -24,9 +24,9 @@ READ_KEY: Final = 2
 """Numbers of the keys in our application, on DESFire and on NTAG 424 DNA."""
 
 RECORD_BYTES: Final = 24
-_RECORD_HEAD: Final = b"SK\x01"
+_RECORD_HEAD: Final = b"SEKISHO\x01"
 _NUMBER_BYTES_MAX: Final = 10
-SERIAL_BYTES: Final = RECORD_BYTES - len(_RECORD_HEAD) - 1 - _NUMBER_BYTES_MAX
+SERIAL_BYTES: Final = RECORD_BYTES - len(_RECORD_HEAD) - _NUMBER_BYTES_MAX
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def candidates(said: int | None, known: tuple[int, ...]) -> tuple[int, ...]:
 
 def record_of(number: bytes, serial: bytes) -> bytes:
     """The content of a credential file: whose it is, and a serial number of its own."""
-    return _RECORD_HEAD + bytes((len(number),)) + number.ljust(_NUMBER_BYTES_MAX, b"\0") + serial
+    return _RECORD_HEAD + number.ljust(_NUMBER_BYTES_MAX, b"\0") + serial
 
 
 def is_record_of(content: bytes | None, number: bytes) -> bool:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from simulators.cards.crypto import an10922
-from simulators.cards.desfire import FACTORY_KEY, Application, CardKey, Desfire, Generation, StdFile
+from simulators.cards.desfire import FACTORY_KEY, FREE, Application, CardKey, Desfire, Generation, StdFile
 from simulators.cards.felica import FelicaLiteS
 from simulators.cards.ntag424 import Ntag424
 from simulators.cards.pkoc import PkocCard
@@ -29,7 +29,8 @@ CREDENTIAL_FILE: Final = 0x01
 NTAG_FILE: Final = 0x03
 CREDENTIAL_BYTES: Final = 32
 MASTER, UID_KEY, READ = 0, 1, 2
-NTAG_READ = 3
+MARK_FILE: Final = 0x02
+MARK_NAME: Final = b"sekisho.invalid:card"
 PURPOSES = ("desfire_master", "desfire_uid", "desfire_read", "ntag424_master", "ntag424_read", "felica_card")
 P224_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D
 
@@ -106,15 +107,23 @@ class SiteCards:
         content: bytes | None = None,
     ) -> Ntag424:
         """An issued NTAG 424 DNA."""
-        keys = {MASTER: self.key("ntag424_master", uid, version), NTAG_READ: self.key("ntag424_read", uid, version)}
+        master = self.key("ntag424_master", uid, version)
+        keys = dict.fromkeys(range(5), master)
+        keys[UID_KEY], keys[READ] = self.key("desfire_uid", b""), self.key("ntag424_read", uid, version)
         whole = bytearray((content or credential_bytes(uid)).ljust(128, b"\x00"))
-        file = StdFile(mode=3, access=(NTAG_READ, MASTER, MASTER, MASTER), content=whole)
-        return Ntag424(uid, keys=keys, files={NTAG_FILE: file}, signature=originality(uid), is_uid_random=is_uid_random)
+        record = bytes((0xD4, len(MARK_NAME), len(AID))) + MARK_NAME + AID  # NDEF: external, short, alone
+        mark = bytearray((len(record).to_bytes(2, "big") + record).ljust(256, b"\x00"))
+        files = {
+            MARK_FILE: StdFile(mode=0, access=(FREE, MASTER, MASTER, MASTER), content=mark),
+            NTAG_FILE: StdFile(mode=3, access=(READ, MASTER, MASTER, MASTER), content=whole),
+        }
+        return Ntag424(uid, keys=keys, files=files, signature=originality(uid), is_uid_random=is_uid_random)
 
     def felica(self, idm: bytes, *, version: int | None = None) -> FelicaLiteS:
         """An issued FeliCa Lite-S."""
         key = self.key("felica_card", idm, version)
-        return FelicaLiteS(idm, card_key=key.value, key_version=key.version, is_locked=True)
+        record = {0: (b"SEKISHO\x01" + AID).ljust(16, b"\x00")}
+        return FelicaLiteS(idm, card_key=key.value, key_version=key.version, blocks=record, is_locked=True)
 
     def card(self, card_type: CardType, number: bytes, kind: str = "iso14443a") -> Card:
         """The card of somebody in a building file."""

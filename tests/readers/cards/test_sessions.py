@@ -218,7 +218,7 @@ def test_a_record_of_another_card_is_not_genuine(name):
     keys = SiteKeys()
     card = CARDS[name][0](keys)
     file = card.app.files[3] if isinstance(card, Ntag) else card.apps[APPLICATION].files[1]
-    file[4] ^= 1
+    file[9] ^= 1
     assert not asked(keys, card).proof.is_genuine
 
 
