@@ -217,11 +217,16 @@ def _unmasked(fields: bytes, old: bytes | None) -> bytes:
 
 
 def _checked(plain: bytes, crc: object, head: bytes, size: int) -> bytes:
-    """The payload before a CRC and zeros (or 80 and zeros), wherever it ends. Raises Refused."""
+    """The payload before a CRC and zeros (or 80 and zeros). The shortest that fits: a CRC over its own CRC and zeros is
+    zeros too. Raises Refused.
+    """
     assert callable(crc)
+    found: bytes | None = None
     for end in range(len(plain), size - 1, -1):
         if crc(head + plain[: end - size]) == plain[end - size : end]:
-            return plain[: end - size]
+            found = plain[: end - size]
         if plain[end - 1] not in (0x00, 0x80):
             break
-    raise Refused(INTEGRITY)
+    if found is None:
+        raise Refused(INTEGRITY)
+    return found

@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from simulators.cards import card_of
+from simulators.cards.site import blank_desfire
 from simulators.pn532 import Pn532
 from simulators.wire import SerialWire
+from tests.simulators.freefare import opened
 
 pytestmark = [pytest.mark.needs("libnfc"), pytest.mark.req("S-01")]
 
@@ -77,3 +79,29 @@ def test_pynfc_waits_for_a_card_that_comes_later(wire, chip):
         wire.touch(lambda now_ms: chip.place(card, now_ms))
         said, _ = waiting.communicate(timeout=30)
     assert said.strip() == "04a1b2c3"
+
+
+def test_libnfc_sees_the_card_come_and_go(wire, chip):
+    """libnfc waits for a removal by asking the chip: a card that never leaves would hang it."""
+    card = card_of("iso14443a", bytes.fromhex("04112233445566"))
+    with opened(wire.device) as device:
+        assert not device.polls(), "an empty field"
+        wire.touch(lambda now_ms: chip.place(card, now_ms))
+        assert device.polls()
+        assert 0x60 in chip.commands_seen, "InAutoPoll is what libnfc asks a PN532"
+        assert device.is_present()
+        wire.touch(lambda now_ms: chip.take(card, now_ms))
+        assert not device.is_present()
+
+
+@pytest.mark.parametrize("key, is_right", [("0000000000000000", True), ("1234567890abcdef", False)])
+def test_pynfc_authenticates_a_blank_desfire(wire, chip, key, is_right):
+    """What pynfc can prove, it proves against our card: the card's own level with DES."""
+    card = blank_desfire(bytes.fromhex("04112233445566"))
+    wire.touch(lambda now_ms: chip.place(card, now_ms))
+    program = (
+        f"import pynfc; n = pynfc.Nfc('pn532_uart:{wire.device}:115200'); t = next(n.poll());"
+        f"print(type(t).__name__, t.auth(bytes.fromhex('{key}'), 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["Desfire", str(is_right)]
