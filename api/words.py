@@ -207,6 +207,9 @@ RELEASE_REASONS: Final[dict[str, Words]] = {
 DEVIATIONS: Final[dict[str, Words]] = {
     "uid_accepted": _w("複製できるカード番号を受け付ける区域", "Zones that take card numbers which can be copied"),
     "edits_unsigned": _w("登録の変更に署名がない", "Changes of registers carry no signature"),
+    "keystore_unsealed": _w(
+        "鍵の保管庫の封印が同じ記憶媒体にある", "What seals the keys lies on the same disk as they"
+    ),
     "mqtt_without_tls": _w("暗号化されていない機器通信", "Device messages are not encrypted"),
     "attended_counts": _w("在室者の立会いを要素に数える区域", "Zones where being attended counts for a factor"),
     "way_around_roster": _w("名簿を照合されずに入れる区域", "Zones reached without being on their roster"),

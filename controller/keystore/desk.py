@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 JOBS_MAX: Final = 64
 """Jobs that may wait. Each is an officer's act or a reader that said who it is; more is a fault."""
 
+FLUSH_S: Final = 86_400.0
+
 
 class KeyDesk:
     """One job after the other, in order; exactly one `KeysStored` for each.
@@ -31,6 +33,7 @@ class KeyDesk:
         readers: those with a secure channel.
         schemes: those that the site asks cards for.
         jobs_max: jobs that may wait; one more is refused at once.
+        flush_s: how often the counts of uses are kept, where nothing else is written.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class KeyDesk:
         readers: Iterable[str] = (),
         schemes: Iterable[str] = (),
         jobs_max: int = JOBS_MAX,
+        flush_s: float = FLUSH_S,
     ) -> None:
         self._store = store
         self._deliver = deliver
@@ -49,6 +53,7 @@ class KeyDesk:
         self._readers = tuple(readers)
         self._schemes = tuple(schemes)
         self._max = jobs_max
+        self._flush_s = flush_s
         self._jobs: deque[KeyJob] = deque()
         self._changed = threading.Condition()
         self._is_stopping = False
@@ -140,6 +145,15 @@ class KeyDesk:
             self._deliver(self.answer(job))
 
     def _next(self) -> KeyJob | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._is_stopping)
-            return self._jobs.popleft() if self._jobs else None
+        while True:
+            with self._changed:
+                is_woken = self._changed.wait_for(lambda: bool(self._jobs) or self._is_stopping, self._flush_s)
+                if is_woken:
+                    return self._jobs.popleft() if self._jobs else None
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            self._store.flush_uses()
+        except KeyStoreError as error:
+            log.warning("key store: counts were not kept: %s", error)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
+import threading
 
 import pytest
 
 from controller.keystore.desk import KeyDesk
 from controller.keystore.jobs import KeyJob, KeysStored
+from controller.keystore.seals import FileSeal
+from controller.keystore.store import KeyStore
 from tests.controller.keystore.keys import GOOD, OTHER, TODAY, opened
 
 
@@ -100,6 +104,26 @@ def test_more_jobs_than_fit_are_refused_at_once(tmp_path):
     work.desk.start()
     assert [work.answers.get(timeout=10).why for _ in range(2)] == ["", ""]
     work.desk.stop()
+
+
+def test_counts_are_kept_now_and_then(tmp_path):
+    """After a power cut nobody would know how many cards still come with the old key."""
+    written = threading.Event()  # each write draws a content key
+
+    def random(count):
+        written.set()
+        return os.urandom(count)
+
+    store = KeyStore.open(tmp_path / "keys", FileSeal(tmp_path / "seal.key", random), random)
+    store.rotate("ntag424_read", TODAY)
+    written.clear()
+    store.card_keys(application=b"\1\2\3").diversified("ntag424_read", 1, b"\4")
+    desk = KeyDesk(store, lambda _: None, lambda: TODAY, flush_s=0.01)
+    generation = store.generation
+    desk.start()
+    assert written.wait(10)
+    desk.stop()
+    assert store.generation == generation + 1
 
 
 @pytest.mark.req("B-20")
