@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from simulators.building import WAIT_MS, SimulatedBuilding
 from simulators.fittings import NotHere
 from simulators.mqtt_session import BrokerUnreachable
+from simulators.osdp.hands import Trick
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ Side = Literal["in", "out"]
 WaitMs = Annotated[int, Field(ge=0, le=10_000)]
 DigitsTyped = Annotated[str, Field(pattern=r"^[0-9]{4,12}$", examples=["4821"])]
 CardHex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$", examples=["04A1B2C3"])]
+DeviceName = Annotated[str, Field(min_length=1, max_length=64, examples=["rd-vault-in"])]
 DoorName = Annotated[str, Field(min_length=1, max_length=64, examples=["vault"])]
 
 
@@ -132,6 +134,42 @@ class LineHand(_Hand):
     line: Annotated[str, Field(min_length=1, max_length=64, examples=["pn532-vault"])]
 
 
+class ReaderHand(_Hand):
+    """Touch an OSDP reader."""
+
+    device: DeviceName
+
+
+class SwapHand(_Hand):
+    """Hang another OSDP reader in its place."""
+
+    device: DeviceName
+    serial: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None  # the next one
+    has_key: bool = False  # it was given the old one's key
+
+
+class TrickHand(_Hand):
+    """Make an OSDP reader misbehave, or behave again."""
+
+    device: DeviceName
+    trick: Trick
+    is_on: bool
+
+
+class ReaderSupplyHand(_Hand):
+    """The supply of an OSDP reader."""
+
+    device: DeviceName
+    is_on: bool
+
+
+class HousingHand(_Hand):
+    """The housing of an OSDP reader."""
+
+    device: DeviceName
+    is_open: bool
+
+
 def make_app(building: SimulatedBuilding) -> FastAPI:
     """The HTTP face of a running building. OpenAPI at /openapi.json; no /docs, which loads scripts from elsewhere."""
     app = FastAPI(
@@ -147,6 +185,7 @@ def make_app(building: SimulatedBuilding) -> FastAPI:
     _add_people(app, building)
     _add_doors(app, building)
     _add_wires(app, building)
+    _add_readers(app, building)
     _add_sight(app, building)
     return app
 
@@ -246,6 +285,49 @@ def _add_wires(app: FastAPI, building: SimulatedBuilding) -> None:
         """Undo a cut."""
         building.mend(hand.line)
         return {"is_cut": False}
+
+
+def _add_readers(app: FastAPI, building: SimulatedBuilding) -> None:
+    @app.post("/hands/reader/swap")
+    def swap(hand: SwapHand) -> dict[str, object]:
+        """Hang another reader in its place, with or without the old one's key."""
+        return {"serial": building.osdp.swap(hand.device, serial=hand.serial, has_key=hand.has_key)}
+
+    @app.post("/hands/reader/reset")
+    def reset(hand: ReaderHand) -> dict[str, object]:
+        """Press the reset switch inside: its key is lost."""
+        building.osdp.reset(hand.device)
+        return {"is_keyless": True}
+
+    @app.post("/hands/reader/trick")
+    def trick(hand: TrickHand) -> dict[str, object]:
+        """Hold install mode, downgrade, answer with another key, corrupt MACs, be late, busy, silent or refuse all."""
+        building.osdp.trick(hand.device, hand.trick, is_on=hand.is_on)
+        return {"is_tricked": hand.is_on}
+
+    @app.post("/hands/reader/power")
+    def power(hand: ReaderSupplyHand) -> dict[str, object]:
+        """Cut a reader's supply, or bring it back."""
+        building.osdp.power(hand.device, is_on=hand.is_on)
+        return {"has_power": hand.is_on}
+
+    @app.post("/hands/reader/tamper")
+    def tamper(hand: HousingHand) -> dict[str, object]:
+        """Open or close a reader's housing."""
+        building.osdp.tamper(hand.device, is_open=hand.is_open)
+        return {"is_tampered": hand.is_open}
+
+    @app.get("/hands/capture")
+    def capture(
+        pair: DeviceName, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=5000)] = 1000
+    ) -> dict[str, object]:
+        """What a clip on the pair has seen: whole frames, oldest first, from number `after` on."""
+        seen = building.osdp.captured(pair)
+        frames = [
+            {"tick_ms": one.tick_ms, "is_reply": one.frame.is_reply, "raw": one.frame.raw.hex()}
+            for one in seen[after : after + limit]
+        ]
+        return {"frames": frames, "count": len(seen)}
 
 
 def _add_sight(app: FastAPI, building: SimulatedBuilding) -> None:

@@ -20,7 +20,8 @@ ENTRIES_MAX = 50_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One happening at a place: relay, strike, lock, contact, rex, fire, power, tamper, loop, card, keys, show, count,
-    ignored, line, walk or unsent.
+    ignored, line, walk or unsent; at an OSDP reader also led, buzzer, text, output, channel, keyset, file, swap, reset
+    or trick.
     """
 
     seq: int
