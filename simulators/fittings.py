@@ -13,7 +13,7 @@ from simulators.lcus import LcusBoard
 from simulators.loop import Loop
 from simulators.mqtt_devices import MqttDoor, MqttReader
 from simulators.mqtt_profiles import BoughtDevice
-from simulators.osdp.wall import OsdpTerminals, OsdpWall
+from simulators.osdp.wall import OsdpInputs, OsdpWall
 from simulators.plan import LcusPlan, MqttDoorPlan, MqttProfilePlan, MqttReaderPlan, Plan, Pn532Plan
 from simulators.pn532 import Pn532
 from simulators.rig import DoorRig
@@ -41,7 +41,7 @@ class Fittings:
         self.chips: dict[str, Pn532] = {}
         self.boards: dict[str, LcusBoard] = {}
         self.readers: dict[str, MqttReader] = {}
-        self.sensors: dict[str, MqttDoor | BoughtDevice | OsdpTerminals] = {}
+        self.sensors: dict[str, MqttDoor | BoughtDevice | OsdpInputs] = {}
         self.bought: dict[str, BoughtDevice] = {}
         self.rigs: dict[str, DoorRig] = {}
         self._plan = plan
@@ -174,7 +174,7 @@ class Fittings:
     def _build_doors(self) -> None:
         for door in self._plan.doors:
             if door.sensor in self.osdp.readers:
-                self.sensors[door.sensor] = self.osdp.terminals(door.sensor)
+                self.sensors[door.sensor] = self.osdp.inputs_of(door.sensor)
             sensor = self.sensors[door.sensor]
             rig = DoorRig(door.id, self.journal, on_line=sensor.line, lock_type=door.lock_type)
             self.rigs[door.id] = rig
@@ -205,7 +205,7 @@ class Fittings:
             own.on_strike(is_on)
 
     def _on_each_session(self, what: Callable[[MqttReader | MqttDoor | BoughtDevice], None]) -> None:
-        lines = [one for one in self.sensors.values() if not isinstance(one, OsdpTerminals)]
+        lines = [one for one in self.sensors.values() if not isinstance(one, OsdpInputs)]
         devices: list[MqttReader | MqttDoor | BoughtDevice] = [*self.readers.values(), *lines]
         if devices:
             with ThreadPoolExecutor(len(devices)) as pool:
@@ -213,7 +213,7 @@ class Fittings:
 
     def _mqtt(self, device: str) -> MqttReader | MqttDoor | BoughtDevice:
         found = self.readers.get(device) or self.sensors.get(device)
-        if found is None or isinstance(found, OsdpTerminals):
+        if found is None or isinstance(found, OsdpInputs):
             names = [*self.wires, *self.readers, *self.sensors]
             raise NotHere(f"no line or device {device!r}; there are {', '.join(names)}")
         return found

@@ -258,12 +258,12 @@ def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, D
     elif door.strike is None and isinstance(sensor, MqttDoorPlan) and not sensor.strike:
         yield f"{key}.strike: missing, and {door.sensor!r} has strike = false; add strike = {{board = …, channel = …}}"
     if isinstance(sensor, OsdpReaderPlan):
-        yield from _terminal_faults(key, door, sensor)
+        yield from _input_faults(key, door, sensor)
     if door.strike is not None:
         yield from _strike_faults(f"{key}.strike", door.strike, devices.get(door.strike.board))
 
 
-def _terminal_faults(key: str, door: DoorPlan, reader: OsdpReaderPlan) -> Iterator[str]:
+def _input_faults(key: str, door: DoorPlan, reader: OsdpReaderPlan) -> Iterator[str]:
     if door.strike is None and not reader.outputs:
         yield f"{key}.strike: missing, and {reader.id!r} has outputs = 0; add strike = {{board = …, channel = …}}"
     if not reader.inputs:

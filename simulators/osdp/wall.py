@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulators.journal import Journal
     from simulators.loop import Loop
 
-TERMINALS = {"contact": 0, "rex": 1, "fire": 2, "power": 3}
+PLACES = {"contact": 0, "rex": 1, "fire": 2, "power": 3}
 NORMALLY_CLOSED = frozenset(("contact", "tamper", "fire", "power"))  # a cut loop looks like an open leaf
 WORDS = {
     "OK": "granted",
@@ -35,7 +35,7 @@ WORDS = {
 LAMPS = {Colour.green: "granted", Colour.red: "refused", Colour.amber: "out_of_order", Colour.blue: "enter_pin"}
 
 
-class OsdpTerminals:
+class OsdpInputs:
     """A door's lines at an OSDP reader: two wires each, no resistors, so that a broken loop looks like a state."""
 
     has_counter = False
@@ -73,8 +73,8 @@ class OsdpTerminals:
         def perform(now_ms: int) -> None:
             if line == "tamper":
                 functions.set_tamper(is_active, now_ms)
-            elif TERMINALS[line] < len(functions.inputs) and functions.inputs[TERMINALS[line]] != is_active:
-                functions.set_input(TERMINALS[line], is_active)
+            elif PLACES[line] < len(functions.inputs) and functions.inputs[PLACES[line]] != is_active:
+                functions.set_input(PLACES[line], is_active)
 
         self._touch(perform)
 
@@ -112,9 +112,9 @@ class OsdpWall:
         bus = self.bus_of[reader]
         self.wires[bus].touch(lambda now_ms: what(self.readers[reader], self.buses[bus], now_ms))
 
-    def terminals(self, reader: str) -> OsdpTerminals:
+    def inputs_of(self, reader: str) -> OsdpInputs:
         """The terminals of one reader."""
-        return OsdpTerminals(
+        return OsdpInputs(
             reader, self.readers[reader], lambda what: self.touch(reader, lambda _one, _bus, now: what(now))
         )
 

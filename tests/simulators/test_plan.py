@@ -109,7 +109,7 @@ def test_sound_file_and_missing_file(tmp_path):
     assert load(path).doors[0].id == "front"
 
 
-TERMINALS = [
+ALONE = [
     ("inputs = 1", None),
     ("inputs = 0", "sensor: 'rd' has inputs = 0"),
     ("outputs = 0", "strike: missing, and 'rd' has outputs = 0"),
@@ -117,7 +117,7 @@ TERMINALS = [
 ]
 
 
-@pytest.mark.parametrize("setting, said", TERMINALS)
+@pytest.mark.parametrize("setting, said", ALONE)
 def test_a_door_may_hang_on_an_osdp_reader_alone(tmp_path, setting, said):
     """A door with nothing but an OSDP reader beside it is the commonest door of all."""
     path = tmp_path / "building.toml"
