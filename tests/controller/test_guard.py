@@ -251,15 +251,15 @@ channels = 2
 """
 
 
-def demo_site_with(board: str) -> str:
-    text = (Path(__file__).parents[2] / "sekisho" / "demo_site.toml").read_text("utf-8")
+def plain_site_with(board: str) -> str:
+    text = (Path(__file__).parents[1] / "system" / "plain" / "site.toml").read_text("utf-8")
     assert BOARD in text
     return text.replace(BOARD, board).replace("@RUN_DIR@", "/run").replace("@BROKER_PORT@", "1883")
 
 
 def test_every_relay_of_a_site_is_on_the_guards_list():
     """The boards that were added last would stay as they are."""
-    assert off_frames(parse_site(demo_site_with(ON_A_BUS), Path("site.toml"))) == {
+    assert off_frames(parse_site(plain_site_with(ON_A_BUS), Path("site.toml"))) == {
         "/dev/bus": (modbus_off([(3, 4), (4, 1)]), 19_200),
         "/dev/plain": ((all_off(2),), 9_600),
     }
@@ -268,6 +268,6 @@ def test_every_relay_of_a_site_is_on_the_guards_list():
 def test_pins_that_cannot_be_brought_to_rest_are_told_by_the_exit_status(tmp_path, capsys):
     """systemd would call the strikes on the controller's own pins secured when they were not."""
     path = tmp_path / "site.toml"
-    path.write_text(demo_site_with('id = "board"\nkind = "gpio"\nrelay_pins = [1, 2, 3, 4]\n'), "utf-8")
+    path.write_text(plain_site_with('id = "board"\nkind = "gpio"\nrelay_pins = [1, 2, 3, 4]\n'), "utf-8")
     assert main(["safe", str(path)]) == CANNOT_RUN
     assert "board: no pins on this machine" in capsys.readouterr().err

@@ -32,10 +32,10 @@ def make_site(tmp_path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture
 def site(make_site) -> Site:
     """The demo's site with its people, doors armed."""
-    return make_site().starts().admits_the_demo_people()
+    return make_site().starts().admits_people()
 
 
 @pytest.fixture
 def ill_site(make_site, fault_library, tmp_path) -> Site:
     """The same, with a disk and a clock that can be made to fail: `site.faults`."""
-    return make_site(faults=Faults(fault_library, tmp_path)).starts().admits_the_demo_people()
+    return make_site(faults=Faults(fault_library, tmp_path)).starts().admits_people()

@@ -19,12 +19,12 @@ from typing import Any, Self
 
 from controller.link.client import LinkClient
 from controller.link.messages import Command, Done, Propose, Refused
-from sekisho.demo_people import PEOPLE
 from simulators.building import BadgeReply, SimulatedBuilding
 from simulators.journal import Entry
 from simulators.people import Pace
 from simulators.plan import Plan, load
-from tests.system.parts import ROOT, Broker, Ear, Faults, Program, Subscriber, epoch_ms, eventually, free_port
+from tests.system.parts import Broker, Ear, Faults, Program, Subscriber, epoch_ms, eventually, free_port
+from tests.system.plain_people import PEOPLE
 from zones.moment import JST
 from zones.people import Basis
 from zones.terms import term_of
@@ -39,13 +39,14 @@ YAMAMOTO = "04E5F607"  # the office
 NAKAMURA = "04F60718"  # lost this card
 STRANGER = "08FEEDFA"  # a card that nobody knows
 
+PLAIN = Path(__file__).parent / "plain"
 QUICK = Pace(hold_ms=500, reach_ms=30, pass_ms=80, press_ms=60)
 RELEASE_MS = 600
 
 
-def demo_plan() -> Plan:
-    """The demo's building, with lines that are as fast as they can be."""
-    plan = load(ROOT / "simulators" / "demo" / "building.toml")
+def plain_plan() -> Plan:
+    """The plain building, with lines that are as fast as they can be."""
+    plan = load(PLAIN / "building.toml")
     devices = [
         device.model_copy(update={"baud": None}) if hasattr(device, "baud") else device for device in plan.devices
     ]
@@ -69,7 +70,9 @@ class Site:
         self.file = folder / "site.toml"
         self.faults = faults
         self.broker = Broker(folder)
-        self.building = SimulatedBuilding(demo_plan(), run_dir=folder / "wires", broker=self.broker.address, pace=QUICK)
+        self.building = SimulatedBuilding(
+            plain_plan(), run_dir=folder / "wires", broker=self.broker.address, pace=QUICK
+        )
         self.controller: Program | None = None
         self.api: Api | None = None
         self.is_crash_expected = False
@@ -116,7 +119,7 @@ class Site:
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def write_site_file(self) -> None:
-        text = (ROOT / "sekisho" / "demo_site.toml").read_text("utf-8")
+        text = (PLAIN / "site.toml").read_text("utf-8")
         text = text.replace("@BROKER_PORT@", str(self.broker.address[1])).replace(
             "@RUN_DIR@", str(self.folder / "wires")
         )
@@ -190,8 +193,8 @@ class Site:
 
     # -- policy --------------------------------------------------------------------------------------------------------
 
-    def admits_the_demo_people(self) -> Self:
-        """One edit with everybody of the demo, through the link."""
+    def admits_people(self) -> Self:
+        """One edit with everybody, through the link."""
         with self.link() as link:
             welcome = link.connect()
             answer = link.request(
@@ -199,7 +202,7 @@ class Site:
                     id=secrets.token_hex(8),
                     base=welcome.revision,
                     not_after_ms=epoch_ms() + 30_000,
-                    puts=demo_rows(),
+                    puts=plain_rows(),
                     officer="officer-01",
                 )
             )
@@ -324,8 +327,8 @@ class Api:
                 raise AssertionError(f"{request.full_url}: {error.read().decode(errors='replace')}") from None
 
 
-def demo_rows() -> list[tuple[str, dict[str, Any]]]:
-    """The demo's people as rows of policy."""
+def plain_rows() -> list[tuple[str, dict[str, Any]]]:
+    """The people as rows of policy."""
     today = datetime.now(JST).date()
     period = {"from_on": f"{today}", "until_on": f"{today + timedelta(days=330)}"}
     notified = today - timedelta(days=200)

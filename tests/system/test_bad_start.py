@@ -176,7 +176,7 @@ def test_a_reader_that_is_missing_at_the_start_is_said(make_site):
     """One cable is unplugged, and no door of the site comes up."""
     site = make_site()
     site.building.cut("rd-vault-in")
-    site.starts(without=["rd-vault-in"]).admits_the_demo_people()
+    site.starts(without=["rd-vault-in"]).admits_people()
     site.recorded("DEVICE_OFFLINE", device="rd-vault-in")
     site.enters(WATANABE, "server")
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "gcc")]
 def test_at_1970_nobody_enters_and_everybody_leaves(make_site, fault_library, tmp_path):
     """The clock is wrong, and rights that have run out count again, or nobody gets out."""
     faults = Faults(fault_library, tmp_path)
-    site = make_site(faults=faults).starts().admits_the_demo_people()
+    site = make_site(faults=faults).starts().admits_people()
     assert site.badges(WATANABE, "server").released
     site.dies()
     eventually(lambda: not site.any_strike_is_on(), 2)
@@ -60,7 +60,7 @@ def test_at_1970_mqtt_doors_let_everybody_out(make_site, fault_library, tmp_path
 def test_a_clock_that_is_set_back_is_not_believed(make_site, fault_library, tmp_path):
     """Somebody sets the clock back to a day on which he still had a right."""
     faults = Faults(fault_library, tmp_path)
-    site = make_site(faults=faults).starts().admits_the_demo_people()
+    site = make_site(faults=faults).starts().admits_people()
     after = site.last_seq
     faults.clock(-86_400)
     assert not site.badges(WATANABE, "server", wait_ms=800).released

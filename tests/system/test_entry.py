@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from sekisho.demo_people import load
 from tests.system.parts import eventually, stays
+from tests.system.plain_people import load
 from tests.system.site import ITO, SATO, STRANGER, SUZUKI, TAKAHASHI, TANAKA, WATANABE, YAMAMOTO, Site
 from zones.moment import JST
 
@@ -96,7 +96,7 @@ def _swapped(text: str) -> str:
 @pytest.mark.req("E-04", "E-05", "E-11")
 def test_whoever_lacks_a_key_sees_the_same_light(make_site):
     """The display of a reader tells a stranger from a colleague, or one missing key from another."""
-    site = make_site(change=_swapped).starts().admits_the_demo_people()
+    site = make_site(change=_swapped).starts().admits_people()
     told: dict[str, bytes] = {}
     for what, card in {**LACKING, "name": STRANGER}.items():
         before = len(site.ear.heard)
@@ -111,7 +111,7 @@ def test_whoever_lacks_a_key_sees_the_same_light(make_site):
 @pytest.mark.req("E-04")
 def test_whoever_lacks_a_key_waits_as_long(make_site):
     """A stopwatch at the reader would tell a stranger from a colleague, or one missing key from another."""
-    site = make_site(change=_swapped).starts().admits_the_demo_people()
+    site = make_site(change=_swapped).starts().admits_people()
     took: dict[str, list[float]] = {}
     for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all alike
         again = time.monotonic() + 1.2  # the same card within a second is the same presentation

@@ -121,7 +121,7 @@ def test_killed_at_fifty_moments_under_load(ill_site, capsys):
 @pytest.mark.req("B-12")
 def test_an_edit_that_was_answered_is_in_force_after_the_power_cut(make_site):
     """An officer is told that a change is in force, the power goes, and the change is gone."""
-    site = make_site().starts().admits_the_demo_people()
+    site = make_site().starts().admits_people()
     site.dies()
     site.starts()
     assert site.badges(WATANABE, "server").released

@@ -186,7 +186,7 @@ def test_retained_messages_open_nothing_at_the_start(make_site):
     site = make_site()
     site.ear.say(CARD, read(), retain=True)
     site.ear.say(REX, press(), retain=True)
-    site.starts().admits_the_demo_people()
+    site.starts().admits_people()
     for device in ("rd-front-in", "dr-front"):
         site.recorded("MESSAGE_REFUSED", device=device, why="retained")
     nothing_opens(site, 0)

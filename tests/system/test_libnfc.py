@@ -20,7 +20,7 @@ def test_a_card_read_by_the_real_libnfc_opens_the_door(make_site):
             serial, f'kind = "pynfc"\nconnection = "pn532_uart:{site_folder(text)}/pn532-server:115200"'
         )
 
-    site = make_site(change=through_libnfc).starts().admits_the_demo_people()
+    site = make_site(change=through_libnfc).starts().admits_people()
     assert not site.badges(STRANGER, "server", wait_ms=1500).released
     site.recorded("ACCESS_DENIED", portal="server", reason="CARD_UNKNOWN")
     site.enters(WATANABE, "server")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sekisho.demo_people import PEOPLE, load
 from tests.system.parts import ROOT, eventually
+from tests.system.plain_people import PEOPLE, load
 from tests.system.site import ITO, NAKAMURA, SATO, STRANGER, SUZUKI, TAKAHASHI, TANAKA, WATANABE, YAMAMOTO, Site
 from zones.moment import JST
 
