@@ -105,6 +105,21 @@ class KeyFile:
                 f"{self._path} cannot be written ({error.strerror}): make room or repair the disk, then ask again"
             ) from error
 
+    def seal_again(self, seal: Seal, text: bytes) -> None:
+        """Seal `text` with another seal from now on. What the old one sealed is taken away, as far as disks forget."""
+        seal.begin()
+        before, self._seal = self._seal, seal
+        try:
+            self.write(text)
+        except BaseException:
+            self._seal = before
+            raise
+        try:
+            self._old.unlink(missing_ok=True)
+            sync_directory(self._folder)
+        except OSError as error:
+            raise KeyStoreError(f"{self._old} is still there ({error.strerror}): take it away yourself") from error
+
     def _take(self) -> None:
         path = self._folder / f"{NAME}.lock"
         try:

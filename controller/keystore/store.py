@@ -115,6 +115,12 @@ class KeyStore:
         finally:
             self._file.close()
 
+    def seal_again(self, seal: Seal) -> None:
+        """Seal the same keys with another seal. What sealed them before may be destroyed after that."""
+        with self._changing:
+            self._file.seal_again(seal, to_text(self._contents))
+            self._is_sealed = not seal.is_deviation
+
     @property
     def generation(self) -> int:
         """How often it was written."""
@@ -420,7 +426,7 @@ class KeyStore:
             rows = tuple(replace(row, uses=row.uses + counted[purpose, row.version]) for row in rows)
             contents = contents.with_cards(purpose, rows)
         try:
-            self._file.write(to_text(contents))
+            self._file.write(_text_of(contents))
         except BaseException:
             with self._counting:
                 self._uses.update(counted)
@@ -469,6 +475,13 @@ _NONE: Final = ReaderKey()
 
 def _revealed(secret: Secret | None) -> bytes | None:
     return None if secret is None else secret.reveal()
+
+
+def _text_of(contents: Contents) -> bytes:
+    try:
+        return to_text(contents)
+    except (TypeError, ValueError):
+        raise KeyRefused("a name in this order cannot be kept: ids are ASCII") from None
 
 
 def _is_held(row: CardKey, who: str) -> bool:

@@ -293,6 +293,26 @@ def test_a_plain_sealing_key_is_a_deviation(tmp_path):
     assert GOOD.hex() not in repr(seal)
 
 
+def test_a_better_seal_takes_the_place_of_a_worse_one(folder, tmp_path):
+    """The first sealing file would stay for ever, because all keys hang on it."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "sekisho-keystore").write_bytes(GOOD + OTHER)
+    better = CredentialSeal(str(tmp_path / "credentials"), drawn())
+    store = opened(folder)
+    with pytest.raises(KeyStoreError, match="no \\$CREDENTIALS_DIRECTORY"):
+        store.seal_again(CredentialSeal(None, drawn()))
+    store.pin_identity("rd-1", "ef" * 32)  # and goes on with the old one
+    store.seal_again(better)
+    assert store.deviations == ()
+    assert not (folder / "keystore.old").exists()  # which the old seal opens
+    store.close()
+    (folder / "seal.key").unlink()
+    store = KeyStore.open(folder, better, drawn(3))
+    assert (store.reader_key("rd-1"), store.identity("rd-1")) == (GOOD, "ef" * 32)
+    store.close()
+    refused(folder, "sealed with 'credential', and the site file says seal = 'file'")
+
+
 @pytest.mark.parametrize("directory", [None, "", "nowhere"])
 def test_a_missing_credential_says_how_to_make_one(tmp_path, directory):
     """The service would begin with no keys because a line is missing in its unit."""

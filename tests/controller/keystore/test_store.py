@@ -150,6 +150,16 @@ def test_a_broken_source_of_randomness_gives_no_key(tmp_path):
         store.close()
 
 
+def test_a_name_that_cannot_be_kept_is_refused(tmp_path):
+    """One strange name would end the thread that keeps keys."""
+    store = opened(tmp_path / "keys")
+    for reader, who in (("読取装置", "h-1"), ("rd-1", "\ud800")):
+        with pytest.raises(KeyRefused, match="cannot be kept"):
+            store.propose_reader_key(reader, TODAY, (who,))
+    assert store.listing() == ()
+    store.close()
+
+
 def test_a_proposed_key_is_kept_before_it_is_sent(tmp_path):
     """Power fails just after a reader took its key: it would never be heard again."""
     store = opened(tmp_path / "keys")
