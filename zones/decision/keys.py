@@ -26,7 +26,8 @@ REVIEW_GRACE: Final = timedelta(days=14)
 
 _ACTIVE: Final = CredentialState.ACTIVE  # an enum's members are looked up once: each look costs as much as a rule
 _FAKED: Final = Method.FAKED
-_UID: Final = Method.UID
+_NUMBERED: Final = frozenset({Method.UID, Method.CHALLENGE})
+"""Read with a number that may be believed; of a fake not even that."""
 _CHALLENGE: Final = Method.CHALLENGE
 _NOT_ASKED: Final = PinCheck.NOT_ASKED
 _LOCKED: Final = PinCheck.LOCKED
@@ -90,8 +91,8 @@ def pin_is_asked(ask: Ask) -> bool:
 def factors_suffice(ask: Ask) -> FindingKind:
     """D08. As many factors as are asked for now; a free-read number proves none, whatever the reader claims (A-34).
 
-    Two recorded deviations: a zone may take the free-read number for all that its kind asks for (never for what is
-    asked on top), and may count for one factor that somebody cleared is inside, or enters on the same decision.
+    Two recorded deviations: a zone may take the number, free-read or proved, for all that its kind asks for (never for
+    what is asked on top), and may count for one factor that somebody cleared is inside, or enters on the same decision.
     """
     evidence, zone = ask.evidence, ask.zone
     needed = factors_needed(ask)
@@ -99,7 +100,7 @@ def factors_suffice(ask: Ask) -> FindingKind:
     by_card = evidence.factors if evidence.method is _CHALLENGE else 0
     if by_card + by_pin >= needed:
         return PASSED
-    taken = int(zone.kind) if zone.uid_accepted and evidence.method is _UID else by_card
+    taken = int(zone.kind) if zone.uid_accepted and evidence.method in _NUMBERED else by_card
     if taken + by_pin >= needed:
         return WAIVED
     if not zone.attended_counts or taken + by_pin + 1 < needed:
