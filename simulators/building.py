@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from simulators.fittings import Sensor
     from simulators.journal import Entry
-    from simulators.mqtt_devices import MqttDoor
-    from simulators.mqtt_profiles import BoughtDevice
-    from simulators.osdp.wall import OsdpInputs
     from simulators.rig import DoorRig
 
 WAIT_MS = 3000
@@ -281,7 +279,7 @@ class SimulatedBuilding:
             return self.osdp.last_card(reader), lambda digits: self.osdp.type(reader, digits)
         raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
 
-    def _sensor(self, door: str) -> MqttDoor | BoughtDevice | OsdpInputs:
+    def _sensor(self, door: str) -> Sensor:
         self.fittings.rig(door)
         return self.fittings.sensors[self._doors[door].sensor]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from simulators.journal import Journal
 from simulators.lcus import LcusBoard
 from simulators.loop import Loop
+from simulators.modbus_wall import BoardInputs, ModbusWall
 from simulators.mqtt_devices import MqttDoor, MqttReader
 from simulators.mqtt_profiles import BoughtDevice
 from simulators.osdp.wall import OsdpInputs, OsdpWall
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulators.cards import Card
+    from simulators.modbus import ModbusBoard
+
+
+Sensor = MqttDoor | BoughtDevice | OsdpInputs | BoardInputs
 
 
 class NotHere(LookupError):
@@ -39,9 +44,9 @@ class Fittings:
         self.journal = Journal()
         self.wires: dict[str, SerialWire] = {}
         self.chips: dict[str, Pn532] = {}
-        self.boards: dict[str, LcusBoard] = {}
+        self.boards: dict[str, LcusBoard | ModbusBoard] = {}
         self.readers: dict[str, MqttReader] = {}
-        self.sensors: dict[str, MqttDoor | BoughtDevice | OsdpInputs] = {}
+        self.sensors: dict[str, Sensor] = {}
         self.bought: dict[str, BoughtDevice] = {}
         self.rigs: dict[str, DoorRig] = {}
         self._plan = plan
@@ -53,6 +58,10 @@ class Fittings:
         )
         self.wires |= self.osdp.wires
         self._links |= {wire.link.name: bus for bus, wire in self.osdp.wires.items()}
+        self.modbus = ModbusWall(plan.devices, loop=self.loop, run_dir=run_dir, switches=self._switches)
+        self.boards |= self.modbus.boards
+        self.wires |= self.modbus.wires
+        self._links |= {wire.link.name: board for board, wire in self.modbus.wires.items()}
         self._build_doors()
 
     def start(self, timeout_s: float) -> None:
@@ -175,6 +184,8 @@ class Fittings:
         for door in self._plan.doors:
             if door.sensor in self.osdp.readers:
                 self.sensors[door.sensor] = self.osdp.inputs_of(door.sensor)
+            elif ":" in door.sensor:
+                self.sensors[door.sensor] = self.modbus.inputs_of(door.sensor)
             sensor = self.sensors[door.sensor]
             rig = DoorRig(door.id, self.journal, on_line=sensor.line, lock_type=door.lock_type)
             self.rigs[door.id] = rig
@@ -205,7 +216,7 @@ class Fittings:
             own.on_strike(is_on)
 
     def _on_each_session(self, what: Callable[[MqttReader | MqttDoor | BoughtDevice], None]) -> None:
-        lines = [one for one in self.sensors.values() if not isinstance(one, OsdpInputs)]
+        lines = [one for one in self.sensors.values() if not isinstance(one, OsdpInputs | BoardInputs)]
         devices: list[MqttReader | MqttDoor | BoughtDevice] = [*self.readers.values(), *lines]
         if devices:
             with ThreadPoolExecutor(len(devices)) as pool:
@@ -213,7 +224,7 @@ class Fittings:
 
     def _mqtt(self, device: str) -> MqttReader | MqttDoor | BoughtDevice:
         found = self.readers.get(device) or self.sensors.get(device)
-        if found is None or isinstance(found, OsdpInputs):
+        if found is None or isinstance(found, OsdpInputs | BoardInputs):
             names = [*self.wires, *self.readers, *self.sensors]
             raise NotHere(f"no line or device {device!r}; there are {', '.join(names)}")
         return found

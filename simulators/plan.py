@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DeviceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Sensor = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}(:[1-9])?$")]
 PlaceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Hex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
@@ -67,6 +68,21 @@ class LcusPlan(_Table):
     baud: Annotated[int, Field(ge=1200, le=1_000_000)] | None = None
 
 
+class ModbusPlan(_Table):
+    """A Modbus relay board on an RS-485 pair; boards with the same `link` share it, and its baud. `flash`: it drops a
+    relay by its own timer.
+    """
+
+    kind: Literal["modbus"]
+    id: DeviceId
+    link: LinkName
+    unit: Annotated[int, Field(ge=1, le=247)]
+    channels: Annotated[int, Field(ge=1, le=8)]
+    inputs: Annotated[int, Field(ge=0, le=8)] = 8
+    flash: bool = True
+    baud: Annotated[int, Field(ge=1200, le=230_400)] = 9600
+
+
 class MqttReaderPlan(_Table):
     """An MQTT card reader, and a keypad on it with `keypad = true`."""
 
@@ -109,6 +125,7 @@ class OsdpBusPlan(_Table):
 class OsdpReaderPlan(_Table):
     """An OSDP reader on a pair. `key`: 32 hexadecimal digits; absent = as it came from the maker, in install state.
     Its inputs are, in this order, a door's contact, REX, fire and power; its first output can be a strike.
+    `pkoc`: who checks PKOC cards.
     """
 
     kind: Literal["osdp-reader"]
@@ -117,7 +134,7 @@ class OsdpReaderPlan(_Table):
     address: Annotated[int, Field(ge=0, le=126)]
     keypad: bool = False
     display: bool = True
-    pkoc: bool = True
+    pkoc: Literal["panel", "reader", "none"] = "panel"
     key: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{32}$")] | None = None
     serial: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
     inputs: Annotated[int, Field(ge=0, le=8)] = 2
@@ -125,14 +142,14 @@ class OsdpReaderPlan(_Table):
 
 
 DevicePlan = Annotated[
-    Pn532Plan | LcusPlan | MqttReaderPlan | MqttDoorPlan | MqttProfilePlan | OsdpBusPlan | OsdpReaderPlan,
+    Pn532Plan | LcusPlan | ModbusPlan | MqttReaderPlan | MqttDoorPlan | MqttProfilePlan | OsdpBusPlan | OsdpReaderPlan,
     Field(discriminator="kind"),
 ]
-KINDS = ("pn532", "lcus", "mqtt-reader", "mqtt-door", "mqtt-profile", "osdp-bus", "osdp-reader")
+KINDS = ("pn532", "lcus", "modbus", "mqtt-reader", "mqtt-door", "mqtt-profile", "osdp-bus", "osdp-reader")
 SerialPlan = Pn532Plan | LcusPlan | OsdpBusPlan
 WithReader = Pn532Plan | MqttReaderPlan | MqttProfilePlan | OsdpReaderPlan
 WithLines = MqttDoorPlan | MqttProfilePlan | OsdpReaderPlan
-WithRelays = LcusPlan | MqttProfilePlan | OsdpReaderPlan
+WithRelays = LcusPlan | ModbusPlan | MqttProfilePlan | OsdpReaderPlan
 
 
 class BoardStrike(_Table):
@@ -143,8 +160,9 @@ class BoardStrike(_Table):
 
 
 class DoorPlan(_Table):
-    """A door and what is mounted on it. `strike` absent: the sensor's own relay. `lock_type`: what the lock does
-    without power; a fail-safe one is also let go by the fire alarm's own contact.
+    """A door and what is mounted on it. `sensor`: the device with its lines, or `board:input` of a Modbus board, where
+    the contact hangs on that input and the REX on the next. `strike` absent: the sensor's own relay. `lock_type`: what
+    the lock does without power; a fail-safe one is also let go by the fire alarm's own contact.
     """
 
     id: PlaceId
@@ -153,7 +171,7 @@ class DoorPlan(_Table):
     to_zone: PlaceId
     reader_in: DeviceId | None = None
     reader_out: DeviceId | None = None
-    sensor: DeviceId
+    sensor: Sensor
     strike: BoardStrike | None = None
     lock_type: Literal["fail-safe", "fail-secure"] = "fail-secure"
 
@@ -222,7 +240,8 @@ def _faults(plan: Plan) -> Iterator[str]:
     yield from _doubles("doors", "id", (door.id for door in plan.doors))
     yield from _doubles("people", "card", (person.card.upper() for person in plan.people))
     serial = [device for device in plan.devices if isinstance(device, SerialPlan)]
-    yield from _doubles("devices", "link", (device.link for device in serial))
+    pairs = {device.link for device in plan.devices if isinstance(device, ModbusPlan)}
+    yield from _doubles("devices", "link", (*(device.link for device in serial), *pairs))
     yield from _doubles("doors", "sensor", (door.sensor for door in plan.doors))
     for at, zone in enumerate(plan.zones):
         if zone.within is not None and zone.within not in zones:
@@ -238,6 +257,7 @@ def _faults(plan: Plan) -> Iterator[str]:
         if isinstance(device, MqttProfilePlan) and device.profile not in MAKERS:
             yield f"devices[{at}].profile: no profile {device.profile!r}; write one of {', '.join(MAKERS)}"
     yield from _pair_faults(plan, devices)
+    yield from _board_faults(plan)
     for at, door in enumerate(plan.doors):
         yield from _door_faults(f"doors[{at}]", door, zones, devices)
 
@@ -251,10 +271,12 @@ def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, D
         if reader is not None and not isinstance(devices.get(reader), WithReader):
             kinds = "pn532, mqtt-reader, mqtt-profile or osdp-reader"
             yield f"{key}.{name}: no reader {reader!r}; write the id of a device of kind {kinds}"
-    sensor = devices.get(door.sensor)
-    if not isinstance(sensor, WithLines):
+    sensor = devices.get(door.sensor.partition(":")[0])
+    if isinstance(sensor, ModbusPlan) and ":" in door.sensor:
+        yield from _wired_faults(key, door, sensor)
+    elif not isinstance(sensor, WithLines) or ":" in door.sensor:
         kinds = "mqtt-door, mqtt-profile or osdp-reader"
-        yield f"{key}.sensor: no device {door.sensor!r} of kind {kinds}; write the id of one"
+        yield f"{key}.sensor: no device {door.sensor!r} of kind {kinds}; write the id of one, or modbus-board:input"
     elif door.strike is None and isinstance(sensor, MqttDoorPlan) and not sensor.strike:
         yield f"{key}.strike: missing, and {door.sensor!r} has strike = false; add strike = {{board = …, channel = …}}"
     if isinstance(sensor, OsdpReaderPlan):
@@ -272,14 +294,35 @@ def _input_faults(key: str, door: DoorPlan, reader: OsdpReaderPlan) -> Iterator[
 
 def _strike_faults(key: str, strike: BoardStrike, board: DevicePlan | None) -> Iterator[str]:
     if not isinstance(board, WithRelays):
-        kinds = "lcus, mqtt-profile or osdp-reader"
+        kinds = "lcus, modbus, mqtt-profile or osdp-reader"
         yield f"{key}.board: no device {strike.board!r} of kind {kinds}; write the id of one"
         return
-    count = board.channels if isinstance(board, LcusPlan) else 8
+    count = board.channels if isinstance(board, LcusPlan | ModbusPlan) else 8
     if isinstance(board, OsdpReaderPlan):
         count = board.outputs
     if strike.channel > count:
         yield f"{key}.channel: {strike.channel}, but {board.id!r} has {count}; use a lower one"
+
+
+def _wired_faults(key: str, door: DoorPlan, board: ModbusPlan) -> Iterator[str]:
+    """A door whose contact and REX hang on a board's inputs."""
+    if door.strike is None:
+        yield f"{key}.strike: missing; add strike = {{board = …, channel = …}}"
+    if not 1 <= int(door.sensor.partition(":")[2]) <= board.inputs:
+        yield f"{key}.sensor: {board.id!r} has inputs 1 to {board.inputs}; give the contact one, the REX the next"
+
+
+def _board_faults(plan: Plan) -> Iterator[str]:
+    """Modbus boards with one address on one pair, or with different speeds on it."""
+    seen: dict[str, list[ModbusPlan]] = {}
+    for at, device in enumerate(plan.devices):
+        if isinstance(device, ModbusPlan):
+            others = seen.setdefault(device.link, [])
+            if device.unit in {other.unit for other in others}:
+                yield f"devices[{at}].unit: {device.unit} is taken on {device.link!r}; give each board its own"
+            if others and others[0].baud != device.baud:
+                yield f"devices[{at}].baud: {device.baud}, but {device.link!r} runs at {others[0].baud}; equal them"
+            others.append(device)
 
 
 def _pair_faults(plan: Plan, devices: dict[str, DevicePlan]) -> Iterator[str]:

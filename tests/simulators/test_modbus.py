@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import serial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.door import Deed
+from simulators.fittings import Fittings
 from simulators.modbus import FRAME_MAX, REST_MS, ModbusBoard, ModbusBus, checksum
+from simulators.plan import BuildingFileError, load
 
 
 def framed(body: str) -> bytes:
@@ -167,3 +173,86 @@ def test_a_board_that_cannot_be(unit, channels):
     """A plan's mistake would show itself as silence."""
     with pytest.raises(ValueError, match="a board has unit 1 to 247"):
         ModbusBoard(unit=unit, channels=channels)
+
+
+BUILDING = """
+name = { ja = "棟", en = "Building" }
+zones = [{ id = "out", label = { ja = "外", en = "Out" } }, { id = "in", label = { ja = "内", en = "In" } }]
+devices = [
+    { kind = "modbus", id = "mb-1", link = "rs485", unit = 1, channels = 2, inputs = 4 },
+    { kind = "modbus", id = "mb-2", link = "rs485", unit = 2, channels = 1, inputs = 2 },
+]
+[[doors]]
+id = "front"
+label = { ja = "玄関", en = "Front" }
+from_zone = "out"
+to_zone = "in"
+sensor = "mb-1:3"
+strike = { board = "mb-1", channel = 2 }
+[[doors]]
+id = "back"
+label = { ja = "裏口", en = "Back" }
+from_zone = "out"
+to_zone = "in"
+sensor = "mb-2:1"
+strike = { board = "mb-2", channel = 1 }
+"""
+
+
+def built(folder: Path, text: str = BUILDING) -> Fittings:
+    path = folder / "building.toml"
+    path.write_text(text, "utf-8")
+    return Fittings(load(path), run_dir=folder / "run", broker=("127.0.0.1", 1))
+
+
+@pytest.mark.system
+def test_doors_hang_on_the_boards_of_one_pair(tmp_path):
+    """A building with relay boards on RS-485 could not be simulated, and so no controller be tried against it."""
+    fittings = built(tmp_path)
+    fittings.start(1.0)
+    port = serial.Serial(str(tmp_path / "run" / "rs485"), 9_600, timeout=10)
+
+    def ask(body: str, answer_bytes: int) -> str:
+        port.write(framed(body))
+        return port.read(answer_bytes)[3:-2].hex()
+
+    try:
+        assert ask("0102 0000 0004", 6) == "04"  # the front leaf is closed: current on input 3
+        port.write(framed("0105 0201 0032"))
+        assert port.read(8) == framed("0105 0201 0032")
+        assert not fittings.loop.run(lambda: fittings.rigs["front"].door.is_locked)
+        assert fittings.loop.run(lambda: fittings.rigs["back"].door.is_locked)
+        fittings.loop.run(lambda: fittings.rigs["front"].do(Deed.PUSH))
+        fittings.loop.run(lambda: fittings.rigs["back"].do(Deed.REX_DOWN))
+        assert ask("0102 0000 0004", 6) == "00" and ask("0202 0000 0002", 6) == "03"
+        front = fittings.sensors["mb-1:3"]
+        fittings.loop.run(lambda: front.break_loop("contact", "short"))
+        assert ask("0102 0000 0004", 6) == "04"
+        fittings.loop.run(lambda: front.break_loop("contact", None))
+        assert ask("0102 0000 0004", 6) == "00"
+        fittings.cut("rs485")
+        assert fittings.loop.run(lambda: fittings.rigs["front"].door.is_locked)
+        fittings.mend("mb-2")
+        assert fittings.loop.run(lambda: fittings.device_state("mb-1", "modbus"))["relays"] == {"1": False, "2": False}
+    finally:
+        port.close()
+        fittings.stop()
+    assert not fittings.loop.faults
+
+
+@pytest.mark.parametrize(
+    ("sound", "typo", "said"),
+    [
+        ("unit = 2", "unit = 1", r"devices\[1\]\.unit: 1 is taken on 'rs485'"),
+        ("unit = 2", "unit = 2, baud = 19200", r"devices\[1\]\.baud: 19200, but 'rs485' runs at 9600"),
+        ('"mb-1:3"', '"mb-1:5"', r"doors\[0\]\.sensor: 'mb-1' has inputs 1 to 4"),
+        ('"mb-1:3"', '"mb-1"', r"doors\[0\]\.sensor: no device 'mb-1' of kind mqtt-door"),
+        ("channel = 2", "channel = 3", r"doors\[0\]\.strike\.channel: 3, but 'mb-1' has 2"),
+        ('strike = { board = "mb-1", channel = 2 }', "", r"doors\[0\]\.strike: missing"),
+    ],
+)
+def test_a_typo_is_named_with_its_key(tmp_path, sound, typo, said):
+    """Somebody who writes a building would have to read our source to find a typo."""
+    assert sound in BUILDING
+    with pytest.raises(BuildingFileError, match=said):
+        built(tmp_path, BUILDING.replace(sound, typo))
