@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from simulators.osdp import pkoc
 from simulators.osdp.face import BUZZER_BYTES, LED_BYTES, OUT_BYTES, TEXT_HEAD, BadRequest, Face
@@ -51,7 +51,7 @@ class Make:
     leds: int = 1
     has_keypad: bool = True
     has_display: bool = True
-    has_pkoc: bool = True
+    pkoc: Literal["panel", "reader", "none"] = "panel"  # who checks PKOC cards
     size: int = 512
     card_ms: int = 30
 
@@ -101,15 +101,15 @@ class Functions:
 
     def present_card(self, card: NumberedCard, now_ms: int) -> None:
         """A contactless card: its own key is asked where it has one (PKOC), else its number is sent as it is."""
-        key_card = pkoc.NearCard.found(card) if self.make.has_pkoc else None
+        key_card = pkoc.NearCard.found(card) if self.make.pkoc != "none" else None
         if key_card is None:
             self.present(card.number, len(card.number) * 8, is_wiegand=False, now_ms=now_ms)
         else:
             self.present_pkoc(key_card, now_ms)
 
     def present_pkoc(self, card: PkocCard, now_ms: int) -> None:
-        """A PKOC card. Unless the panel asked for PKOC, the reader checks it by itself and sends X as bits."""
-        if self.make.has_pkoc and self.pkoc.is_active:
+        """A PKOC card: carried to the panel, or checked by the reader itself, which then sends X as bits."""
+        if self.make.pkoc == "panel":
             self._note("card", {"number": "", "bits": 0}, now_ms)
             self._tell_pkoc(self.pkoc.present(card, now_ms))
         elif (number := pkoc.genuine_x(card, bytes(16))) is not None:
@@ -212,7 +212,7 @@ class Functions:
             (Capability.SECURITY, int(has_security), int(has_security and is_keyless)),
             (Capability.RECEIVE_SIZE, self.make.size & 0xFF, self.make.size >> 8),
             (Capability.MESSAGE_SIZE, PAYLOAD_LIMIT & 0xFF, PAYLOAD_LIMIT >> 8),
-            (Capability.SMART_CARD, int(self.make.has_pkoc), 0),
+            (Capability.SMART_CARD, int(self.make.pkoc == "panel"), 0),
             (Capability.READERS, 0, 1),
         ]
         return b"".join(bytes(row) for row in rows)
@@ -292,7 +292,7 @@ class Functions:
         return Reply.MFGREP, oui + said  # this maker's only command: an echo
 
     def _hear_pkoc(self, said: bytes, now_ms: int) -> Answer:
-        if not self.make.has_pkoc or not said:
+        if self.make.pkoc != "panel" or not said:  # 1.63: also a reader that does all by itself refuses
             raise Refused(Nak.UNABLE)
         try:
             told = self.pkoc.hear(said[0], said[1:], now_ms)

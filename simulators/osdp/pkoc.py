@@ -10,6 +10,8 @@ Layout of every message, in osdp_MFG and osdp_MFGREP alike:
     8..9   length of this fragment
     10..   the fragment
 
+A reader that leaves PKOC to its panel sends E0 unasked (1.11 as well as 1.63); E3 is needed for challenges in advance.
+
 E0: FC wrapping 5C 02 01 00 and 4C 00. E1: P1 P2 (00 01, counted into the length), then 5C, 4C (transaction id), 4D
 (reader id) in any order. E2: 5A 41 key, 9E 40 signature, or FB error. E3: 4C, or 00 00 = synchronous. FE: error bytes.
 The signature is ECDSA P-256 with SHA-256 over the transaction id alone (PKOC NFC 1.1).
@@ -36,6 +38,7 @@ VERSIONS = bytes.fromhex("5c020100")
 TRANSACTION, READER, KEY, SIGNATURE, WRAPPER = 0x4C, 0x4D, 0x5A, 0x9E, 0xFC
 TIMED_OUT = b"\x02"
 OUT_OF_SEQUENCE, OUT_OF_BOUNDS, MISSING, INVALID = b"\x08", b"\x09", b"\x06", b"\x07"
+PARAMETERS = b"\x00\x01"  # P1, P2
 SELECT = bytes.fromhex("00a4040008a00000089800000100")
 SUCCESS = b"\x90\x00"
 READER_ID_BYTES = 32
@@ -166,7 +169,6 @@ class PkocReader:
 
     def forget(self) -> None:
         """Power gone."""
-        self.is_active = False
         self._transaction = b""  # loaded in advance
         self._gathering = Gathering()
         self._due: tuple[int, bytes, bytes] | None = None  # when the card will have answered, challenge, reader id
@@ -210,7 +212,6 @@ class PkocReader:
         return (READER_ERROR, TIMED_OUT) if said is None else (AUTH_RESPONSE, said)
 
     def _next(self, content: bytes) -> tuple[int, bytes] | None:
-        self.is_active = True
         self._transaction = b""
         if not content.strip(b"\0"):
             return None
@@ -221,7 +222,7 @@ class PkocReader:
         return None
 
     def _request(self, content: bytes, now_ms: int) -> tuple[int, bytes] | None:
-        found = tlvs(content[2:])  # after P1 and P2
+        found = tlvs(content.removeprefix(PARAMETERS))
         if found is None or len(found.get(TRANSACTION, b"")) not in TRANSACTION_SIZES:
             return READER_ERROR, INVALID
         reader_id = found.get(READER, b"") or bytes(READER_ID_BYTES)

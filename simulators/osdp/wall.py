@@ -150,7 +150,7 @@ class OsdpWall:
                 outputs=plan.outputs,
                 has_keypad=plan.keypad,
                 has_display=plan.display,
-                has_pkoc=plan.pkoc,
+                pkoc=plan.pkoc,
             ),
             baud=baud,
             note=lambda what, detail, _now_ms: self._note(plan.id, what, detail),

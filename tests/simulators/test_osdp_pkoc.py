@@ -132,8 +132,12 @@ def test_a_card_that_leaves_is_told(panel, reader, card):
 
 
 @pytest.mark.req("A-34")
-def test_a_reader_nobody_asked_checks_by_itself(panel, reader, card):
+def test_a_reader_that_checks_by_itself(card):
     """A copied public key would be taken for the card."""
+    reader = OsdpReader(0, key=KEY, make=Make(pkoc="reader"))
+    panel = Panel(reader, 0)
+    assert panel.connect(KEY)
+    assert panel.ask(MFG, message(0xE3, b"\0\0")) == (NAK, b"\x09")
     reader.functions.present_pkoc(KeyPairCard(99, forges=card.public_key), panel.now_ms)
     assert panel.ask(POLL) == ACK
     reader.functions.present_pkoc(card, panel.now_ms)
@@ -168,7 +172,7 @@ def test_contactless_cards(panel, reader):
 
 def test_a_reader_without_pkoc_refuses():
     """The panel must learn that there is nothing to wait for."""
-    reader = OsdpReader(0, key=KEY, make=Make(has_pkoc=False))
+    reader = OsdpReader(0, key=KEY, make=Make(pkoc="none"))
     panel = Panel(reader, 0)
     assert panel.connect(KEY)
     assert panel.ask(MFG, message(0xE3, b"\0\0")) == (NAK, b"\x09")
