@@ -27,7 +27,9 @@ BITS_PER_BYTE: Final = 10
 BYTE_GAP_MS: Final = 40
 """§5.7 allows 20 ms between two bytes; USB adapters hand them over every 16 ms."""
 PROBE_SHARE: Final = 3
-"""After asking one that is not there, three times as long belongs to the others."""
+"""After asking one that is not there, three times as long belongs to the others…"""
+PROBE_REST_MS_MAX: Final = 300
+"""…but no longer than this, or it would not be back within a second."""
 RESPEED_MS: Final = 100
 """The transport needs a moment to change its speed."""
 INSTALL_MS_MAX: Final = 600_000
@@ -174,7 +176,7 @@ class OsdpBus:
             if asked is not None and now_ms >= self._give_up_ms:
                 self._asked = None
                 asked.no_answer(now_ms)
-                self._probe_free_ms = now_ms + PROBE_SHARE * (now_ms - self._asked_at_ms)
+                self._probe_free_ms = now_ms + min(PROBE_SHARE * (now_ms - self._asked_at_ms), PROBE_REST_MS_MAX)
             self._run(now_ms)
         return self._told(now_ms)
 

@@ -42,9 +42,9 @@ REPLY_WITHIN_MS: Final = 200
 """§5.7: a reader answers within 200 ms."""
 SHORT_PATIENCE_MS: Final = 50
 """For one that did not answer twice: its neighbours wait too. Each FULL_PATIENCE_EVERY-th time is whole."""
-FULL_PATIENCE_EVERY: Final = 5
+FULL_PATIENCE_EVERY: Final = 10
 FIRST_RETRY_MS: Final = 100
-LAST_RETRY_MS: Final = 500
+LAST_RETRY_MS: Final = 300
 REFUSED_RETRY_MS: Final = 2_000
 """Between attempts at a reader that is not trusted and with which no channel stands."""
 BUSY_RETRY_MS: Final = 50
@@ -83,6 +83,7 @@ class Turn(Enum):
 
     OPENED = "opened"
     ANSWERED = "answered"
+    KNOWN = "known"
     KEYLESS = "keyless"
     RENEWED = "renewed"
 
@@ -90,7 +91,7 @@ class Turn(Enum):
 TRANSITIONS: Final[dict[State, dict[Turn, State]]] = {
     State.CLOSED: {Turn.OPENED: State.PROBING},
     State.UNCOMMISSIONED: {Turn.OPENED: State.PROBING},
-    State.PROBING: {Turn.ANSWERED: State.DESCRIBING},
+    State.PROBING: {Turn.ANSWERED: State.DESCRIBING, Turn.KNOWN: State.CHALLENGING},
     State.DESCRIBING: {Turn.ANSWERED: State.CHALLENGING},
     State.CHALLENGING: {Turn.ANSWERED: State.PROVING},
     State.PROVING: {Turn.ANSWERED: State.IDENTIFYING, Turn.KEYLESS: State.KEYING},
@@ -175,6 +176,7 @@ class Pd:
         self._is_installed = False
         self._who: replies.Identity | None = None
         self._can: dict[int, tuple[int, int]] = {}
+        self._is_known = False  # it stood once: what it can need not be asked in the clear again
         self._identity: str | None = None
         self._told_identity: str | None = None
 
@@ -270,7 +272,7 @@ class Pd:
         if self._state in _WAITING or self._is_online is False or not self._is_overdue(now_ms):
             return
         self._go_offline(self._last_fault)
-        if self._state is State.STANDING and not self._frame:
+        if self._state is State.STANDING:  # what it says from now on begins with who it is
             self._fail("no answer", now_ms, wait_ms=0)
 
     def _is_overdue(self, now_ms: int) -> bool:
@@ -414,7 +416,7 @@ class Pd:
             else:
                 self._refused(now_ms)
         elif self._state is State.PROBING:
-            self._step(Turn.ANSWERED, now_ms)
+            self._step(Turn.KNOWN if self._is_known else Turn.ANSWERED, now_ms)
         elif self._state is State.DESCRIBING:
             self._take_clear_capabilities(frame, now_ms)
         elif self._channel is not None:
@@ -464,6 +466,7 @@ class Pd:
     def _refused(self, now_ms: int) -> None:
         """It would not begin a session."""
         self._refusals += 1
+        self._is_known = False
         if self._refusals >= REFUSALS_MAX or self._is_by_new_key:
             self._wrong_key(now_ms)
         else:
@@ -617,6 +620,7 @@ class Pd:
     def _stand(self, now_ms: int) -> None:
         """The channel stands and its reader has said who it is."""
         self._stood_ms = now_ms
+        self._is_known = True
         self._refusals = 0
         was_renewing, self._is_renewing = self._is_renewing, False
         if not was_renewing:

@@ -166,6 +166,20 @@ def test_an_exit_works_on_a_reader_that_is_not_trusted():
 
 
 @pytest.mark.req("B-16")
+def test_a_reader_that_loses_its_channel_while_running_is_a_downgrade():
+    """A swap against a reader without encryption would be called a key that got lost."""
+    bench = pinned(ScriptedPd())
+    bench.online()
+    pd = bench.pds[0]
+    pd.clear_pdcap, pd.has_secure = CLEAR_PDCAP, False
+    pd.restart()
+    pd.polls = [CARD] * 20
+    bench.run(5_000)
+    assert distrusted(bench) == ["downgraded"]
+    assert bench.of(CardRead) == []
+
+
+@pytest.mark.req("B-16")
 def test_a_swap_while_running_is_seen_even_without_a_pin():
     """A reader that nobody approved by identity could be swapped at leisure."""
     bench = Bench(ScriptedPd())
