@@ -64,11 +64,12 @@ def running_pcscd(folder: Path) -> Iterator[int]:
 def _await_slot(port: int, daemon: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
-        assert daemon.poll() is None, "pcscd ended: does another one run?"
         listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
         if f":{port:04X} " in listening and SOCKET.exists():
             return
-        time.sleep(0.02)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.wait(0.02)
+            raise AssertionError("pcscd ended: does another one run?")
     raise AssertionError("pcscd did not open the virtual reader's port")
 
 
