@@ -19,13 +19,13 @@ LASTING: Final = {
     "FIRE_ON": "device", "POWER_LOST": "device", "LINE_FAULT": "device", "TAMPER": "device",
     "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
     "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone",
-    "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
+    "READER_POWER_LOST": "device", "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
 }  # fmt: skip
 """Record types of alarms that last, and what each is of. ALARM_CEASED names a key or a place in its `row`."""
 
 ENDING: Final = {
     "FIRE_RESET": "FIRE_ON", "POWER_RESTORED": "POWER_LOST", "LINE_RESTORED": "LINE_FAULT", "TAMPER_ENDED": "TAMPER",
-    "OSDP_INSTALL_OFF": "OSDP_INSTALL_ON", "KEY_ROTATED": "KEY_ROTATION_DUE",
+    "READER_POWER_RESTORED": "READER_POWER_LOST", "OSDP_INSTALL_OFF": "OSDP_INSTALL_ON", "KEY_ROTATED": "KEY_ROTATION_DUE",
 }  # fmt: skip
 """Record type -> the alarm that it ends. What a zone's watch raised is ended by ALARM_CEASED."""
 

@@ -87,6 +87,8 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "FIRE_RESET": (_w("火災後の復旧", "Reset after fire"), "warn", "lock"),
     "POWER_LOST": (_w("停電", "Mains lost"), "alarm", "plug"),
     "POWER_RESTORED": (_w("復電", "Mains restored"), "plain", "plug"),
+    "READER_POWER_LOST": (_w("読取装置の電源低下", "Reader's supply fails"), "alarm", "plug"),
+    "READER_POWER_RESTORED": (_w("読取装置の電源回復", "Reader's supply is back"), "plain", "plug"),
     "TAMPER": (_w("機器の筐体が開いた", "Enclosure opened"), "alarm", "alarm"),
     "TAMPER_ENDED": (_w("機器の筐体が閉じた", "Enclosure closed"), "plain", "plug"),
     "LINE_FAULT": (_w("配線の異常(断線・短絡)", "Line cut or short"), "alarm", "plug"),

@@ -193,7 +193,9 @@ def pkoc_reader_id(site: Site) -> bytes:
 
 def _facts_of(bus: OsdpBus, reader: str) -> dict[str, str]:
     """What a bus knows of a reader, in words; what is empty is left out."""
-    return {key: str(value) for key, value in asdict(bus.standing(reader)).items() if value not in (None, "")}
+    known = asdict(bus.standing(reader))
+    known |= known.pop("counts", {})
+    return {key: str(value) for key, value in known.items() if value not in (None, "")}
 
 
 def _start_libnfc(device: str, connection: str, inbox: Inbox) -> None:

@@ -34,6 +34,9 @@ _SPOKEN_AND_SILENT: Final = {
 }
 """Line -> what is recorded when it becomes active, and when it ceases to be."""
 
+_OF_READER: Final = ("READER_POWER_LOST", "READER_POWER_RESTORED")
+"""The supply of one reader, which says so itself: nothing about the mains, and nobody's place becomes uncertain."""
+
 Distrust = Callable[[str], None]
 
 
@@ -196,7 +199,12 @@ class Signals:
             "power": wiring.power_inputs,
             "tamper": wiring.tampers,
         }
-        return source in places.get(line, ())
+        return source in places.get(line, ()) or self._is_own_power(line, source)
+
+    def _is_own_power(self, line: str, source: str) -> bool:
+        """Whether a reader with a secure channel speaks of its own supply."""
+        wiring = self._wiring
+        return line == "power" and source in wiring.secured and source not in wiring.power_inputs
 
     def _state(self, event: InputChanged, now: Moment, turn: Turn) -> None:
         """Fire, power and tamper are states: told when they change, whether as an edge or found so."""
@@ -205,7 +213,9 @@ class Signals:
             return
         was_fire = self.is_fire
         self._active.symmetric_difference_update({key})
-        self._record(_SPOKEN_AND_SILENT[event.line][not event.is_active], event.source, now, turn)
+        is_own = self._is_own_power(event.line, event.source)
+        types = _OF_READER if is_own else _SPOKEN_AND_SILENT[event.line]
+        self._record(types[not event.is_active], event.source, now, turn)
         if event.line == "fire" and not was_fire and event.is_active:
             self._portals.step_all(FireStarted(), now, turn)
         if event.line == "tamper":

@@ -181,6 +181,8 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("FIRE_ON", "alarm", "device"),
         ("FIRE_OFF", "alarm", "device"),
         ("FIRE_RESET", "command", "id"),
+        ("READER_POWER_LOST", "alarm", "device"),
+        ("READER_POWER_RESTORED", "alarm", "device"),
         ("POWER_LOST", "alarm", "device"),
         ("POWER_RESTORED", "alarm", "device"),
         ("TAMPER", "alarm", "device"),
