@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from paho.mqtt import client as paho
@@ -36,13 +36,16 @@ from readers.events import Event, MessageRefused
 from readers.protocols.mqtt_inbound import UNKNOWN_SOURCE, MqttInbound, Subscription
 from readers.protocols.mqtt_messages import Command, Refusal, Show
 from readers.protocols.mqtt_profiles import MqttDevice
+from readers.transports import mqtt_access
+from readers.transports.mqtt_access import ADVICE, AccessFault, BrokerAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from paho.mqtt.client import SocketLike
     from paho.mqtt.reasoncodes import ReasonCode
+
+log = logging.getLogger(__name__)
 
 EXPIRY_S: Final = 3
 """Where the broker speaks MQTT 5 it drops a command that waited longer."""
@@ -58,17 +61,6 @@ _LOST: Final = "broker lost"
 _NONSENSE: Final = "broker spoke nonsense"
 _TCP_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 """Linux only; elsewhere the link works, 40 ms slower behind a broker with Nagle's algorithm."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerAccess:
-    """How the broker knows us, and we it. The password is the first line of its file, read anew each time."""
-
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
 
 
 class MqttLink:
@@ -106,7 +98,7 @@ class MqttLink:
         self._protocol = paho.MQTTv5
         self._up: paho.Client | None = None
         self._was_accepted = False
-        self._why = _LOST
+        self._why = self._advised = _LOST
         self._silent_after_s: float | None = None
         self._lost_events = 0
 
@@ -178,24 +170,44 @@ class MqttLink:
         while not self._stopping.is_set():
             self._was_accepted = False
             self._why = _LOST
-            try:
-                self._connect_and_listen()
-            except OSError:
-                self._why = "broker unreachable"
-            except Exception:  # noqa: BLE001 - the thread's rim: paho raises what it likes on a peer's bytes
-                self._why = _NONSENSE
+            self._attempt()
             self._up = None
             if self._stopping.is_set():
                 return
             if self._is_version_refused() and self._protocol == paho.MQTTv5:
                 self._protocol = paho.MQTTv311  # at once, and without an alarm: the broker is there
                 continue
-            self._tell(self._inbound.broker_lost(self._why))
             if self._is_version_refused():
                 self._protocol = paho.MQTTv5
+                if self._access.ca_file is not None:  # Mosquitto hangs up on a certificate without a word
+                    has_own = self._access.cert_file is not None
+                    self._why = "broker refused our certificate" if has_own else "broker wants a certificate"
+            self._advise()
+            self._tell(self._inbound.broker_lost(self._why))
             if self._was_accepted:
                 backoff.reset()
             self._stopping.wait(backoff.next_ms() / 1_000)
+
+    def _attempt(self) -> None:
+        """One connection, and why it ended."""
+        try:
+            self._connect_and_listen()
+        except AccessFault as fault:
+            self._why = fault.why
+        except ssl.SSLError as error:  # an OSError as well
+            self._why = mqtt_access.why_refused(error)
+        except ConnectionResetError:  # how Mosquitto answers a handshake on a plain listener
+            self._why = "broker unreachable" if self._access.ca_file is None else mqtt_access.NO_TLS
+        except OSError:
+            self._why = "broker unreachable"
+        except Exception:  # noqa: BLE001 - the thread's rim: paho raises what it likes on a peer's bytes
+            self._why = _NONSENSE
+
+    def _advise(self) -> None:
+        """Say what to do about it, once."""
+        if self._why in ADVICE and self._why != self._advised:
+            log.error("broker %s:%d: %s: %s", self._host, self._port, self._why, ADVICE[self._why])
+        self._advised = self._why
 
     def _connect_and_listen(self) -> None:
         """One connection from its beginning to its end. OSError when there is nobody."""
@@ -228,9 +240,9 @@ class MqttLink:
         client.connect_timeout = CONNECT_WITHIN_S
         client.max_queued_messages_set(QUEUED_MESSAGES_MAX)
         if self._access.username is not None:
-            client.username_pw_set(self._access.username, _password(self._access.password_file))
+            client.username_pw_set(self._access.username, mqtt_access.password(self._access))
         if self._access.ca_file is not None:
-            client.tls_set_context(_tls(self._access))
+            client.tls_set_context(mqtt_access.tls(self._access))
         client.on_socket_open = _send_at_once
         # With this set, publish() leaves the writing to the link's thread instead of writing from the caller's,
         # where two threads could mix their bytes.
@@ -325,15 +337,3 @@ def _leave_to_the_thread(_client: paho.Client, _userdata: object, _sock: object)
 def _is_about_version(reason: ReasonCode) -> bool:
     """MQTT 5 says 132; paho tells a 3.1.1 broker's return code 1 by the same name."""
     return bool(reason.getName() == "Unsupported protocol version")
-
-
-def _password(file: Path | None) -> str | None:
-    return None if file is None else file.read_text("utf-8").split("\n", 1)[0]
-
-
-def _tls(access: BrokerAccess) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=access.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if access.cert_file is not None:
-        context.load_cert_chain(access.cert_file, access.key_file)
-    return context
