@@ -22,6 +22,8 @@ from controller.link.messages import KeyStanding
 from controller.site_file import KeysSection
 
 SEALING_FILE = "seal.key"
+SYSTEM = b"SEKISHO"
+"""What AN10922 mixes into every card's own key beside its number and the application (docs/wire/cards.md)."""
 
 
 class KeyRoom(Protocol):
@@ -95,7 +97,7 @@ def secrets_of(site: Site, store: KeyStore | None) -> Secrets:
     """What the wires of a site need of its key store. A reader may have taken a key that nobody could confirm."""
     if store is None:
         return Secrets()
-    cards = None if site.cards is None else store.card_keys(application=bytes.fromhex(site.cards.application))
+    cards = None if site.cards is None else store.card_keys(application=bytes.fromhex(site.cards.application), system=SYSTEM)
     return Secrets(
         cards=cards,
         reader_key=lambda reader: store.reader_key(reader) or store.pending_key(reader),

@@ -291,13 +291,17 @@ class LinkServer:
                 self._status_at = 0
             case AskDevices(id=asked):
                 self._queue(session, self._encode(self._devices(asked)) + b"\n")
-            case DeviceOrder() if not session.is_console:
-                why = "readers and keys are changed at the controller itself, by root or the controller's account"
-                self._queue(session, self._encode(Refused(id=message.id, code="not_here", why=why)) + b"\n")
             case Propose() | Command() | Order() | DeviceOrder() | Note():
-                if not self._on_request(session.number, message):
-                    busy = Refused(id=message.id, code="busy", why="too much is waiting; try again")
-                    self._queue(session, self._encode(busy) + b"\n")
+                self._request(session, message)
+
+    def _request(self, session: _Session, message: Request) -> None:
+        """Hand a request to the loop, or say why not."""
+        code, why = "busy", "too much is waiting; try again"
+        if isinstance(message, DeviceOrder) and not session.is_console:
+            code, why = "not_here", "readers and keys are changed at the controller itself, by root or its own account"
+        elif self._on_request(session.number, message):
+            return
+        self._queue(session, self._encode(Refused(id=message.id, code=code, why=why)) + b"\n")
 
     def _feed(self, session: _Session, tick_ms: int) -> None:
         if session.next_seq is None or session.is_fetching or tick_ms < session.feed_at:
