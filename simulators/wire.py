@@ -12,7 +12,7 @@ import termios
 import time
 import tty
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +97,14 @@ class _Way:
         """Lose the oldest of what nobody takes."""
         while len(self._bytes) > OUTGOING_MAX:
             self._bytes.popleft()
+
+
+@runtime_checkable
+class HearsSpeed(Protocol):
+    """A core that wants to know at what speed the host speaks, and makes garbage of wrong ones by itself."""
+
+    def set_speed(self, baud: int) -> None:
+        """The host's speed, told before its bytes."""
 
 
 class SerialWire:
@@ -216,7 +224,8 @@ class SerialWire:
             self.collisions += 1
             self._outward.spoil(len(chunk))
             chunk = _garbled(chunk)
-        self._inward.put(chunk if self._is_same_speed() else _garbled(chunk), now)
+        is_same = self._is_same_speed()
+        self._inward.put(chunk if is_same else _garbled(chunk), now)
         self._listen()
 
     def _listen(self) -> None:
@@ -233,7 +242,12 @@ class SerialWire:
     def _is_same_speed(self) -> bool:
         if not self._hears_speed or self._baud is None or self._slave < 0:
             return True
-        return SPEEDS.get(termios.tcgetattr(self._slave)[5]) == self._baud
+        baud = SPEEDS.get(termios.tcgetattr(self._slave)[5], 0)
+        if isinstance(self._core, HearsSpeed) and baud:
+            self._core.set_speed(baud)
+            self._inward.byte_ms = self._outward.byte_ms = BITS_PER_BYTE * 1000 / baud
+            return True
+        return baud == self._baud
 
     def _on_alarm(self) -> None:
         self._core.tick(self._loop.now_ms())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simulators.osdp.reader import OsdpReader
 
 FRAMES_KEPT = 20_000
+OTHER_SPEED = 0xA5  # what a byte looks like at another speed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +43,12 @@ class OsdpBus:
         self._flips: deque[int] = deque()  # bits to flip in the replies to come
         self._noise = bytearray()
         self._ears = (Scanner(), Scanner())  # panel's and readers' bytes
+        self._baud: int | None = None
         self._now_ms = 0
 
-    @property
-    def baud(self) -> int:
-        """The speed of the line, as far as its readers agree."""
-        return self.readers[0].baud if self.readers else 9600
+    def set_speed(self, baud: int) -> None:
+        """The panel speaks at this speed now; a reader with another one hears and is heard as garbage."""
+        self._baud = baud
 
     def at(self, address: int) -> OsdpReader:
         """The reader with this address. Raises LookupError."""
@@ -101,7 +102,7 @@ class OsdpBus:
         self._now_ms = now_ms
         self._capture(0, chunk)
         for reader in self._connected():
-            reader.receive(chunk, now_ms)
+            reader.receive(self._as_heard(chunk, reader.baud), now_ms)
 
     def outgoing(self) -> bytes:
         """Bytes for the panel, handed over once."""
@@ -127,7 +128,10 @@ class OsdpBus:
         return [reader for reader in self.readers if self.is_connected(reader)]
 
     def _voices(self) -> bytes:
-        spoken = [(reader, reader.outgoing()) for reader in self.readers]  # a cut one speaks into the void
+        spoken = [  # a cut one speaks into the void
+            (reader, self._as_heard(reader.outgoing(), baud))
+            for reader, baud in [(one, one.baud) for one in self.readers]
+        ]
         heard = [(reader, said) for reader, said in spoken if said and self.is_connected(reader)]
         if not heard:
             return b""
@@ -142,8 +146,13 @@ class OsdpBus:
         speakers = [reader for reader, _ in heard]
         for reader in self._connected():
             if reader not in speakers:
-                reader.receive(said, self._now_ms)
+                reader.receive(self._as_heard(said, reader.baud), self._now_ms)
         return said
+
+    def _as_heard(self, chunk: bytes, baud: int) -> bytes:
+        if self._baud in (None, baud):
+            return chunk
+        return bytes(byte ^ OTHER_SPEED for byte in chunk)
 
     def _capture(self, ear: int, chunk: bytes) -> None:
         self._ears[ear].feed(chunk, self._now_ms)

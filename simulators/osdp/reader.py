@@ -145,6 +145,8 @@ class OsdpReader:
         """Bytes for the line that are due by now."""
         due = b"".join(raw for at, raw in self._outbox if at <= self._now_ms)
         self._outbox = [one for one in self._outbox if one[0] > self._now_ms]
+        if due and self._moves_to is not None:  # osdp_COMSET: its answer still goes the old way
+            (self.address, self.baud), self._moves_to = self._moves_to, None
         return due
 
     def deadline(self) -> int | None:
@@ -193,8 +195,6 @@ class OsdpReader:
         self._sequence = found.sequence
         self._last_reply = self._answer(found)
         self._send(self._last_reply)
-        if self._moves_to is not None:  # osdp_COMSET: the answer still went the old way
-            (self.address, self.baud), self._moves_to = self._moves_to, None
 
     def _send(self, raw: bytes) -> None:
         mark = bytes((MARK,)) if self._has_mark else b""

@@ -146,3 +146,14 @@ def test_an_unplugged_adapter_takes_no_power_from_the_readers(bus, panels):
     bus.power_cycle(5000)
     assert bus.at(1).functions.face.outputs == [True]
     assert bus.at(1).is_secure
+
+
+def test_readers_change_speed_one_by_one(bus, panels):
+    """A panel that raises the speed has, for a while, readers of two speeds on one pair."""
+    bus.set_speed(9600)
+    assert panels[1].ask(0x6E, b"\x01" + (115200).to_bytes(4, "little"))[0] == 0x54
+    assert panels[1].push(panels[1].make_secure(POLL)) == []
+    assert panels[2].ask(POLL) == ACK
+    bus.set_speed(115200)
+    assert panels[1].connect(KEYS[1])
+    assert panels[2].push(panels[2].make_secure(POLL)) == []
