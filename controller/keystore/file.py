@@ -159,7 +159,7 @@ class KeyFile:
             if not is_restored:
                 raise KeyStoreError(
                     f"{self._path} is older than what was here: generation {head.generation}, and {newest} was "
-                    "written. If you restored it, say so (is_restored); if not, somebody put old keys back: keep the "
+                    "written. If you restored it, say so (sekisho keys restored); if not, somebody put old keys back: keep the "
                     "disk, and rotate every key"
                 )
             self.generation = newest

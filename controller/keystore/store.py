@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from controller.keystore.values import (
     CardKey,
     Contents,
     KeyState,
+    Note,
     ReaderKey,
     Secret,
     from_text,
@@ -66,6 +68,7 @@ class KeyStore:
         self._random = random
         self._is_sealed = is_sealed
         self._uses: Counter[tuple[str, int]] = Counter()
+        self._noting: tuple[Note, ...] = ()
         self._changing = threading.RLock()
         self._counting = threading.Lock()
 
@@ -118,8 +121,9 @@ class KeyStore:
     def seal_again(self, seal: Seal) -> None:
         """Seal the same keys with another seal. What sealed them before may be destroyed after that."""
         with self._changing:
-            self._file.seal_again(seal, to_text(self._contents))
-            self._is_sealed = not seal.is_deviation
+            contents = self._noted(self._contents)
+            self._file.seal_again(seal, _text_of(contents))
+            self._contents, self._is_sealed = contents, not seal.is_deviation
 
     @property
     def generation(self) -> int:
@@ -365,6 +369,29 @@ class KeyStore:
         """Who had to do with keys that are in use."""
         return frozenset(who for _, held, _ in self._in_use() for who in held)
 
+    # -- what was done while no controller ran -------------------------------------------------------------------------
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What the next start must record."""
+        return self._contents.notes
+
+    @contextmanager
+    def noting(self, act: str, about: str, today: date, people: tuple[str, ...] = ()) -> Iterator[None]:
+        """The change inside is kept together with who did it: both, or neither where it is refused."""
+        with self._changing:
+            self._noting = (Note(act=act, about=about, on=today, people=people),)
+            try:
+                yield
+            finally:
+                self._noting = ()
+
+    def notes_recorded(self) -> None:
+        """They stand in the ledger."""
+        with self._changing:
+            if self._contents.notes:
+                self._keep(replace(self._contents, notes=()))
+
     # -- rotation ------------------------------------------------------------------------------------------------------
 
     def custodian_left(self, who: str) -> None:
@@ -411,6 +438,11 @@ class KeyStore:
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
+    def keep(self) -> None:
+        """Write what is there once more."""
+        with self._changing:
+            self._keep(self._contents)
+
     def flush_uses(self) -> None:
         """Keep the counts of uses, where there are new ones. Once a day is enough."""
         with self._changing:
@@ -425,6 +457,7 @@ class KeyStore:
             rows = contents.cards.get(purpose, ())
             rows = tuple(replace(row, uses=row.uses + counted[purpose, row.version]) for row in rows)
             contents = contents.with_cards(purpose, rows)
+        contents = self._noted(contents)
         try:
             self._file.write(_text_of(contents))
         except BaseException:
@@ -432,6 +465,10 @@ class KeyStore:
                 self._uses.update(counted)
             raise
         self._contents = contents
+
+    def _noted(self, contents: Contents) -> Contents:
+        noting, self._noting = self._noting, ()
+        return replace(contents, notes=(*contents.notes, *noting)) if noting else contents
 
     def _fresh(self) -> Secret:
         """A key that nobody knows, unlike every other one here."""

@@ -98,6 +98,18 @@ class ReaderKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What was done to the key store while no controller ran: the next start records it. `about`: a reader or a
+    purpose; `people`: who did it.
+    """
+
+    act: str
+    about: str
+    on: date
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """All that is sealed. Changed as a whole; the newest card key of a purpose stands first.
 
@@ -107,6 +119,7 @@ class Contents:
     cards: MappingProxyType[str, tuple[CardKey, ...]] = field(default_factory=lambda: MappingProxyType({}))
     readers: MappingProxyType[str, ReaderKey] = field(default_factory=lambda: MappingProxyType({}))
     extras: MappingProxyType[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[Note, ...] = ()
 
     def with_cards(self, purpose: str, keys: tuple[CardKey, ...]) -> Contents:
         """The same with other keys of `purpose`."""
@@ -159,6 +172,7 @@ class _Contents(msgspec.Struct, forbid_unknown_fields=True):
     cards: dict[str, tuple[_Card, ...]]
     readers: dict[str, _Reader]
     extras: dict[str, str]
+    notes: tuple[Note, ...] = ()
 
     def __repr__(self) -> str:
         return "_Contents(hidden)"
@@ -171,6 +185,7 @@ def to_text(contents: Contents) -> bytes:
         cards={purpose: tuple(map(_card_out, keys)) for purpose, keys in contents.cards.items()},
         readers={reader: _reader_out(row) for reader, row in contents.readers.items()},
         extras={name: secret.reveal().hex() for name, secret in contents.extras.items()},
+        notes=contents.notes,
     )
     built: dict[str, Any] = msgspec.to_builtins(whole)
     return canonical(built)
@@ -186,6 +201,7 @@ def from_text(text: bytes) -> Contents:
             cards=MappingProxyType({purpose: tuple(map(_card_in, keys)) for purpose, keys in whole.cards.items()}),
             readers=MappingProxyType({reader: _reader_in(row) for reader, row in whole.readers.items()}),
             extras=MappingProxyType({name: Secret(bytes.fromhex(secret)) for name, secret in whole.extras.items()}),
+            notes=whole.notes,
         )
     except ValueError:  # msgspec's too; its words could hold what it could not read
         raise KeyStoreError(

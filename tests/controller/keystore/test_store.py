@@ -218,6 +218,24 @@ def test_what_a_leaver_held_is_due_until_there_is_another_key(tmp_path):
     store.close()
 
 
+def test_what_is_done_offline_is_kept_with_who_did_it_or_not_at_all(tmp_path):
+    """The ledger would never hear of a key that was made while no controller ran; or hear of one that was refused."""
+    store = opened(tmp_path / "keys")
+    with store.noting("rotate_key", "desfire_read", TODAY, ("officer-01", "officer-02")):
+        store.rotate("desfire_read", TODAY)
+    with pytest.raises(KeyRefused), store.noting("retire_key", "desfire_read", TODAY):
+        store.retire("desfire_read", 9)
+    store.pin_identity("rd-1", "ab" * 32)
+    store.close()
+    store = opened(tmp_path / "keys", seed=2)
+    assert [(note.act, note.about, note.on, note.people) for note in store.notes] == [
+        ("rotate_key", "desfire_read", TODAY, ("officer-01", "officer-02"))
+    ]
+    store.notes_recorded()
+    assert store.notes == ()
+    store.close()
+
+
 # -- commissioning ---------------------------------------------------------------------------------------------------
 
 

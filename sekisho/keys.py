@@ -1,0 +1,195 @@
+"""`sekisho keys`: the site's keys while the controller is stopped, by two people (docs/keys.md).
+
+What is done is noted in the key store together with it, and recorded in the ledger by the controller's next start. No
+key is printed: people see its mark. Exit status: 0 done, 1 refused, 3 could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from controller.config import SiteFileError, load_site
+from controller.key_room import open_key_store, seal_of
+from controller.keystore.errors import KeyRefused, KeyStoreError
+from controller.keystore.guarded import read_guarded
+from controller.keystore.store import KeyStore
+from controller.keystore.weak import KEY_BYTES
+from controller.site_file import KeysSection
+from zones.moment import here
+
+OK: Final = 0
+NO: Final = 1
+CANNOT_RUN: Final = 3
+
+_WHO: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]{0,63}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the action that `arguments.keys` names and return its exit status."""
+    try:
+        if arguments.keys != "list":
+            _check_people(arguments.by)
+        return ACTIONS[arguments.keys](arguments)
+    except (SiteFileError, KeyRefused) as error:
+        print(f"sekisho keys: {error}", file=sys.stderr)
+        return NO
+    except (KeyStoreError, OSError) as error:
+        print(f"sekisho keys: {error}", file=sys.stderr)
+        return CANNOT_RUN
+
+
+def _check_people(people: list[str]) -> None:
+    if len(people) != 2 or len(set(people)) != 2 or not all(map(_WHO.fullmatch, people)):
+        raise KeyRefused("this takes two different people: --by ID --by ID")
+
+
+def _opened(path: Path, *, is_restored: bool = False) -> KeyStore:
+    site = load_site(path)
+    store = open_key_store(site, os.urandom, is_restored=is_restored)
+    if store is None:
+        raise KeyRefused(f"{path} names neither cards nor readers with keys: there is no key store")
+    return store
+
+
+def _today() -> date:
+    return here(datetime.now(UTC))[0]
+
+
+# -- what is done ------------------------------------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments.site)
+    try:
+        rows = store.listing()
+    finally:
+        store.close()
+    if arguments.json:
+        documents = [
+            {
+                "key": row.name,
+                "version": row.version,
+                "state": row.state,
+                "made_on": row.made_on.isoformat(),
+                "mark": row.fingerprint,
+                "custodians": row.custodians,
+                "uses": row.uses,
+                "is_due": row.is_due,
+            }
+            for row in rows
+        ]
+        print(json.dumps(documents, ensure_ascii=False))
+        return OK
+    for row in rows:
+        due = "  要更新 rotation due" if row.is_due else ""
+        people = ", ".join(row.custodians)
+        print(f"{row.name}  v{row.version}  {row.state}  {row.made_on}  {row.fingerprint}  {row.uses}  {people}{due}")
+    return OK
+
+
+def _make(arguments: argparse.Namespace, store: KeyStore, people: tuple[str, ...]) -> str:
+    version = store.rotate(arguments.purpose, _today(), people)
+    return f"{arguments.purpose} v{version}"
+
+
+def _retire(arguments: argparse.Namespace, store: KeyStore, _people: tuple[str, ...]) -> str:
+    store.retire(arguments.purpose, arguments.version)
+    return f"{arguments.purpose} v{arguments.version} retired"
+
+
+def _import_reader(arguments: argparse.Namespace, store: KeyStore, people: tuple[str, ...]) -> str:
+    store.import_reader_key(arguments.reader, _key_in(arguments.file), _today(), people)
+    return f"{arguments.reader}: destroy {arguments.file} now"
+
+
+def _import_card(arguments: argparse.Namespace, store: KeyStore, people: tuple[str, ...]) -> str:
+    key, version = _key_in(arguments.file), arguments.version
+    store.import_card_key(arguments.purpose, version, key, _today(), people, is_factory=arguments.factory)
+    return f"{arguments.purpose} v{version}: destroy {arguments.file} now"
+
+
+def _noted(
+    act: str, do: Callable[[argparse.Namespace, KeyStore, tuple[str, ...]], str]
+) -> Callable[[argparse.Namespace], int]:
+    """Do it, and note who did."""
+
+    def run_noted(arguments: argparse.Namespace) -> int:
+        people = tuple(arguments.by)
+        about = getattr(arguments, "purpose", None) or arguments.reader
+        if act == "import_reader_key" and about not in load_site(arguments.site).wiring.secured:
+            raise KeyRefused(f"{arguments.site} has no reader {about!r} with a secure channel")
+        store = _opened(arguments.site)
+        try:
+            with store.noting(act, about, _today(), people):
+                done = do(arguments, store, people)
+        finally:
+            store.close()
+        print(done)
+        return OK
+
+    return run_noted
+
+
+def _seal_again(arguments: argparse.Namespace) -> int:
+    site = load_site(arguments.site)
+    if site.keys.dir is None or site.keys.seal == arguments.was:
+        raise KeyRefused(f"the site file says seal = {site.keys.seal!r}: change it to the new one first")
+    before = seal_of(_as_it_was(site.keys, arguments.was), os.urandom)
+    store = KeyStore.open(Path(site.keys.dir), before, os.urandom)
+    try:
+        with store.noting("seal_again", site.keys.seal, _today(), tuple(arguments.by)):
+            store.seal_again(seal_of(site.keys, os.urandom))
+    finally:
+        store.close()
+    print(f"sealed: {arguments.was} -> {site.keys.seal}; destroy the old sealing key now")
+    return OK
+
+
+def _as_it_was(keys: KeysSection, was: str) -> KeysSection:
+    return msgspec.structs.replace(keys, seal=was)
+
+
+def _restored(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments.site, is_restored=True)
+    try:
+        with store.noting("keys_restored", "", _today(), tuple(arguments.by)):
+            store.keep()
+    finally:
+        store.close()
+    print("the key store is taken as it is; look at every reader that was renewed since the backup")
+    return OK
+
+
+def _key_in(path: Path) -> bytes:
+    """A key from a file that nobody else can read."""
+    found = read_guarded(path, "the file with the key")
+    if len(found) == KEY_BYTES:
+        return found
+    try:
+        return bytes.fromhex(found.decode("ascii"))
+    except ValueError:
+        raise KeyRefused(f"{path} holds no key: 16 bytes, or 32 hex digits") from None
+
+
+ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = MappingProxyType(
+    {
+        "list": _list,
+        "make": _noted("rotate_key", _make),
+        "retire": _noted("retire_key", _retire),
+        "import-reader": _noted("import_reader_key", _import_reader),
+        "import-card": _noted("import_card_key", _import_card),
+        "seal-again": _seal_again,
+        "restored": _restored,
+    }
+)
