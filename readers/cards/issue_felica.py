@@ -52,6 +52,8 @@ def issue(order: Order) -> Dialogue[Outcome]:
     require(blocks[1][IDM_BYTES + 1] == _LITE_S, "wrong_type")
     require(blocks[1][:IDM_BYTES] == idm, "uid_changed")
     is_ours = blocks[0] == record_block(order.application)
+    if order.is_again and is_ours and blocks[3][2] != _OPEN:
+        return (yield from rekey(order))  # the lock is the last step: all others are done
     require(blocks[3][2] == _OPEN, "already_ours" if is_ours else "not_blank")
     require(order.is_again or not is_ours, "interrupted")
     if not (yield from _answers_to(order, ZEROS)):
