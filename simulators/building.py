@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulators.cards import Card, card_of
+from simulators.cards import Card
 from simulators.door import Deed
 from simulators.fittings import Fittings, NotHere
 from simulators.osdp.hands import OsdpHands
 from simulators.people import Crowd, Pace, Person, Walk
 from simulators.plan import DoorPlan, Plan, load
+from simulators.pockets import Held, Pockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,9 @@ class SimulatedBuilding:
             for one in self.plan.people
         )
         self.crowd = Crowd(people, self.plan.zones[0].id)
+        self.pockets = Pockets(self.plan.master_keys())
+        for one in self.plan.people:
+            self.pockets.put(one.card.upper(), one.card_type, one.kind)
         self._doors = {door.id: door for door in self.plan.doors}
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -111,17 +115,18 @@ class SimulatedBuilding:
         side: str = "in",
         walk: bool = True,
         digits: str | None = None,
+        held: Held = "own",
         wait_ms: int = WAIT_MS,
     ) -> BadgeReply:
         """Present `card` (hexadecimal) to the reader of that side; walk through if it grants and the lock lets go.
-        `digits`: typed if the reader then asks for a PIN.
+        `digits`: typed if the reader then asks for a PIN. `held`: the card itself, or what was made of it.
 
         Answers as soon as that is clear, at the latest after `wait_ms`; the walk goes on after the answer.
         Raises NotHere; ValueError for a bad number.
         """
         rig, reader = self.fittings.rig(door), self._reader(door, side)
         person = self.crowd.person(card)
-        physical = card_of(person.kind, bytes.fromhex(person.card))
+        physical = self.pockets.held(person.card, person.kind, held)
         visit = _Visit(where=self._doors[door], side=side, reader=reader, card=person.card, walk=walk, wait_ms=wait_ms)
         reply = self._visit(visit, lambda: self._present(reader, physical, rig))
         if digits is None or reply.shown != "enter_pin":

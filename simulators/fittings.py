@@ -17,6 +17,7 @@ from simulators.mqtt_profiles import BoughtDevice
 from simulators.osdp.wall import OsdpInputs, OsdpWall
 from simulators.plan import LcusPlan, MqttDoorPlan, MqttProfilePlan, MqttReaderPlan, Plan, Pn532Plan
 from simulators.pn532 import Pn532
+from simulators.pn532_field import AirTime
 from simulators.rig import DoorRig
 from simulators.wire import SerialWire
 
@@ -147,7 +148,11 @@ class Fittings:
     def _build_devices(self, broker: tuple[str, int]) -> None:
         for device in self._plan.devices:
             if isinstance(device, Pn532Plan):
-                self.chips[device.id] = chip = Pn532(self._reports(device.id))
+                self.chips[device.id] = chip = Pn532(
+                    self._reports(device.id),
+                    air=None if device.baud is None else AirTime(),
+                    on_speed=self._speeds(device.id),
+                )
                 self._string(device, chip)
             elif isinstance(device, LcusPlan):
                 self.boards[device.id] = board = LcusBoard(device.channels, self._switches(device.id))
@@ -199,6 +204,14 @@ class Fittings:
             self.journal.note("card", device, number=card.number.hex())
 
         return reported
+
+    def _speeds(self, device: str) -> Callable[[int], None]:
+        def changed(baud: int) -> None:
+            wire = self.wires.get(device)
+            if wire is not None and wire.baud is not None:  # an unpaced line stays one
+                wire.baud = baud
+
+        return changed
 
     def _switches(self, board: str) -> Callable[[int, bool, int], None]:
         def switched(channel: int, is_on: bool, _now_ms: int) -> None:

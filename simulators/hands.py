@@ -22,6 +22,7 @@ from simulators.building import WAIT_MS, SimulatedBuilding
 from simulators.fittings import NotHere
 from simulators.mqtt_session import BrokerUnreachable
 from simulators.osdp.hands import Trick
+from simulators.pockets import Held
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +50,7 @@ class BadgeHand(_Hand):
     side: Side = "in"
     walk: bool = True
     digits: DigitsTyped | None = None  # typed if the reader asks for a PIN
+    held: Held = "own"  # or a copy of its number, other keys, a recording of it …
     wait_ms: WaitMs = WAIT_MS
 
 
@@ -195,7 +197,13 @@ def _add_people(app: FastAPI, building: SimulatedBuilding) -> None:
     def badge(hand: BadgeHand) -> dict[str, object]:
         """Present a card; the reply tells what the reader showed and whether the lock let go."""
         reply = building.badge(
-            hand.card, door=hand.door, side=hand.side, walk=hand.walk, digits=hand.digits, wait_ms=hand.wait_ms
+            hand.card,
+            door=hand.door,
+            side=hand.side,
+            walk=hand.walk,
+            digits=hand.digits,
+            held=hand.held,
+            wait_ms=hand.wait_ms,
         )
         return asdict(reply)
 

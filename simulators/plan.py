@@ -23,6 +23,17 @@ Sensor = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}(:[1-9])?$")]
 PlaceId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Hex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){4,20}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
+CardType = Literal["uid", "desfire", "ntag424", "pkoc", "felica-lite-s"]
+CardKeyPurpose = Literal[
+    "desfire_master", "desfire_uid", "desfire_read", "ntag424_master", "ntag424_read", "felica_card"
+]
+KeyVersion = Annotated[str, Field(pattern=r"^([1-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$")]
+CardKeyHex = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{32}$")]
+CARD_KEYS_OF: dict[str, tuple[CardKeyPurpose, ...]] = {
+    "desfire": ("desfire_master", "desfire_uid", "desfire_read"),
+    "ntag424": ("ntag424_master", "ntag424_read"),
+    "felica-lite-s": ("felica_card",),
+}
 LinkName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -177,11 +188,14 @@ class DoorPlan(_Table):
 
 
 class PersonPlan(_Table):
-    """Somebody made up, the card in their pocket and the PINs in their head."""
+    """Somebody made up, the card in their pocket and the PINs in their head. `card_type`: uid = a bare number; the
+    others hold keys (desfire, ntag424 and felica-lite-s those of `card_keys`, pkoc one of its own).
+    """
 
     name: Words
     card: Hex
     kind: Literal["iso14443a", "felica"] = "iso14443a"
+    card_type: CardType = "uid"
     pin: Digits | None = None
     duress_pin: Digits | None = None
 
@@ -194,6 +208,14 @@ class Plan(_Table):
     devices: tuple[DevicePlan, ...]
     doors: tuple[DoorPlan, ...]
     people: tuple[PersonPlan, ...] = ()
+    card_keys: dict[CardKeyPurpose, dict[KeyVersion, CardKeyHex]] = {}  # made-up master keys of the site
+
+    def master_keys(self) -> dict[str, dict[int, bytes]]:
+        """The site's card keys: purpose → version → sixteen bytes."""
+        return {
+            purpose: {int(version): bytes.fromhex(key) for version, key in versions.items()}
+            for purpose, versions in self.card_keys.items()
+        }
 
 
 def load(path: Path) -> Plan:
@@ -251,6 +273,7 @@ def _faults(plan: Plan) -> Iterator[str]:
             yield f"people[{at}].card: a FeliCa IDm has 16 hexadecimal digits; correct it or set kind = iso14443a"
         if person.kind == "iso14443a" and len(person.card) not in (8, 14, 20):
             yield f"people[{at}].card: a type A UID has 8, 14 or 20 hexadecimal digits; correct it or set kind = felica"
+        yield from _card_faults(f"people[{at}]", person, plan)
         if person.duress_pin is not None and person.duress_pin == person.pin:
             yield f"people[{at}].duress_pin: the same as pin; make it another one"
     for at, device in enumerate(plan.devices):
@@ -260,6 +283,18 @@ def _faults(plan: Plan) -> Iterator[str]:
     yield from _board_faults(plan)
     for at, door in enumerate(plan.doors):
         yield from _door_faults(f"doors[{at}]", door, zones, devices)
+
+
+def _card_faults(key: str, person: PersonPlan, plan: Plan) -> Iterator[str]:
+    if person.card_type in ("desfire", "ntag424") and (person.kind, len(person.card)) != ("iso14443a", 14):
+        yield f"{key}.card: a {person.card_type} has a type A UID of 14 hexadecimal digits; correct it"
+    if person.card_type == "pkoc" and person.kind != "iso14443a":
+        yield f"{key}.kind: a pkoc card is type A; set kind = iso14443a"
+    if person.card_type == "felica-lite-s" and person.kind != "felica":
+        yield f"{key}.kind: a felica-lite-s is a FeliCa; set kind = felica"
+    for purpose in CARD_KEYS_OF.get(person.card_type, ()):
+        if not plan.card_keys.get(purpose):
+            yield f"card_keys.{purpose}: missing, and {key} has a {person.card_type}; add [card_keys.{purpose}]"
 
 
 def _door_faults(key: str, door: DoorPlan, zones: set[str], devices: dict[str, DevicePlan]) -> Iterator[str]:
