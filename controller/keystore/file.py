@@ -159,8 +159,8 @@ class KeyFile:
             if not is_restored:
                 raise KeyStoreError(
                     f"{self._path} is older than what was here: generation {head.generation}, and {newest} was "
-                    "written. If you restored it, say so (sekisho keys restored); if not, somebody put old keys back: keep the "
-                    "disk, and rotate every key"
+                    "written. If you restored it, say so (sekisho keys restored); if not, somebody put old keys back: "
+                    "keep the disk, and rotate every key"
                 )
             self.generation = newest
         return text
