@@ -39,13 +39,20 @@ class Frame:
     raw: bytes
 
 
+def _step(crc: int) -> int:
+    for _ in range(8):
+        crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+STEPS = tuple(_step(byte << 8) for byte in range(256))
+
+
 def crc16(covered: bytes) -> int:
     """CRC-16/AUG-CCITT (Annex C): polynomial 1021, start 1D0F."""
     crc = 0x1D0F
     for byte in covered:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+        crc = (crc << 8 & 0xFFFF) ^ STEPS[crc >> 8 ^ byte]
     return crc
 
 
