@@ -123,6 +123,8 @@ class Port:
                 self._is_reported = True
                 log.warning("%s: %s", self.device, error)
                 self._emit(DeviceOffline(source=self.device, why="cannot be opened"))
+                known = DeviceOffline(source=self.device, why="line lost")  # who else hangs on this line is away too
+                self._tell([event for event in self.protocol.connection_lost(tick_ms) if event != known])
             return
         log.info("%s: line open", self.device)
         self._retry_at, self._is_reported = None, False

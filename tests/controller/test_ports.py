@@ -11,6 +11,8 @@ import tty
 import pytest
 
 from controller.ports import Port
+from readers.events import DeviceOffline
+from readers.protocols.modbus import ModbusBoardPlan, ModbusLine
 from readers.transports.serial_line import SerialLine
 
 
@@ -74,3 +76,14 @@ def test_a_line_that_cannot_follow_is_given_up_and_opened_again_later(far):
         assert protocol.is_lost
         assert not port.is_open
         assert port.deadline() is not None
+
+
+def test_everybody_on_a_line_that_cannot_be_opened_is_away(tmp_path):
+    """The second board of a line would look alive from the start, because the first one alone was told of."""
+    line = ModbusLine("b1", [ModbusBoardPlan(id=f"b{unit}", unit=unit) for unit in (1, 2)])
+    told = []
+    with selectors.DefaultSelector() as selector:
+        port = Port("b1", SerialLine(str(tmp_path / "ttyUSB7"), 9_600), line, selector, emit=told.append)
+        for tick in (0, 60_000):
+            port.tick(tick)
+    assert told == [DeviceOffline(source="b1", why="cannot be opened"), DeviceOffline(source="b2", why="line lost")]
