@@ -136,7 +136,7 @@ class OsdpBusPlan(_Table):
 class OsdpReaderPlan(_Table):
     """An OSDP reader on a pair. `key`: 32 hexadecimal digits; absent = as it came from the maker, in install state.
     Its inputs are, in this order, a door's contact, REX, fire and power; its first output can be a strike.
-    `pkoc`: who checks PKOC cards.
+    `pkoc`: who checks PKOC cards. `remembers`: keep key and serial number in the run directory when the building stops.
     """
 
     kind: Literal["osdp-reader"]
@@ -148,6 +148,7 @@ class OsdpReaderPlan(_Table):
     pkoc: Literal["panel", "reader", "none"] = "panel"
     key: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{32}$")] | None = None
     serial: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
+    remembers: bool = False
     inputs: Annotated[int, Field(ge=0, le=8)] = 2
     outputs: Annotated[int, Field(ge=0, le=8)] = 1
 

@@ -6,6 +6,7 @@ is noted as `show`, as for other readers.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from simulators.osdp.bus import OsdpBus
@@ -33,6 +34,9 @@ WORDS = {
     "AGAIN": "not_read",
 }
 LAMPS = {Colour.green: "granted", Colour.red: "refused", Colour.amber: "out_of_order", Colour.blue: "enter_pin"}
+
+
+SERIALS_FROM = 0x5E000000
 
 
 class OsdpInputs:
@@ -99,6 +103,8 @@ class OsdpWall:
         self.shown: dict[str, str] = {}
         self._journal = journal
         self._on_output = on_output
+        self._flashes: dict[str, Path] = {}
+        self._run_dir = run_dir
         plans = list(plans)
         for bus in (one for one in plans if isinstance(one, OsdpBusPlan)):
             members = [one for one in plans if isinstance(one, OsdpReaderPlan) and one.bus == bus.id]
@@ -141,10 +147,15 @@ class OsdpWall:
 
     def _reader(self, plan: OsdpReaderPlan, baud: int) -> OsdpReader:
         self.bus_of[plan.id] = plan.bus
+        key = None if plan.key is None else bytes.fromhex(plan.key)
+        serial = SERIALS_FROM + plan.address if plan.serial is None else plan.serial
+        if plan.remembers:
+            self._flashes[plan.id] = flash = self._run_dir / f"{plan.id}.flash"
+            key, serial = _remembered(flash, key, serial)
         self.readers[plan.id] = made = OsdpReader(
             plan.address,
-            key=None if plan.key is None else bytes.fromhex(plan.key),
-            identity=Identity(serial=plan.serial if plan.serial is not None else 0x5E000000 + plan.address),
+            key=key,
+            identity=Identity(serial=serial),
             make=Make(
                 inputs=plan.inputs,
                 outputs=plan.outputs,
@@ -165,6 +176,10 @@ class OsdpWall:
             self._on_output(reader, number + 1, bool(detail["is_on"]))
         elif what == "card" and detail["number"]:
             self.last_card[reader] = str(detail["number"]).upper()
+        elif what in ("keyset", "reset", "swap") and reader in self._flashes:
+            one = self.readers[reader]
+            kept = {"key": None if one.key is None else one.key.hex(), "serial": one.identity.serial}
+            self._flashes[reader].write_text(json.dumps(kept), "utf-8")
         elif what in ("text", "led") and (show := self._seen(reader, what, detail)) is not None:
             self.shown[reader] = show
             self._journal.note("show", reader, show=show, number="")
@@ -176,3 +191,11 @@ class OsdpWall:
         if self.readers[reader].functions.make.has_display or not detail["for_ms"]:
             return None
         return LAMPS.get(Colour[str(detail["colour"])])
+
+
+def _remembered(flash: Path, key: bytes | None, serial: int) -> tuple[bytes | None, int]:
+    """What the reader kept when the building stopped, or what its plan says."""
+    if not flash.exists():
+        return key, serial
+    kept = json.loads(flash.read_text("utf-8"))
+    return None if kept["key"] is None else bytes.fromhex(kept["key"]), kept["serial"]

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from simulators.building import SimulatedBuilding
 from simulators.fittings import NotHere
 from simulators.hands import make_app
+from simulators.osdp.words import SCBK_D
 from simulators.people import Pace
 from simulators.plan import load
 from tests.simulators.osdp_panel import Panel
@@ -275,3 +276,18 @@ def test_every_hand_at_a_reader_answers(building, panel):
 def panel_frame() -> str:
     """osdp_ID to address 0, sequence 0, as Annex E shows its neighbour."""
     return Panel(None, 0).make(0x61, b"\0").hex()
+
+
+@pytest.mark.system
+def test_a_reader_may_remember_its_key_over_a_restart(tmp_path):
+    """A demo that is started again would find all its readers reset."""
+    plan = tmp_path / "building.toml"
+    plan.write_text(PLAN.replace(f'keypad = true, key = "{KEY.hex()}"', "keypad = true, remembers = true"), "utf-8")
+    fresh = bytes(range(50, 66))
+    for key, is_default in ((SCBK_D, True), (fresh, False)):
+        with SimulatedBuilding(plan, run_dir=tmp_path / "run", broker=("127.0.0.1", 1)):
+            line = Line(tmp_path / "run" / "rs485")
+            panel = Panel(line, 0)
+            assert panel.connect(key, is_default=is_default)
+            panel.ask(0x75, b"\x01\x10" + fresh)
+            line.close()
