@@ -27,7 +27,6 @@ from readers.protocols.lcus import LcusBoard
 
 if TYPE_CHECKING:
     from readers.events import Event
-    from readers.protocols.mqtt_profiles import MqttDevice
     from readers.topics import Lane
     from readers.transports.mqtt import MqttLink
 
@@ -53,8 +52,7 @@ def attach(  # noqa: PLR0913 - everything that the wires hang between
     intake = Intake(inbox)
     on_mqtt = frozenset(device.id for device in site.devices.values() if device.kind is DeviceKind.MQTT)
     if site.mqtt is not None:
-        declared = tuple(mqtt_device(device) for device in site.devices.values() if device.kind is DeviceKind.MQTT)
-        mqtt, shows = _start_mqtt(site.mqtt, declared, inbox, intake)
+        mqtt, shows = _start_mqtt(site, site.mqtt, inbox, intake)
     outputs = Outputs(
         wiring=site.wiring,
         relays=lines.relays,
@@ -109,13 +107,13 @@ def standing_of(
     )
 
 
-def _start_mqtt(
-    section: MqttSection, devices: tuple[MqttDevice, ...], inbox: Inbox, intake: Intake
-) -> tuple[MqttLink, MqttLink]:
-    """Two connections to the broker: one for inputs and commands, one for reads and what readers show, so that a reader
+def _start_mqtt(site: Site, section: MqttSection, inbox: Inbox, intake: Intake) -> tuple[MqttLink, MqttLink]:
+    """Two connections to the broker: one for inputs and commands, one for reads and what is shown, so that a reader
     that floods holds up no exit. Their client ids tell nobody anything: who knows one can throw its owner out.
     """
-    from readers.transports.mqtt import BrokerAccess, MqttLink
+    from readers.protocols.home_assistant import HomeAssistant
+    from readers.transports.mqtt import MqttLink
+    from readers.transports.mqtt_access import BrokerAccess
 
     access = BrokerAccess(
         username=section.username,
@@ -125,6 +123,12 @@ def _start_mqtt(
         key_file=_path(section.key_file),
     )
     listeners: tuple[tuple[Lane, Callable[[Event], None]], ...] = (("inputs", intake.inputs), ("acts", intake.acts))
+    devices = tuple(mqtt_device(device) for device in site.devices.values() if device.kind is DeviceKind.MQTT)
+    strikes = site.wiring.strikes.items()
+    names: dict[str, str] = {
+        portal: "-".join(str(part) for part in (at.device, at.channel) if part is not None) for portal, at in strikes
+    }
+    home = HomeAssistant(site.node, names) if section.home_assistant else None
     inputs, reads = (
         MqttLink(
             host=section.host,
@@ -135,6 +139,7 @@ def _start_mqtt(
             on_wake=inbox.wake,
             access=access,
             lanes=frozenset({lane}),
+            home=home if lane == "acts" else None,
         )
         for lane, on_event in listeners
     )

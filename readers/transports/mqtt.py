@@ -33,6 +33,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from readers import topics
 from readers.backoff import Backoff
 from readers.events import Event, MessageRefused
+from readers.protocols import home_assistant
 from readers.protocols.mqtt_inbound import UNKNOWN_SOURCE, MqttInbound, Subscription
 from readers.protocols.mqtt_messages import Command, Refusal, Show
 from readers.protocols.mqtt_profiles import MqttDevice
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import SocketLike
     from paho.mqtt.reasoncodes import ReasonCode
+
+    from readers.protocols.home_assistant import HomeAssistant
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,8 @@ class MqttLink:
     """One broker and the devices that the site file puts behind it.
 
     `on_event` is called in the link's thread and must not block; `on_wake` is called once after the events of a
-    message. `lanes`: which share of what the devices say this connection listens to.
+    message. `lanes`: which share of what the devices say this connection listens to. `home`: what Home Assistant is
+    shown over it.
 
     Raises:
         ValueError: a device id or topic that may not stand in a topic, or a profile that there is not.
@@ -84,6 +88,7 @@ class MqttLink:
         on_wake: Callable[[], None],
         access: BrokerAccess | None = None,
         lanes: frozenset[topics.Lane] = topics.LANES,
+        home: HomeAssistant | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -91,6 +96,7 @@ class MqttLink:
         self._access = access or BrokerAccess()
         self._inbound = MqttInbound(devices, lanes)
         self._sequence = itertools.count(1)
+        self._home = home
         self._on_event = on_event
         self._on_wake = on_wake
         self._thread: threading.Thread | None = None
@@ -129,6 +135,8 @@ class MqttLink:
         """Say good-bye and end the thread; waits at most `within_s`. No event is told for it."""
         self._stopping.set()
         if (client := self._up) is not None:
+            if self._home is not None:
+                client.publish(home_assistant.AVAILABLE, home_assistant.OFFLINE, qos=0, retain=True)
             client.disconnect()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -143,6 +151,14 @@ class MqttLink:
         """Send a reader what to show. False when it did not leave: it never will."""
         messages = self._inbound.encode_show(device, show)
         return bool(messages) and all(self._publish(topic, payload) for topic, payload in messages)
+
+    def publish_state(self, portal: str, phase: str) -> None:
+        """Show Home Assistant how a portal stands, where it is shown anything. What gets lost is shown at the next
+        connection.
+        """
+        shown = None if self._home is None else self._home.changed(portal, phase)
+        if shown is not None and self._up is not None:
+            self._up.publish(*shown, qos=0, retain=True)
 
     def has_auto_off(self, device: str) -> bool:
         """Whether a release ends on the device by itself, also when the controller and the broker are dead."""
@@ -243,6 +259,8 @@ class MqttLink:
             client.username_pw_set(self._access.username, mqtt_access.password(self._access))
         if self._access.ca_file is not None:
             client.tls_set_context(mqtt_access.tls(self._access))
+        if self._home is not None:
+            client.will_set(home_assistant.AVAILABLE, home_assistant.OFFLINE, qos=1, retain=True)
         client.on_socket_open = _send_at_once
         # With this set, publish() leaves the writing to the link's thread instead of writing from the caller's,
         # where two threads could mix their bytes.
@@ -262,6 +280,8 @@ class MqttLink:
         self._was_accepted = True
         client.subscribe(_options(client, self._inbound.subscriptions))
         self._up = client
+        for topic, payload in self._home.announced() if self._home is not None else ():
+            client.publish(topic, payload, qos=0, retain=True)  # takes no place from a command in paho's queue
 
     def _on_subscribe(self, client: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
         if any(reason.is_failure for reason in reasons):
