@@ -117,5 +117,6 @@ class Confirmations:
                 told.append(SecureAgain(device=device, channel=channel))
             else:
                 del self._pulses[device, channel]
-                told.append(OffUnconfirmed(device=device, channel=channel, is_on=pulse.said))
+                if pulse.said is not False:  # one that ended early by its own timer had nothing more to say
+                    told.append(OffUnconfirmed(device=device, channel=channel, is_on=pulse.said))
         return told
