@@ -22,6 +22,8 @@ from sekisho.cli import CANNOT_RUN, main
 from simulators.loop import Loop
 from simulators.modbus import ModbusBoard, ModbusBus
 from simulators.wire import SerialWire
+from tests.readers.modbus_rig import Rig
+from tests.readers.modbus_rig import board as relay_board
 
 WITHIN_S = 20.0
 
@@ -271,3 +273,24 @@ def test_pins_that_cannot_be_brought_to_rest_are_told_by_the_exit_status(tmp_pat
     path.write_text(plain_site_with('id = "board"\nkind = "gpio"\nrelay_pins = [1, 2, 3, 4]\n'), "utf-8")
     assert main(["safe", str(path)]) == CANNOT_RUN
     assert "board: no pins on this machine" in capsys.readouterr().err
+
+
+@pytest.mark.req("B-26")
+@pytest.mark.parametrize("has_flash", [True, False])
+@pytest.mark.parametrize("dies_after_ms", range(0, 700, 13))
+def test_whenever_the_controller_dies_the_relay_is_off_again(has_flash, dies_after_ms):
+    """A crash at the wrong moment (before, in, or between the frames of a release) would leave a door open."""
+    rig = Rig(relay_board(1, has_flash=has_flash), relay_board(2), has_flash=has_flash).online()
+    rig.line.release("b1", 2, 500, rig.now)
+    rig.run(dies_after_ms)
+    now = rig.now
+    if has_flash:  # nobody at all has to do anything
+        rig.bus.tick(now + 700)
+        assert rig.boards[1].states == {1: False, 2: False}
+    rig.bus.receive(b"\x01\x05\x02", now)  # the last thing that it said was half a frame
+    for frame in modbus_off([(1, 2), (2, 2)]):
+        now += int(guard.SILENCE_S * 1_000)
+        rig.bus.tick(now)
+        rig.bus.receive(frame, now)
+    rig.bus.tick(now + 60)
+    assert [board.states for board in rig.boards.values()] == [{1: False, 2: False}] * 2
