@@ -65,7 +65,7 @@ class OsdpBus:
         baud: int,
         random: Callable[[int], bytes],
         poll_every_ms: int = 20,
-        rest_ms: int = 5,
+        rest_ms: int = 9,
         renew_after_ms: int = RENEW_AFTER_MS,
         renew_after_messages: int = RENEW_AFTER_MESSAGES,
         search_bauds: Sequence[int] = (),
@@ -145,7 +145,8 @@ class OsdpBus:
         self._take(frames, junk, now_ms)
         if self._asked is not None and self._frames.held_bytes:
             self._give_up_ms = min(max(self._give_up_ms, now_ms + BYTE_GAP_MS), self._give_up_latest_ms)
-        self._run(now_ms)
+        if frames or junk:  # else it was a piece of a frame: there is nothing new
+            self._run(now_ms)
         return self._told(now_ms)
 
     def data_to_send(self) -> bytes:
@@ -341,6 +342,8 @@ class OsdpBus:
     def _told(self, now_ms: int) -> list[Event]:
         events: list[Event] = []
         for pd in self._pds.values():
-            events += pd.drain()
-        events += self._noise.report(now_ms)
+            if pd.has_events:
+                events += pd.drain()
+        if self._noise.deadline() is not None:
+            events += self._noise.report(now_ms)
         return events

@@ -6,6 +6,7 @@ Owns derivation, cryptograms, MACs and padding; no state, no randomness. The sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -38,15 +39,23 @@ def refuse_weak_key(key: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SessionKeys:
-    """What one session is protected with."""
+    """What one session is protected with. `last_block`: AES under `mac2`, set up once: each poll needs it twice."""
 
     enc: bytes = field(repr=False)
     mac1: bytes = field(repr=False)
     mac2: bytes = field(repr=False)
+    last_block: Callable[[bytes], bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "last_block", _block_cipher(self.mac2))
+
+
+def _block_cipher(key: bytes) -> Callable[[bytes], bytes]:
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update  # single blocks: D.4 says so  # noqa: S305
 
 
 def _encrypt_block(key: bytes, block: bytes) -> bytes:
-    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(block)  # one block: D.4 says so  # noqa: S305
+    return _block_cipher(key)(block)
 
 
 def session_keys(scbk: bytes, cp_random: bytes) -> SessionKeys:
@@ -82,7 +91,7 @@ def mac(keys: SessionKeys, before: bytes, message: bytes) -> bytes:
     if head:
         before = Cipher(algorithms.AES(keys.mac1), modes.CBC(before)).encryptor().update(head)[-_BLOCK:]
     mixed = (int.from_bytes(before, "big") ^ int.from_bytes(last, "big")).to_bytes(_BLOCK, "big")
-    return _encrypt_block(keys.mac2, mixed)
+    return keys.last_block(mixed)
 
 
 def encrypt(keys: SessionKeys, last_mac: bytes, plain: bytes) -> bytes:

@@ -223,7 +223,7 @@ class Pd:
     def deadline_ms(self) -> int | None:
         """When `time_out` has something to do."""
         waiting = [self._reports.deadline_ms]
-        if self._is_online is not False and self._state not in _WAITING:
+        if self._is_owed and self._is_online is not False and self._state not in _WAITING:
             waiting.append(max(self._stood_ms + self.plan.offline_after_ms, self.started_ms + 1))
         if self._install_key is not None and not self._is_installed:
             waiting.append(self._install_until_ms)
@@ -277,8 +277,11 @@ class Pd:
 
     def _is_overdue(self, now_ms: int) -> bool:
         """It owes us an answer for too long. On a slow, full line it may be that nobody asked it."""
-        is_owed = self._silences > 0 or self._busy_in_a_row > 0 or self._state is not State.STANDING
-        return is_owed and not self.is_parked and now_ms - self._stood_ms >= self.plan.offline_after_ms
+        return self._is_owed and not self.is_parked and now_ms - self._stood_ms >= self.plan.offline_after_ms
+
+    @property
+    def _is_owed(self) -> bool:
+        return self._silences > 0 or self._busy_in_a_row > 0 or self._state is not State.STANDING
 
     # -- speaking ------------------------------------------------------------------------------------------------
 

@@ -27,11 +27,14 @@ WITHIN_MS: Final = 5_000
 """From our question to the whole answer: a card is not held longer."""
 
 _HEAD_BYTES: Final = 7
+_PARAMETERS: Final = b"\x00\x01"
 _VERSION: Final = 0x5C
 _CHALLENGE: Final = 0x4C
 _READER: Final = 0x4D
 _PUBLIC_KEY: Final = 0x5A
 _SIGNATURE: Final = 0x9E
+_ERROR: Final = 0xFB
+_WRAPPER: Final = 0xFC
 _POINT_BYTES: Final = 65
 _SIGNATURE_BYTES: Final = 64
 
@@ -118,13 +121,16 @@ def fields(message: bytes) -> dict[int, bytes] | None:
 
 def speaks_our_version(message: bytes) -> bool:
     """Whether a card-present message offers version 1.0, or does not say."""
-    offered = (fields(message) or {}).get(_VERSION, b"")
+    found = fields(message) or {}
+    offered = (fields(found.get(_WRAPPER, b"")) or found).get(_VERSION, b"")
     return not offered or PROTOCOL_VERSION in (offered[at : at + 2] for at in range(0, len(offered), 2))
 
 
-def request(challenge: bytes, reader_id: bytes) -> bytes:
-    """What the reader is to ask the card."""
-    return b"".join(
+def request(challenge: bytes, reader_id: bytes, *, has_parameters: bool) -> bytes:
+    """What the reader is to ask the card. The published text puts P1 and P2 of the card's command before it, the
+    reference code does not.
+    """
+    return (_PARAMETERS if has_parameters else b"") + b"".join(
         bytes((kind, len(value))) + value
         for kind, value in ((_VERSION, PROTOCOL_VERSION), (_CHALLENGE, challenge), (_READER, reader_id))
     )
@@ -136,6 +142,11 @@ class Answer:
 
     number: bytes
     is_genuine: bool
+
+
+def is_error(message: bytes) -> bool:
+    """Whether an answer says that there is none."""
+    return _ERROR in (fields(message) or {})
 
 
 @dataclass(slots=True)

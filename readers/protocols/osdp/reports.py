@@ -221,7 +221,7 @@ class Reports:
             return
         challenge = self._random(pkoc.CHALLENGE_BYTES)
         self._question = pkoc.Question(challenge, now_ms + pkoc.WITHIN_MS)
-        asked = pkoc.request(challenge, reader_id)
+        asked = pkoc.request(challenge, reader_id, has_parameters=one.is_total_first)
         self.wanted.append(commands.keep_active(pkoc.WITHIN_MS))
         self.wanted += [
             commands.manufacturer(pkoc.OUI, payload)
@@ -241,7 +241,8 @@ class Reports:
         self._question = None
         answer = pkoc.judge(message, question.challenge)
         if answer is None:
-            self._tell(CardUnread(source=self._plan.source, why="answer malformed"))
+            why = "reader error" if pkoc.is_error(message) else "answer malformed"
+            self._tell(CardUnread(source=self._plan.source, why=why))
             return
         proof = CardProof(scheme="pkoc", is_genuine=answer.is_genuine, nonce=question.challenge)
         self._card(answer.number, now_ms, proof)
