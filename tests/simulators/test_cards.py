@@ -184,6 +184,24 @@ def test_sun_message_is_the_published_one():
     assert shown[48:64] == b"94EED9EE65337086"
 
 
+def test_ntag_takes_the_published_mac_of_a_question():
+    """AN12196 §5.3: GetFileSettings in MAC mode, as the card checks it."""
+    channel = Ev2Channel(0, H("7A21085E"), (bytes(16), H("8248134A386E86EB7FAF54A52E536CB6")))
+    assert channel.incoming(0xF5, b"\x02", H("6597A457C8CD442C"), "mac") == b""
+
+
+def test_published_answers_of_other_files_decipher():
+    """AN12343 pages 64 and 83: IVs late in a session, both ways."""
+    late = Ev2Channel(0, H("2D0611EC"), (H("78240CC5596B751D90023827B0B7E73D"), bytes(16)), 1)
+    late.counter += 1
+    plain = H("BDD40ED9F434F9DDCBF5821299CD2119")
+    assert crypto.encrypt("aes", late._encipher, late._iv(b"\x5a\xa5"), plain) == H("A1963F1BB9FC916A8B15B2DC58002531")
+    channel = Ev2Channel(0, H("B350F7C9"), (H("CFD5F757E422144FE831842694AF69AF"), bytes(16)), 1)
+    sent = H("E64CF1262C6B798B95C950FD7353EA8764B1F4F4C69C4068F513715C486E18B3")
+    mac = channel._maced(0xCE, sent)
+    assert channel.incoming(0xCE, b"", sent + mac, "full") == H("F7D23E0C44AFADE542BFDF2DC5C6AE0200")
+
+
 # -- DESFire, AN12343 ----------------------------------------------------------------------------------------------
 
 
@@ -308,6 +326,15 @@ def test_pkoc_refuses_what_is_not_its_own(sent, answered):
     card.activate()
     card.exchange(H("00A4040008A00000089800000100"))
     assert card.exchange(H(sent)) == H(answered)
+
+
+def test_pkoc_credentials_are_cut_from_x_as_published():
+    """PSIA's example: 64 and 75 bits are the low ones of X."""
+    x = int.from_bytes(H("0EC5D87DC39D14A2C5480686DA860C82B16BE0B6903B525F84848B79FD463E32"))
+    assert (x & (1 << 64) - 1).to_bytes(8) == H("84848B79FD463E32")
+    assert (x & (1 << 75) - 1).to_bytes(10) == H("025F84848B79FD463E32")
+    card = PkocCard(b"misaki")
+    assert card.credential == card.public_point[1:33]
 
 
 def test_pkoc_refuses_another_version():
