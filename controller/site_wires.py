@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from controller.site_file import DeviceKind, DeviceSection, PortalSection, SiteFile, Source
 from readers import profiles
+from readers.protocols.modbus import BAUD as MODBUS_BAUD
+from readers.protocols.modbus import SAMPLE_GAP_MS_MAX, ModbusBoardPlan, sample_gap_ms
 from readers.protocols.mqtt_profiles import OURS, MqttDevice
+from readers.protocols.supervised import InputPlan
 from zones.ids import PortalId
 from zones.places import LinkAssurance
 
@@ -213,9 +216,11 @@ class Wires:
         fire_inputs = self._site_input("fire_input", taken, wiring.inputs)
         power_inputs = self._site_input("power_input", taken, wiring.inputs)
         secured = frozenset(device.id for device in self._file.device if device.kind is DeviceKind.OSDP)
+        tampers = self._tampers(wiring)
+        self._check_sample_gaps(wiring.inputs)
         return replace(
             wiring,
-            tampers=self._tampers(wiring),
+            tampers=tampers,
             fire_inputs=fire_inputs,
             power_inputs=power_inputs,
             keypads=self._keypads(wiring),
@@ -223,6 +228,22 @@ class Wires:
             challenging=self._challenging(),
             secured=secured,
         )
+
+    def _check_sample_gaps(self, inputs: dict[str, dict[int, str]]) -> None:
+        """Every input of a board must be looked at often enough to see a pulse of 400 ms (B-09)."""
+        lines: dict[str | None, list[ModbusBoardPlan]] = {}
+        for index, device in enumerate(self._file.device):
+            if device.kind is not DeviceKind.MODBUS:
+                continue
+            wired = tuple(InputPlan(number=number, line=line) for number, line in inputs.get(device.id, {}).items())
+            boards = lines.setdefault(device.port, [])
+            boards.append(ModbusBoardPlan(id=device.id, unit=device.unit or 1, inputs=wired))
+            gap_ms = sample_gap_ms(boards, device.baud or MODBUS_BAUD)
+            if gap_ms > SAMPLE_GAP_MS_MAX:
+                why = (
+                    f"{gap_ms} ms between two looks at an input of this line: more `baud`, or fewer boards on it (B-09)"
+                )
+                raise self._refuse(f".device[{index}]", why)
 
     def _take(
         self,

@@ -25,6 +25,7 @@ from readers.protocols.modbus_frames import Function, Reply, Request
 from readers.protocols.noise import NoiseMeter
 from readers.protocols.supervised import SETTLE_MS, Debounced, InputPlan
 
+BAUD: Final = 9_600
 CHANNELS_MAX: Final = 32
 INPUTS_MAX: Final = 32
 UNIT_MAX: Final = 247
@@ -176,7 +177,7 @@ class ModbusLine:
         self,
         source: str,
         boards: Sequence[ModbusBoardPlan],
-        baud: int = 9_600,
+        baud: int = BAUD,
         *,
         reply_within_ms: int = REPLY_WITHIN_MS,
     ) -> None:

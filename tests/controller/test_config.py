@@ -697,6 +697,22 @@ strike = "pi:17"
 """
 
 
+@pytest.mark.req("B-09")
+def test_a_line_too_full_to_see_short_pulses_is_refused():
+    """Somebody would slip through a door between two looks at its contact, on a line with one board too many."""
+    boards, portals = "", ""
+    for n in range(3, 12):
+        boards += f'\n[[device]]\nid = "io-{n}"\nkind = "modbus"\nport = "/dev/ttyS2"\nunit = {n}\n'
+        boards += "channels = 2\ninput_count = 8\n"
+        portals += f'\n[[portal]]\nid = "p{n}"\nname_ja = "口"\nname_en = "P{n}"\nouter = "outside"\n'
+        portals += f'inner = "office"\nexit_hardware = "HANDLE"\ncontact = "io-{n}:1"\nstrike = "io-{n}:1"\n'
+    text = WIRED.replace("\n[[zone]]", f"{boards}\n[[zone]]", 1) + portals
+    with pytest.raises(SiteFileError, match=r"device\[13\].*more `baud`, or fewer boards"):
+        parse_site(text, Path("site.toml"))
+    fast = text.replace('kind = "modbus"', 'kind = "modbus"\nbaud = 115200')
+    assert len(parse_site(fast, Path("site.toml")).portals) == 11
+
+
 def test_boards_and_osdp_readers_are_wired_by_number():
     """A contact on input 3 is taken for another portal's, or for nobody's."""
     wiring = parse_site(WIRED, Path("site.toml")).wiring
