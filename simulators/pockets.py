@@ -12,6 +12,7 @@ from simulators.cards import Card, FelicaCard, TypeACard, card_of, uid_copy
 from simulators.cards.fakes import (
     LeavingCard,
     RecordingCard,
+    RecordingFelica,
     ReplayingCard,
     ReplayingFelica,
     no_application,
@@ -53,7 +54,7 @@ class Pockets:
         if how == "replay":
             return self._replayed(number, own)
         if isinstance(own, FelicaCard):
-            return self._spoilt_felica(own, how)
+            return self._spoilt_felica(number, own, how)
         return self._spoilt(number, own, how)
 
     def _spoilt(self, number: str, own: TypeACard, how: Held) -> Card:
@@ -70,10 +71,15 @@ class Pockets:
         self._recordings[number] = recording.transcript
         return recording
 
-    @staticmethod
-    def _spoilt_felica(own: FelicaCard, how: Held) -> Card:
+    def _spoilt_felica(self, number: str, own: FelicaCard, how: Held) -> Card:
+        if how == "recorded":
+            recording = RecordingFelica(own)
+            self._recordings[number] = recording.transcript
+            return recording
         if how != "wrong-keys":
-            raise ValueError(f"held {how}: cannot be done with a FeliCa; hold own, copy or wrong-keys")
+            raise ValueError(
+                f"held {how}: cannot be done with a FeliCa; hold own, copy, wrong-keys, recorded or replay"
+            )
         return FelicaLiteS(own.idm, card_key=bytes(range(16)), key_version=1, is_locked=True)
 
     def _replayed(self, number: str, own: Card) -> Card:

@@ -97,6 +97,30 @@ class RecordingCard(Wrapped):
         return answer
 
 
+class RecordingFelica(FelicaCard):
+    """The same for a FeliCa."""
+
+    __slots__ = ("inner", "transcript")
+
+    def __init__(self, inner: FelicaCard) -> None:
+        super().__init__(idm=inner.idm, pmm=inner.pmm, system_code=inner.system_code)
+        self.inner = inner
+        self.transcript: list[tuple[bytes, bytes | None]] = []
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def field_lost(self) -> None:
+        """Its power is gone."""
+        self.inner.field_lost()
+
+    def exchange(self, command: bytes) -> bytes | None:
+        """The inner card's own answer."""
+        answer = self.inner.exchange(command)
+        self.transcript.append((command, answer))
+        return answer
+
+
 class ReplayingCard(IsoDepCard):
     """Answers from a recording: the same command first, else by its place in the conversation."""
 

@@ -81,6 +81,14 @@ def test_recording_is_played_back(pockets):
     assert [replayed.exchange(b"\x5a" + AID), replayed.exchange(b"\xaa\x02")] == said
 
 
+def test_felica_is_recorded_and_played_back(pockets):
+    """The same attack on the other kind of card."""
+    asked = b"\x06" + bytes.fromhex(IDM) + bytes.fromhex("010b00018082")
+    said = pockets.held(IDM, "felica", "recorded").exchange(asked)
+    assert said[:1] == b"\x07"
+    assert pockets.held(IDM, "felica", "replay").exchange(asked) == said
+
+
 @pytest.mark.parametrize(
     "number, kind, how",
     [
