@@ -35,7 +35,8 @@ NAK_NOT_SECURE: Final = 6
 
 _PDID_BYTES: Final = 12
 _NUMBER_BYTES_MIN: Final = 4
-_NUMBER_BYTES_MAX: Final = 20
+_NUMBER_BYTES_MAX: Final = 32
+"""Readers that check PKOC by themselves send the whole X."""
 _KEYS_MAX: Final = 32
 _CAN_SECURE: Final = 9
 
@@ -88,7 +89,7 @@ def local_status(body: bytes) -> tuple[bool, bool] | None:
 
 
 def card_number(body: bytes) -> bytes | None:
-    """osdp_RAW: the bits, left-aligned, unused bits zero, at least 4 bytes (zeroes behind), at most 20."""
+    """osdp_RAW: the bits, left-aligned, unused bits zero, at least 4 bytes (zeroes behind), at most 32."""
     if len(body) < 5:
         return None
     bits = int.from_bytes(body[2:4], "little")
@@ -100,7 +101,7 @@ def card_number(body: bytes) -> bytes | None:
 
 
 def formatted_number(body: bytes) -> bytes | None:
-    """osdp_FMT: the characters as the reader made them, 4 to 20."""
+    """osdp_FMT: the characters as the reader made them, 4 to 32."""
     if len(body) < 4 or len(body) != 3 + body[2] or body[2] > _NUMBER_BYTES_MAX:
         return None
     return body[3:].ljust(_NUMBER_BYTES_MIN, b"\0")

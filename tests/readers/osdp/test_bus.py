@@ -59,7 +59,7 @@ def test_every_state_can_be_left_and_reached():
     [
         (CARD, CardRead(source="r0", number=NUMBER, kind="osdp")),
         ((0x51, b"\0\0\x0512345"), CardRead(source="r0", number=b"12345", kind="osdp")),
-        ((0x50, bytes.fromhex("0000F000") + bytes(30)), CardUnread(source="r0", why="number malformed")),
+        ((0x50, bytes.fromhex("00000801") + bytes(33)), CardUnread(source="r0", why="number malformed")),
         ((0x53, b"\x00\x051234\r"), KeysEntered(source="r0", digits="1234")),
         ((0x48, b"\1\0"), InputChanged(source="r0", line="tamper", is_active=True, is_level_report=False)),
         ((0x48, b"\0\1"), InputChanged(source="r0", line="power", is_active=True, is_level_report=False)),
