@@ -328,7 +328,7 @@ class SimulatedBuilding:
         if reader in self.fittings.bought:
             return self.loop.run(lambda: self.fittings.bought[reader].present(card.number))
         if reader in self.fittings.osdp.readers:
-            return self.osdp.present(reader, card)
+            return self.osdp.present(reader, card, self.pace.hold_ms)
         wire, chip = self.fittings.wires[reader], self.fittings.chips[reader]
         take_away = _Once(lambda: wire.touch(lambda now: chip.take(card, now)))
 

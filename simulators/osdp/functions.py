@@ -38,6 +38,12 @@ class NumberedCard(Protocol):
     def number(self) -> bytes:
         """What anybody may read."""
 
+    def activate(self) -> None:
+        """The reader selects it."""
+
+    def field_lost(self) -> None:
+        """It was taken away."""
+
     def exchange(self, command: bytes) -> bytes | None:
         """One command; None = silence."""
 
@@ -82,6 +88,7 @@ class Functions:
         self.keep_active_ms = 0
         self.panel_size: int | None = None
         self.pkoc = pkoc.PkocReader(make.card_ms)
+        self._card: NumberedCard | None = None
         self._note = note
         self._incoming_file: tuple[int, int, bytearray] | None = None
         self._commands = self._table()
@@ -101,11 +108,23 @@ class Functions:
 
     def present_card(self, card: NumberedCard, now_ms: int) -> None:
         """A contactless card: its own key is asked where it has one (PKOC), else its number is sent as it is."""
+        self.take_card()
+        self._card = card
+        card.activate()
         key_card = pkoc.NearCard.found(card) if self.make.pkoc != "none" else None
         if key_card is None:
             self.present(card.number, len(card.number) * 8, is_wiegand=False, now_ms=now_ms)
         else:
             self.present_pkoc(key_card, now_ms)
+
+    def take_card(self, card: NumberedCard | None = None) -> None:
+        """The card that is held to it (or `card`, if it still is that one) is taken away."""
+        if card is not None and card is not self._card:
+            return
+        if self._card is not None:
+            self._card.field_lost()
+            self._card = None
+        self.pkoc.take_away()
 
     def present_pkoc(self, card: PkocCard, now_ms: int) -> None:
         """A PKOC card: carried to the panel, or checked by the reader itself, which then sends X as bits."""

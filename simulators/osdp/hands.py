@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Trick = Literal[
     "install_mode", "downgrade", "default_key", "wrong_key", "corrupt_macs", "late", "nak_all", "busy", "silent"
 ]
+HOLD_MS = 800
 LATE_MS = 400
 NAK_UNABLE = 9
 TRICKS: dict[str, Callable[[Mischief, bool], None]] = {
@@ -52,9 +53,14 @@ class OsdpHands:
             raise NotHere(f"no OSDP reader {device!r}; there are {', '.join(self._wall.readers) or 'none'}")
         return self._wall.readers[device]
 
-    def present(self, device: str, card: NumberedCard) -> bool:
-        """Hold a contactless card to it. It is read even while the pair is cut: the reader remembers."""
-        self._touch(device, lambda reader, _bus, now_ms: reader.functions.present_card(card, now_ms))
+    def present(self, device: str, card: NumberedCard, hold_ms: float = HOLD_MS) -> bool:
+        """Hold a contactless card to it for a while. It is read even while the pair is cut: the reader remembers."""
+
+        def hold(reader: OsdpReader, _bus: OsdpBus, now_ms: int) -> None:
+            reader.functions.present_card(card, now_ms)
+            self._fittings.loop.call_in(hold_ms, lambda: reader.functions.take_card(card))
+
+        self._touch(device, hold)
         return True
 
     def present_bits(self, device: str, bits: bytes, count: int, *, is_wiegand: bool = True) -> None:

@@ -32,7 +32,8 @@ devices = [
     {{ kind = "osdp-reader", id = "rd-in", bus = "pair", address = 0, keypad = true, key = "{KEY.hex()}", inputs = 3 }},
     {{ kind = "osdp-reader", id = "rd-out", bus = "pair", address = 1, display = false, key = "{KEY.hex()}" }},
 ]
-people = [{{ name = {{ ja = "佐藤", en = "Sato" }}, card = "04A1B2C3" }}]
+people = [{{ name = {{ ja = "佐藤", en = "Sato" }}, card = "04A1B2C3" }},
+    {{ name = {{ ja = "鈴木", en = "Suzuki" }}, card = "04B2C3D4", card_type = "pkoc" }}]
 [[doors]]
 id = "front"
 label = {{ ja = "玄関", en = "Front" }}
@@ -291,3 +292,18 @@ def test_a_reader_may_remember_its_key_over_a_restart(tmp_path):
             assert panel.connect(key, is_default=is_default)
             panel.ask(0x75, b"\x01\x10" + fresh)
             line.close()
+
+
+@pytest.mark.req("A-34")
+@pytest.mark.system
+def test_a_card_with_a_key_of_its_own(building, panel):
+    """The people's PKOC cards would be no cards at an OSDP reader."""
+    building.pace = Pace(hold_ms=2000)
+    building.badge("04B2C3D4", door="front", walk=False, wait_ms=0)
+    oui, challenge = bytes.fromhex("1a9021"), bytes(range(16))
+    assert polled(panel, 0x90)[:4] == oui + b"\xe0"
+    request = bytes.fromhex("00015c0201004c10") + challenge + b"\x4d\x20" + bytes(32)
+    head = len(request).to_bytes(2, "little") + b"\0\0" + len(request).to_bytes(2, "little")
+    assert panel.ask(0x80, oui + b"\xe1" + head + request) == (0x40, b"")
+    panel.wait(100)
+    assert polled(panel, 0x90)[:4] == oui + b"\xe2"

@@ -147,15 +147,23 @@ def test_a_reader_that_checks_by_itself(card):
 def test_contactless_cards(panel, reader):
     """A reader that asked no card for its key would send a phone's random number."""
 
+    felt = []
+
     class Phone:
         number = bytes.fromhex("08a1b2c3")
+
+        def activate(self):
+            felt.append("field")
+
+        def field_lost(self):
+            felt.append("gone")
 
         def exchange(self, command):
             if command[:4] == b"\x00\xa4\x04\x00":
                 return bytes.fromhex("5c0201009000")
             return KeyPairCard(77).answer(command[11:27], b"") + b"\x90\x00"
 
-    class Plain:
+    class Plain(Phone):
         number = bytes.fromhex("04a1b2c3")
 
         def exchange(self, _command):
@@ -168,6 +176,8 @@ def test_contactless_cards(panel, reader):
     gathered(panel, 0xE0)
     panel.ask(MFG, message(0xE1, REQUEST))
     check(gathered(panel, 0xE2)[0], CHALLENGE)
+    reader.functions.take_card()
+    assert felt == ["field", "gone", "field", "gone"]
 
 
 def test_a_reader_without_pkoc_refuses():
