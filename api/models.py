@@ -23,7 +23,7 @@ Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 Pseudonym = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
 CardNumber = Annotated[
-    str, StringConstraints(to_lower=True, pattern=r"^([0-9A-Fa-f]{2}){4,20}$"), Field(description="hex")
+    str, StringConstraints(to_lower=True, pattern=r"^([0-9A-Fa-f]{2}){4,33}$"), Field(description="hex")
 ]
 BasisWord = Literal["KEIZAI_ANPO", "TOKUTEI_HIMITSU", "BOEI_HOGO", "COMPANY"]
 StateWord = Literal["ISSUED", "ACTIVE", "LOST", "RETURNED", "DESTROYED"]

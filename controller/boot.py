@@ -20,6 +20,7 @@ from controller.inbox import Inbox
 from controller.key_room import commissioning_of, key_room, open_key_store, secrets_of
 from controller.keys import Keys, load_keys
 from controller.keystore.store import KeyStore
+from controller.keystore.values import Note
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
@@ -81,6 +82,8 @@ def _assemble(
     drafts = _start_records(site, scribe, now, store, rebuilt=rebuilt, believe_clock=believe_clock)
     occupancy, misses = last_standing(ledger, policy.policy)
     policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
+    if store is not None and not unrecorded:
+        store.notes_recorded()
     selector = selectors.DefaultSelector()
     inbox = Inbox()
     secrets = secrets_of(site, store)
@@ -183,11 +186,20 @@ def _start_records(
         drafts.append(scribe.draft("CLOCK_UNTRUSTED", now=now))
     if rebuilt:
         drafts.append(scribe.draft("SITE_REBUILT", now=now, detail={"why": rebuilt[:200]}))
+    drafts += [_note_record(scribe, now, note) for note in (() if store is None else store.notes)]
     for place in commissioning_of(site, store):
         drafts.append(scribe.draft("COMMISSIONING", now=now, detail={"code": "factory_default", "place": place}))
     for code, place in deviations_of(site, store):
         drafts.append(scribe.draft("DEVIATION", now=now, detail={"code": code, "place": place or None}))
     return drafts
+
+
+def _note_record(scribe: Scribe, now: Moment, note: Note) -> Draft:
+    """What two officers did to the key store while no controller ran (docs/keys.md)."""
+    officer, second = (*note.people, None, None)[:2]
+    about = "device" if note.act == "import_reader_key" else "purpose"
+    detail = {"act": note.act, about: note.about or None, "officer2": second}
+    return scribe.draft("DEVICE_ORDER", now=now, officer=officer, detail=detail)
 
 
 def deviations_of(site: Site, store: KeyStore | None = None) -> list[tuple[str, str]]:

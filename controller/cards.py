@@ -12,8 +12,8 @@ from typing import Final
 
 from zones.ids import CardNumberHash
 
-NUMBER_PATTERN: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){4,20}")
-"""4 to 20 bytes in hex, as readers report UIDs and IDms."""
+NUMBER_PATTERN: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){4,33}")
+"""4 to 33 bytes in hex: UIDs, IDms, the X of a public key."""
 
 
 class CardNumbers:

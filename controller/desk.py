@@ -286,7 +286,7 @@ class Desk:
             return [table, row]
         number = row["number"]
         if not isinstance(number, str) or not NUMBER_PATTERN.fullmatch(number):
-            raise EditRefused(table, str(row.get("id", "?")), "number", "must be 4 to 20 bytes in hex")
+            raise EditRefused(table, str(row.get("id", "?")), "number", "must be 4 to 33 bytes in hex")
         octets = bytes.fromhex(number)
         kept = {key: value for key, value in row.items() if key != "number"}
         return [table, kept | {"number_hash": self._numbers.hash(octets), "last4": last4(octets)}]

@@ -22,7 +22,7 @@ from controller.link.messages import Command, Done, Propose, Refused
 from simulators.building import BadgeReply, SimulatedBuilding
 from simulators.journal import Entry
 from simulators.people import Pace
-from simulators.plan import Plan, load
+from simulators.plan import LcusPlan, Plan, Pn532Plan, load
 from tests.system.parts import Broker, Ear, Faults, Program, Subscriber, epoch_ms, eventually, free_port
 from tests.system.plain_people import PEOPLE
 from zones.moment import JST
@@ -44,11 +44,12 @@ QUICK = Pace(hold_ms=500, reach_ms=30, pass_ms=80, press_ms=60)
 RELEASE_MS = 600
 
 
-def plain_plan() -> Plan:
-    """The plain building, with lines that are as fast as they can be."""
-    plan = load(PLAIN / "building.toml")
+def quick_plan(files: Path) -> Plan:
+    """A building, with lines that are as fast as they can be."""
+    plan = load(files / "building.toml")
     devices = [
-        device.model_copy(update={"baud": None}) if hasattr(device, "baud") else device for device in plan.devices
+        device.model_copy(update={"baud": None}) if isinstance(device, Pn532Plan | LcusPlan) else device
+        for device in plan.devices
     ]
     return plan.model_copy(update={"devices": tuple(devices)})
 
@@ -62,8 +63,9 @@ class Site:
         *,
         faults: Faults | None = None,
         change: Callable[[str], str] = lambda text: text,
+        files: Path = PLAIN,
     ) -> None:
-        """`change` edits the text of the site file."""
+        """`change` edits the text of the site file. `files`: where building.toml and site.toml are."""
         self.folder = folder
         self.state_dir = folder / "controller"
         self.socket = folder / "controller.sock"
@@ -71,7 +73,7 @@ class Site:
         self.faults = faults
         self.broker = Broker(folder)
         self.building = SimulatedBuilding(
-            plain_plan(), run_dir=folder / "wires", broker=self.broker.address, pace=QUICK
+            quick_plan(files), run_dir=folder / "wires", broker=self.broker.address, pace=QUICK
         )
         self.controller: Program | None = None
         self.api: Api | None = None
@@ -79,6 +81,7 @@ class Site:
         self._ear: Ear | None = None
         self._subscriber: Subscriber | None = None
         self._change = change
+        self._files = files
 
     def __enter__(self) -> Self:
         try:
@@ -119,7 +122,7 @@ class Site:
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def write_site_file(self) -> None:
-        text = (PLAIN / "site.toml").read_text("utf-8")
+        text = (self._files / "site.toml").read_text("utf-8")
         text = text.replace("@BROKER_PORT@", str(self.broker.address[1])).replace(
             "@RUN_DIR@", str(self.folder / "wires")
         )
@@ -195,6 +198,14 @@ class Site:
 
     def admits_people(self) -> Self:
         """One edit with everybody, through the link."""
+        return self.edits(self.rows())
+
+    def rows(self) -> list[tuple[str, dict[str, Any]]]:
+        """Everybody, as rows of policy."""
+        return plain_rows()
+
+    def edits(self, puts: list[tuple[str, dict[str, Any]]]) -> Self:
+        """One edit, through the link."""
         with self.link() as link:
             welcome = link.connect()
             answer = link.request(
@@ -202,7 +213,7 @@ class Site:
                     id=secrets.token_hex(8),
                     base=welcome.revision,
                     not_after_ms=epoch_ms() + 30_000,
-                    puts=plain_rows(),
+                    puts=puts,
                     officer="officer-01",
                 )
             )
