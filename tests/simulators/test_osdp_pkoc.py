@@ -146,7 +146,6 @@ def test_a_reader_that_checks_by_itself(card):
 
 def test_contactless_cards(panel, reader):
     """A reader that asked no card for its key would send a phone's random number."""
-
     felt = []
 
     class Phone:
