@@ -43,7 +43,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a reader was told to show, in its own words."""
+    """What a reader was told to show, as people take it."""
 
     what: str
 
@@ -237,7 +237,7 @@ class Tasmota(Maker):
                 is_on = power[2].lower() in {"on", "1"}
                 order = Order(is_on=is_on, for_ms=self._pulse_ms(power[1] or "1") if is_on else None)
             elif step.lower().startswith("buzzer "):
-                order = Shown(what=step.partition(" ")[2])
+                order = Shown(what="granted" if step.partition(" ")[2] == "1" else "refused")  # as people take beeps
         return order
 
     def _pulse_ms(self, relay: str) -> int | None:
