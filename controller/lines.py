@@ -17,6 +17,7 @@ from controller.outputs import SecuredBus
 from controller.ports import Port, WireProtocol
 from controller.relays import LcusRelays, ModbusRelays, OsdpOutputs, OsdpReaders, PinRelays, Relays
 from controller.site_file import DeviceSection
+from controller.site_wires import input_plans
 from readers.cards.session import CardKeys, CardSession, CardTarget
 from readers.errors import MissingDriver, TransportError
 from readers.events import DeviceOffline, Event
@@ -145,7 +146,6 @@ class Lines:
 
     def _modbus(self, devices: Sequence[DeviceSection]) -> None:
         from readers.protocols.modbus import ModbusBoardPlan, ModbusLine
-        from readers.protocols.supervised import InputPlan
 
         wired = self._site.wiring.inputs
         boards = [
@@ -153,7 +153,7 @@ class Lines:
                 id=one.id,
                 unit=one.unit or 1,
                 channels=one.channels or 1,
-                inputs=tuple(InputPlan(number=number, line=line) for number, line in wired.get(one.id, {}).items()),
+                inputs=input_plans(one, wired.get(one.id, {})),
                 has_flash=bool(one.has_flash),
             )
             for one in devices

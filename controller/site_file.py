@@ -94,14 +94,25 @@ class MqttSection(_Section, frozen=True, kw_only=True):
     home_assistant: bool = False
 
 
+class LoopSection(_Section, frozen=True, kw_only=True):
+    """A supervised loop on an analog input of a board: the bands of raw units in which it is quiet, and active. What
+    lies outside them is a cut or a short (B-09).
+    """
+
+    input: Annotated[int, msgspec.Meta(ge=1, le=32)]
+    quiet: tuple[int, int]
+    active: tuple[int, int]
+
+
 class DeviceSection(_Section, frozen=True, kw_only=True):
     """One device on a wire; which keys it needs goes by its kind. `keypad`: digits typed at this reader are taken.
 
     `bus`, `address`: where an OSDP device hangs. `offline_after_ms`: how long it may be silent. `unit`: of a Modbus
     board; boards may share a `port`. `channels`, `input_count`: relays and inputs that a board or module has. `pins`:
     GPIO numbers that are inputs; `relay_pins`: those that move something. `has_flash`: the Modbus board drops a relay
-    by itself. `tamper_input`: the input that is the enclosure contact of the device itself. `profile`, `topic`,
-    `channel`: of an MQTT device that is not our own: its kind, its part of its topics, which relay or input of it.
+    by itself. `tamper_input`: the input that is the enclosure contact of the device itself. `loops`: inputs of a Modbus
+    board that are analog, with resistors at their far end. `profile`, `topic`, `channel`: of an MQTT device that is not
+    our own: its kind, its part of its topics, which relay or input of it.
     """
 
     id: Id
@@ -120,6 +131,7 @@ class DeviceSection(_Section, frozen=True, kw_only=True):
     tamper_input: Annotated[int, msgspec.Meta(ge=1, le=32)] | None = None
     pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
     relay_pins: list[Annotated[int, msgspec.Meta(ge=0, le=53)]] | None = None
+    loops: list[LoopSection] | None = None
     profile: str | None = None
     topic: str | None = None
     channel: Annotated[int, msgspec.Meta(ge=0, le=63)] | None = None

@@ -13,7 +13,7 @@ from readers import profiles
 from readers.protocols.modbus import BAUD as MODBUS_BAUD
 from readers.protocols.modbus import SAMPLE_GAP_MS_MAX, ModbusBoardPlan, sample_gap_ms
 from readers.protocols.mqtt_profiles import OURS, MqttDevice
-from readers.protocols.supervised import InputPlan
+from readers.protocols.supervised import InputPlan, Loop
 from zones.ids import PortalId
 from zones.places import LinkAssurance
 
@@ -31,7 +31,7 @@ KEYS: Final[dict[DeviceKind, tuple[dict[str, str], frozenset[str]]]] = {
     ),
     DeviceKind.MODBUS: (
         {"port": _PORT, "unit": "1 to 247, as set in the board", "channels": _RELAYS},
-        frozenset({"baud", "input_count", "has_flash", "tamper_input"}),
+        frozenset({"baud", "input_count", "has_flash", "tamper_input", "loops"}),
     ),
     DeviceKind.GPIO: ({}, frozenset({"pins", "relay_pins", "tamper_input"})),
 }
@@ -235,7 +235,10 @@ class Wires:
         for index, device in enumerate(self._file.device):
             if device.kind is not DeviceKind.MODBUS:
                 continue
-            wired = tuple(InputPlan(number=number, line=line) for number, line in inputs.get(device.id, {}).items())
+            try:
+                wired = input_plans(device, inputs.get(device.id, {}))
+            except ValueError as error:
+                raise self._refuse(f".device[{index}].loops", str(error)) from error
             boards = lines.setdefault(device.port, [])
             boards.append(ModbusBoardPlan(id=device.id, unit=device.unit or 1, inputs=wired))
             gap_ms = sample_gap_ms(boards, device.baud or MODBUS_BAUD)
@@ -363,6 +366,14 @@ class Wires:
             raise self._refuse(where, f"{text!r} already serves as {taken[text]}")
         taken[text] = f"the strike of {self._file.portal[index].id}"
         return strike
+
+
+def input_plans(device: DeviceSection, wired: dict[int, str]) -> tuple[InputPlan, ...]:
+    """What hangs on the inputs of a board. ValueError for a loop of an input that nothing uses, or that cannot be."""
+    loops = {one.input: Loop(quiet=one.quiet, active=one.active) for one in device.loops or ()}
+    if unused := loops.keys() - wired.keys():
+        raise ValueError(f"nothing of this site hangs on input {min(unused)} of {device.id}")
+    return tuple(InputPlan(number=number, line=line, loop=loops.get(number)) for number, line in wired.items())
 
 
 def mqtt_device(device: DeviceSection) -> MqttDevice:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from controller.calendars import YEARS, National, national_days
 from controller.config import SiteFileError, load_site, parse_site
 from controller.site_file import SiteFile
+from controller.site_wires import input_plans
 from controller.toml_lines import line_of
 from zones.moment import JST, Moment
 from zones.places import AntiPassback, ExitHardware, LinkAssurance, Walk, Window, Zone, ZoneKind
@@ -711,6 +712,32 @@ def test_a_line_too_full_to_see_short_pulses_is_refused():
         parse_site(text, Path("site.toml"))
     fast = text.replace('kind = "modbus"', 'kind = "modbus"\nbaud = 115200')
     assert len(parse_site(fast, Path("site.toml")).portals) == 11
+
+
+LOOP = "tamper_input = 8\nloops = [{ input = 3, quiet = [190, 290], active = [440, 570] }]"
+
+
+@pytest.mark.req("B-09")
+def test_a_supervised_loop_is_declared_with_its_bands():
+    """A cut wire of a guarded contact would be told as an open leaf, and a bridged one as a closed one."""
+    site = parse_site(WIRED.replace("tamper_input = 8", LOOP), Path("site.toml"))
+    plans = {one.number: one for one in input_plans(site.devices["io"], site.wiring.inputs["io"])}
+    assert [plans[3].level(raw) for raw in (238, 504, 0, 1023)] == ["quiet", "active", "short", "cut"]
+    assert plans[4].loop is None
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "words"),
+    [
+        ("input = 3", "input = 5", "nothing of this site hangs on input 5 of io"),
+        ("440, 570", "280, 570", "needs two bands apart from each other"),
+        ("input = 3", "input = 33", "32"),
+    ],
+)
+def test_a_loop_that_cannot_be_is_refused(there, instead, words):
+    """Every reading of a guarded contact would be a fault, or none."""
+    with pytest.raises(SiteFileError, match=words):
+        parse_site(WIRED.replace("tamper_input = 8", LOOP.replace(there, instead)), Path("site.toml"))
 
 
 def test_boards_and_osdp_readers_are_wired_by_number():
