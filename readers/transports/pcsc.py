@@ -30,6 +30,8 @@ LOOK_AGAIN_S: Final = 0.1
 FIRST_RETRY_MS: Final = 200
 LAST_RETRY_MS: Final = 2_000
 TAKEN_TRIES: Final = 10
+SETTLE_S: Final = 1.5
+"""After it came back a reader may say "empty" before it has looked: a card that lay there is not read anew (B-11)."""
 
 GET_NUMBER: Final = bytes.fromhex("FFCA000000")
 """PC/SC part 3, §3.2.2.1.3."""
@@ -160,21 +162,25 @@ class PcscReader:
 
     def _watch(self, service: _Service, backoff: Backoff) -> None:
         reader = service.reader(self._name)
-        known, counted = service.scard.SCARD_STATE_UNAWARE, -1
+        known, counted, is_empty = service.scard.SCARD_STATE_UNAWARE, -1, False
+        settled_s = 0.0 if self._is_online is None else time.monotonic() + SETTLE_S
         while not self._stopping.is_set():
             state = service.change(reader, known)
+            if is_empty and time.monotonic() >= settled_s:
+                self._presence.empty(_POLL)
             if state is None:
                 continue
             backoff.reset()
             self._turn(is_online=True)
-            known = state
             if counted >= 0 and state // _COUNTED - counted not in {0, 1}:
                 self._presence.empty(_POLL)  # it went and came between two looks
-            counted = state // _COUNTED
-            if not state & service.scard.SCARD_STATE_PRESENT:
-                self._presence.empty(_POLL)
+            known, counted = state, state // _COUNTED
+            is_empty = not state & service.scard.SCARD_STATE_PRESENT
+            if is_empty:
                 self._trouble = ""
-            elif not state & service.scard.SCARD_STATE_MUTE and self._card(service, reader):
+                continue
+            settled_s = 0.0
+            if not state & service.scard.SCARD_STATE_MUTE and self._card(service, reader):
                 known = service.scard.SCARD_STATE_UNAWARE  # look at once: the same card may be tried again
                 self._stopping.wait(LOOK_AGAIN_S)
 
