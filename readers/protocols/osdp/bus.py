@@ -90,7 +90,7 @@ class OsdpBus:
             for plan in plans
         }
         self._by_address = {pd.plan.address: pd for pd in self._pds.values()}
-        self._keys = set(keys)
+        self._keys = {plan.key: plan.source for plan in plans if plan.key is not None}
         self._rest_ms = rest_ms
         self._baud = baud
         self._search = SpeedSearch(baud, search_bauds)
@@ -210,7 +210,8 @@ class OsdpBus:
             raise ValueError(f"install mode lasts at most {INSTALL_MS_MAX} ms, not {within_ms}")
         if any(pd.is_installing for pd in self._pds.values()):
             raise ValueError("one reader at a time is installed")
-        self._keep_apart(key)
+        if self._keys.setdefault(key, source) != source:
+            raise ValueError("another reader of this line has, or had, this key")
         pd = self._pds[source]
         if self._asked is pd:
             self._forget_asked()
@@ -223,8 +224,12 @@ class OsdpBus:
     def renew_key(self, source: str, key: bytes) -> bool:
         """Give a reader another key, inside its channel; KeyRenewed follows. Keep both until then. False: not now."""
         refuse_weak_key(key)
-        self._keep_apart(key)
-        return self._pds[source].renew_key(key, self._now_ms)
+        if key in self._keys:
+            raise ValueError("a reader of this line has, or had, this key")
+        if not self._pds[source].renew_key(key, self._now_ms):
+            return False
+        self._keys[key] = source
+        return True
 
     def trust(self, source: str, identity: str) -> None:
         """Two people approved the reader that says `identity` (ReaderIdentified)."""
@@ -262,11 +267,6 @@ class OsdpBus:
 
     def _order(self, pd: Pd, command: Command) -> bool:
         return self._is_open and pd.order(command, self._now_ms)
-
-    def _keep_apart(self, key: bytes) -> None:
-        if key in self._keys:
-            raise ValueError("a reader of this line has, or had, this key")
-        self._keys.add(key)
 
     # -- whose turn it is ----------------------------------------------------------------------------------------
 

@@ -486,6 +486,8 @@ class Pd:
                 return
         if not is_default:
             self._lose_trust("key_lost", "wrong key")
+        elif self._new_key is None:  # an earlier install mode may have brought it, unheard
+            self._new_key, self._is_new_key_refused = self._install_key, False
         self._fail("wrong key", now_ms, wait_ms=REFUSED_RETRY_MS)
 
     def _take_unsealed(self, frame: Frame, now_ms: int) -> None:

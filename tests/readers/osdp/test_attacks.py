@@ -337,6 +337,17 @@ def test_a_line_loss_pauses_install_mode():
 
 
 @pytest.mark.req("B-18")
+def test_a_key_that_arrived_unheard_is_found_by_the_next_install_mode():
+    """A plug pulled at the wrong moment would make a new reader useless."""
+    bench = blank()
+    bench.pds[0].key, bench.pds[0].is_default_key_taken = NEW_KEY, False
+    bench.bus.begin_install("r0", NEW_KEY, bench.now_ms, within_ms=60_000)
+    bench.until(lambda: bench.bus.standing("r0").is_online)
+    assert bench.of(InstallEnded) == [InstallEnded(source="r0", is_done=True)]
+    assert 0x75 not in bench.pds[0].codes()
+
+
+@pytest.mark.req("B-18")
 @pytest.mark.req("B-20")
 def test_a_reset_reader_is_back_only_through_install_mode():
     """A reader reset on the wall would come back by itself."""
