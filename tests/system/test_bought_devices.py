@@ -15,7 +15,7 @@ from zones.moment import JST
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto")]
 
 FILES = Path(__file__).parent / "bought"
-NO_LONGER_FRESH_S = 1.1
+NO_LONGER_FRESH_S = 1.2
 """What a device says in its first second is held back."""
 
 
@@ -46,14 +46,24 @@ def grown_old(site: Site) -> None:
 @pytest.mark.req("B-26", "S-01")
 def test_an_entitled_person_walks_in_and_the_strike_drops(site):
     """A building of bought devices would open for nobody, or stay open behind the first, or all night for nobody."""
-    for door in ("front", "side"):
-        site.enters(YAMAMOTO, door)
-        granted = site.recorded("ACCESS_GRANTED", portal=door, cardholder="h-07")
-        site.recorded("PASSAGE", portal=door, after=granted["seq"])
-        assert not site.badges("08FEEDFA", door, wait_ms=200).released
-        site.recorded("ACCESS_DENIED", portal=door)
-        assert site.badges(YAMAMOTO, door).released
-        eventually(lambda door=door: not site.strike_is_on(door), 5, "a strike that nobody used drops")
+    _enters(site, "front")
+    _does_not_enter(site, "side")
+    grown_old(site)  # the same card within a second is the same presentation
+    _does_not_enter(site, "front")
+    _enters(site, "side")
+
+
+def _enters(site: Site, door: str) -> None:
+    site.enters(YAMAMOTO, door)
+    passed = site.recorded("PASSAGE", portal=door, cardholder="h-07")
+    assert not site.badges("08FEEDFA", door, wait_ms=200).released
+    site.recorded("ACCESS_DENIED", portal=door, after=passed["seq"])
+
+
+def _does_not_enter(site: Site, door: str) -> None:
+    assert site.badges(YAMAMOTO, door).released
+    eventually(lambda: not site.strike_is_on(door), 5, "a strike that nobody used drops")
+    site.recorded("NO_PASSAGE", portal=door)
 
 
 @pytest.mark.req("A-35", "B-11")
