@@ -22,7 +22,7 @@ from readers.events import (
 )
 from readers.protocols.osdp import OsdpBus, PdPlan
 from readers.protocols.osdp.pd import TRANSITIONS, State
-from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, reply
+from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, crc16, reply
 
 CARD = (0x50, bytes.fromhex("00002000A1B2C3D4"))
 NUMBER = bytes.fromhex("A1B2C3D4")
@@ -537,3 +537,57 @@ def test_nothing_on_the_wire_makes_an_event_or_a_crash(attacks, seed):
     bench.run(3_000)
     assert bench.of(CardRead) == []
     assert bench.of(KeysEntered) == []
+
+
+def test_a_reader_that_never_answers_is_told():
+    """A portal without a reader would look as if all were well."""
+    bench = bench_of(2)
+    bench.pds[0].is_silent = True
+    bench.run(10_000)
+    assert bench.of(DeviceOffline) == [DeviceOffline(source="r0", why="no answer")]
+    assert bench.bus.standing("r0").last_why == "no answer"
+
+
+@pytest.mark.parametrize("what", ["lost", "doubled", "changed", "inserted"])
+def test_a_byte_gone_wrong_anywhere_costs_a_retry_and_no_card(what):
+    """A disturbed byte would lose a card, or make another of it."""
+    spoilt = {
+        "lost": lambda raw, at: raw[:at] + raw[at + 1 :],
+        "doubled": lambda raw, at: raw[: at + 1] + raw[at:],
+        "changed": lambda raw, at: raw[:at] + bytes((raw[at] ^ 0x35,)) + raw[at + 1 :],
+        "inserted": lambda raw, at: raw[:at] + b"\x53" + raw[at:],
+    }[what]
+    bench = bench_of(baud=115_200)
+    bench.online()
+    positions = list(range(34))
+
+    def disturb(raw: bytes) -> bytes:
+        if raw[7] == 0x50 and positions and len(raw) > positions[-1]:
+            return spoilt(raw, positions.pop())
+        return raw
+
+    bench.wire = disturb
+    for shown in range(34):
+        bench.pds[0].polls.append((0x50, bytes.fromhex("00002000") + bytes((1, 2, 3, shown))))
+        bench.run(1_200)
+    reads = bench.of(CardRead)
+    assert [read.number for read in reads] == [bytes((1, 2, 3, shown)) for shown in range(34)]
+    assert bench.bus.standing("r0").counts.sessions == 1
+    assert bench.bus.standing("r0").counts.bad_macs == 0
+
+
+def test_another_readers_answer_is_not_taken():
+    """One reader could speak for another on the same line."""
+    bench = bench_of(2)
+    bench.online()
+    bench.pds[1].polls.append(CARD)
+
+    def forged(raw: bytes) -> bytes:
+        head = bytes((0x53, 0x80 if raw[1] == 0x81 else raw[1])) + raw[2:-2]
+        return raw if raw[1] == 0x80 else reply(0, raw[4] & 3, *CARD) + head + crc16(head)
+
+    bench.wire = forged
+    bench.run(3_000)
+    assert bench.of(CardRead) == []
+    assert bench.bus.standing("r0").is_online
+    assert bench.bus.standing("r0").counts.strays > 0
