@@ -17,7 +17,7 @@ from controller.config import Site, SiteFileError
 from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
-from controller.key_room import commissioning_of, key_room, open_key_store, secrets_of
+from controller.key_room import commissioning_of, key_jobs, open_key_store, secrets_of
 from controller.keys import Keys, load_keys
 from controller.keystore.store import KeyStore
 from controller.keystore.values import Note
@@ -119,7 +119,7 @@ def _assemble(
         guard=Guard(lambda: start_guard(site)),
         pins=pins,
         setter=setter,
-        keys=key_room(site, store, inbox.put_report, lambda: here(clock.now().at).day),
+        keys=key_jobs(site, store, inbox.put_report, lambda: here(clock.now().at).day),
         owed=(drafts, unrecorded) if unrecorded else None,
     )
     runtime = Runtime(parts)

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from controller.cards import CardNumbers
 from controller.config import Wiring
-from controller.confirm import CannotReport, Confirmations, OffUnconfirmed, SecureAgain
 from controller.desk import ROWS_MAX, Desk, LinkRequest
 from controller.entries import Entries
 from controller.keystore.jobs import KeysStored, KeyView
@@ -23,6 +22,7 @@ from controller.lateness import Lateness
 from controller.ledger.body import Body, Draft, Scribe
 from controller.link.messages import Command, Done, Order, Propose, Refused
 from controller.noise import Noise
+from controller.output_watch import OutputWatch
 from controller.pin_setting import PinsHashed, sets_pins
 from controller.pins import PinAnswered, PinJob, PinMisses
 from controller.policy_log import PolicyAt
@@ -43,7 +43,6 @@ from controller.turn import (
     Answer,
     ShowAtReader,
     Shown,
-    SwitchOff,
     Turn,
 )
 from readers.events import (
@@ -69,7 +68,7 @@ from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.places import DeviceStatus, PortalMode, ZoneState, ZoneStatus
 from zones.policy import TABLE_OF, Row
-from zones.portal import EntryGranted, Happening, ReleaseStrike, SecureStrike
+from zones.portal import EntryGranted, Happening
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
@@ -173,43 +172,49 @@ class Engine:
             next_grant=self._next_grant,
             secured=self._secured,
         )
-        self._desk = Desk(
+        self._desk = self._made_desk(numbers)
+        self._outputs = OutputWatch(self._standing, wiring)
+        self._handlers = self._heard_by()
+        self._watch = Watch(day=last_day)
+        self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
+        self._clock_was_trusted = True
+
+    def _made_desk(self, numbers: CardNumbers) -> Desk:
+        return Desk(
             standing=self._standing,
             numbers=numbers,
-            boot=boot,
+            boot=self._boot,
             is_reachable=self._signals.strike_answers,
             is_fire=lambda: self._signals.is_fire,
             is_locked=lambda portal: self._portals.mode(portal) is PortalMode.LOCKED,
             not_closed=self._portals.not_closed,
             secured=self._secured,
         )
-        self._handlers: dict[type[Any], Handler] = {
-            CardRead: self._entries.card,
-            CardUnread: self._entries.unread,
-            KeysEntered: self._entries.keys,
-            PinAnswered: self._entries.pin_answered,
-            InputChanged: self._signals.input,
-            LineFault: self._signals.fault,
-            PeopleCounted: self._signals.counted,
-            DeviceOnline: self._signals.presence,
-            DeviceOffline: self._signals.presence,
-            LineNoise: self._noise.note,
-            MessageRefused: self._noise.note,
-            ReaderIdentified: self._secured.identified,
-            ReaderDistrusted: self._secured.distrusted,
-            InstallEnded: self._secured.install_ended,
-            KeyRenewed: self._secured.renewed,
-            KeysStored: self._secured.stored,
+
+    def _heard_by(self) -> dict[type[Any], Handler]:
+        """Who hears of what. CardAnswered, FileSent and MakerReplied are for whoever asked on the wire."""
+        entries, signals, secured, noise = self._entries, self._signals, self._secured, self._noise
+        return {
+            CardRead: entries.card,
+            CardUnread: entries.unread,
+            KeysEntered: entries.keys,
+            PinAnswered: entries.pin_answered,
+            InputChanged: signals.input,
+            LineFault: signals.fault,
+            PeopleCounted: signals.counted,
+            DeviceOnline: signals.presence,
+            DeviceOffline: signals.presence,
+            LineNoise: noise.note,
+            MessageRefused: noise.note,
+            ReaderIdentified: secured.identified,
+            ReaderDistrusted: secured.distrusted,
+            InstallEnded: secured.install_ended,
+            KeyRenewed: secured.renewed,
+            KeysStored: secured.stored,
+            OutputReported: self._outputs.reported,
             LinkRequest: self._request,
             PinsHashed: self._hashed,
-            OutputReported: self._reported,
         }
-        """Who hears of what. CardAnswered, FileSent and MakerReplied are for whoever asked on the wire."""
-        self._wiring = wiring
-        self._confirm = Confirmations()
-        self._watch = Watch(day=last_day)
-        self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
-        self._clock_was_trusted = True
 
     # -- the face ----------------------------------------------------------------------------------------------
 
@@ -266,7 +271,7 @@ class Engine:
         self._attempt("dialogues", self._entries.pass_time, now, turn)
         self._attempt("readers", self._secured.pass_time, now, turn)
         self._attempt("watch", self._afterwards, now, turn)
-        self._attempt("outputs", self._look_at_outputs, now, turn)
+        self._attempt("outputs", self._outputs.look, now, turn)
         return turn
 
     def committed(self, turn: Turn, first_seq: int, now: Moment) -> Turn:
@@ -293,7 +298,7 @@ class Engine:
                     refused = Refused(id=after.request_id, code=after.code, why=after.why, field=after.field, seq=seq)
                     out.urgent.append(Answer(session=after.session, message=refused))
         self._attempt("watch", self._afterwards, now, out)
-        self._attempt("outputs", self._look_at_outputs, now, out)
+        self._attempt("outputs", self._outputs.look, now, out)
         return out
 
     def failed(self, turn: Turn) -> Turn:
@@ -347,7 +352,7 @@ class Engine:
             self._portals.deadline(),
             self._entries.deadline(),
             self._secured.deadline(),
-            self._confirm.deadline(),
+            self._outputs.deadline(),
             watch_deadline(self._watch),
         )
         return min((tick for tick in due if tick is not None), default=None)
@@ -412,30 +417,6 @@ class Engine:
                 self._broken[part] = now.tick_ms
                 detail = {"rule": part, "error": repr(error)[:200]}
                 turn.record(self._scribe.draft("RULE_ERROR", now=now, detail=detail))
-
-    def _reported(self, event: OutputReported, now: Moment, _turn: Turn) -> None:
-        self._confirm.reported(event.source, event.channel, event.is_on, now.tick_ms)
-
-    def _look_at_outputs(self, now: Moment, turn: Turn) -> None:
-        """Whatever was released must be heard to be off again: if not, OFF once more, and then an alarm (B-26)."""
-        strikes = self._wiring.strikes
-        for effect in turn.urgent:
-            if isinstance(effect, ReleaseStrike):
-                strike = strikes[effect.portal]
-                self._confirm.released(strike.device, strike.channel, effect.for_ms, now.tick_ms)
-            elif isinstance(effect, SecureStrike):
-                strike = strikes[effect.portal]
-                self._confirm.secured(strike.device, strike.channel, now.tick_ms)
-        for due in self._confirm.due(now.tick_ms):
-            match due:
-                case SecureAgain(device=device, channel=channel):
-                    turn.urgent.append(SwitchOff(device=device, channel=channel))
-                case OffUnconfirmed(device=device):
-                    detail = {"device": device, "why": "not confirmed off"}
-                    self._standing.record(self._scribe.draft("OUTPUT_FAILED", now=now, detail=detail), turn)
-                case CannotReport(device=device):
-                    detail = {"code": "output_unconfirmed", "place": device}
-                    self._standing.record(self._scribe.draft("DEVIATION", now=now, detail=detail), turn)
 
     # -- what follows from what happened -------------------------------------------------------------------------
 

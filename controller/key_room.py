@@ -26,7 +26,7 @@ SYSTEM = b"SEKISHO"
 """What AN10922 mixes into every card's own key beside its number and the application (docs/wire/cards.md)."""
 
 
-class KeyRoom(Protocol):
+class KeyJobs(Protocol):
     """Where jobs are done."""
 
     def start(self) -> None: ...
@@ -84,9 +84,9 @@ def seal_of(section: KeysSection, random: Callable[[int], bytes]) -> Seal:
     return FileSeal(folder.with_name(f"{folder.name}-{SEALING_FILE}"), random)
 
 
-def key_room(
+def key_jobs(
     site: Site, store: KeyStore | None, deliver: Callable[[KeysStored], object], today: Callable[[], date]
-) -> KeyRoom:
+) -> KeyJobs:
     """Where the jobs of a site are done."""
     if store is None:
         return NoKeys(deliver)
@@ -97,7 +97,11 @@ def secrets_of(site: Site, store: KeyStore | None) -> Secrets:
     """What the wires of a site need of its key store. A reader may have taken a key that nobody could confirm."""
     if store is None:
         return Secrets()
-    cards = None if site.cards is None else store.card_keys(application=bytes.fromhex(site.cards.application), system=SYSTEM)
+    cards = (
+        None
+        if site.cards is None
+        else store.card_keys(application=bytes.fromhex(site.cards.application), system=SYSTEM)
+    )
     return Secrets(
         cards=cards,
         reader_key=lambda reader: store.reader_key(reader) or store.pending_key(reader),

@@ -86,7 +86,8 @@ class Lines:
     def _port(self, device: DeviceSection, baud: int, protocol: WireProtocol) -> Port:
         assert device.port is not None, "the site file was checked"
         line = SerialLine(device.port, device.baud or baud, simulation=self._site.simulation is not None)
-        port = Port(device.id, line, protocol, self._selector, self._emit)
+        is_bus = device.kind is DeviceKind.OSDP_BUS
+        port = Port(device.id, line, protocol, self._selector, self._emit, is_bus=is_bus)
         self.ports.append(port)
         return port
 

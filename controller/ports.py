@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from readers.backoff import Backoff
 from readers.errors import TransportError
-from readers.events import DeviceOffline, Event
+from readers.events import DeviceOffline, DeviceOnline, Event
 from readers.transports.serial_line import SerialLine
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Port:
         protocol: what the bytes mean.
         selector: the loop's; keys carry a callable taking (mask, tick_ms).
         emit: takes events, from the loop's own thread.
+        is_bus: the line is a device of its own, beside those that hang on it: its coming and going is told here.
     """
 
     def __init__(
@@ -54,8 +55,11 @@ class Port:
         protocol: WireProtocol,
         selector: selectors.BaseSelector,
         emit: Callable[[Event], None],
+        *,
+        is_bus: bool = False,
     ) -> None:
         self.device = device
+        self._is_bus = is_bus
         self.protocol = protocol
         self._line = line
         self._selector = selector
@@ -127,6 +131,8 @@ class Port:
                 self._tell([event for event in self.protocol.connection_lost(tick_ms) if event != known])
             return
         log.info("%s: line open", self.device)
+        if self._is_bus:
+            self._emit(DeviceOnline(source=self.device))
         self._retry_at, self._is_reported = None, False
         self._mask = selectors.EVENT_READ
         self._selector.register(self._line.fileno(), self._mask, self._ready)
@@ -161,6 +167,8 @@ class Port:
         self._line.close()
         self._retry_at = tick_ms + self._backoff.next_ms()
         self._is_reported = True
+        if self._is_bus:
+            self._emit(DeviceOffline(source=self.device, why="line lost"))
         self._tell(self.protocol.connection_lost(tick_ms))
 
     def _watch(self) -> None:

@@ -23,7 +23,7 @@ from controller.desk import LinkRequest
 from controller.engine import Engine, Happened
 from controller.inbox import Inbox
 from controller.intake import Intake
-from controller.key_room import KeyRoom
+from controller.key_room import KeyJobs
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
 from controller.link.messages import KeyStanding, Propose, Request, Status
@@ -91,7 +91,7 @@ class Parts:
     guard: Guard
     pins: PinDesk
     setter: PinSetter
-    keys: KeyRoom
+    keys: KeyJobs
     owed: tuple[list[Draft], str] | None = None
 
 

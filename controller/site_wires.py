@@ -152,6 +152,8 @@ class Wires:
             named = mqtt_device(device)
         except ValueError as error:
             raise self._refuse(f"{where}.topic", str(error)) from error
+        if device.keypad:
+            self._check_serves(f"{where}.keypad", device, "keys")
         self._check_discreet(f"{where}.topic", re.sub(r"[^a-z0-9]", "-", (device.topic or "").lower()))
         for other in self._file.device[:index]:
             if other.kind is DeviceKind.MQTT and _place(mqtt_device(other)) == _place(named):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from readers.events import Event
     from readers.topics import Lane
     from readers.transports.mqtt import MqttLink
+    from readers.transports.mqtt_access import BrokerAccess
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +95,10 @@ def standing_of(
     for table in (wiring.entry_readers, wiring.exit_readers, wiring.contacts, wiring.rexes, wiring.counters):
         served += [portal for source, portal in table.items() if device_of(source) == device.id]
     places = (device.port, device.connection, device.bus and f"{device.bus} address {device.address}")
-    is_bus = device.kind is DeviceKind.OSDP_BUS
     return DeviceStanding(
         id=device.id,
         kind=device.kind.value,
-        is_online=is_bus or device.id not in engine.offline,
+        is_online=device.id not in engine.offline,
         is_trusted=engine.is_trusted(device.id),
         is_commissioned=engine.is_commissioned(device.id),
         where=next((place for place in places if place), "broker" if device.kind is DeviceKind.MQTT else ""),
@@ -145,7 +145,29 @@ def _start_mqtt(site: Site, section: MqttSection, inbox: Inbox, intake: Intake) 
     )
     inputs.start()
     reads.start()
+    for _, strike in strikes:
+        if (last_words := inputs.last_words_of(strike.device)) is not None:
+            _keep_guard(section, access, last_words)
     return inputs, reads
+
+
+def _keep_guard(section: MqttSection, access: BrokerAccess, last_words: tuple[str, bytes]) -> None:
+    """A connection that does nothing but die with us: then the broker tells a relay without a timer to drop its strike
+    (B-26). The guard of serial boards (controller/guard.py) has no such friend at the far end.
+    """
+    from readers.transports.mqtt import MqttLink
+
+    MqttLink(
+        host=section.host,
+        port=section.port,
+        client_id=f"sekisho-{secrets.token_hex(8)}",
+        devices=(),
+        on_event=lambda _event: None,
+        on_wake=lambda: None,
+        access=access,
+        lanes=frozenset(),
+        last_words=last_words,
+    ).start()
 
 
 def _path(name: str | None) -> Path | None:
