@@ -161,6 +161,11 @@ class MqttInbound:
         """Whether a release ends on the device by itself. Where not, the controller must send the end as well."""
         return device not in self._foreign or self._foreign[device].profile.has_auto_off
 
+    def last_words_of(self, device: str) -> tuple[str, bytes] | None:
+        """What a relay without a timer of its own must be told when nobody is left to tell it."""
+        foreign = self._foreign.get(device)
+        return None if foreign is None or foreign.profile.has_auto_off else foreign.last_words()
+
     def reports_output(self, device: str) -> bool:
         """Whether the device tells what its output does."""
         return device not in self._foreign or bool(self._foreign[device].profile.output)

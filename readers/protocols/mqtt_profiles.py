@@ -201,6 +201,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def __post_init__(self) -> None:
         if bool(self.release) is not bool(self.secure) and not (self.release and self.has_auto_off):
             raise ValueError("what can be released must end: `secure`, or `has_auto_off` where it cannot be told")
+        if not self.has_auto_off and len(self.secure) > 1:
+            raise ValueError("without `has_auto_off` one message must secure it: a last will is one message")
         if not self.online and not self.stale_s:
             raise ValueError("nothing would tell that the device is gone: `online` or `stale_s`")
         said: tuple[Rule | Said | ShowSaid, ...] = (*self.rules(), *self.release, *self.secure, *self.show)
@@ -351,6 +353,14 @@ class ProfiledDevice:
         if not self.profile.release or (any("{ip}" in one.payload for one in said) and "ip" not in self._names):
             return None
         return [(self._fill(one.topic, names), self._fill(one.payload, names).encode()) for one in said]
+
+    def last_words(self) -> tuple[str, bytes] | None:
+        """The one message that secures it; None for a device that is not released."""
+        said = [
+            (self._fill(one.topic, {"sequence": "0"}), self._fill(one.payload, {"sequence": "0"}))
+            for one in self.profile.secure
+        ]
+        return (said[0][0], said[0][1].encode()) if said else None
 
     def encode_show(self, shown: str) -> list[tuple[str, bytes]]:
         """The messages that make the reader show something; none where it cannot."""

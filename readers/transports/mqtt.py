@@ -71,7 +71,7 @@ class MqttLink:
 
     `on_event` is called in the link's thread and must not block; `on_wake` is called once after the events of a
     message. `lanes`: which share of what the devices say this connection listens to. `home`: what Home Assistant is
-    shown over it.
+    shown over it. `last_words`: topic and payload that the broker says for us when we die (`last_words_of`).
 
     Raises:
         ValueError: a device id or topic that may not stand in a topic, or a profile that there is not.
@@ -89,6 +89,7 @@ class MqttLink:
         access: BrokerAccess | None = None,
         lanes: frozenset[topics.Lane] = topics.LANES,
         home: HomeAssistant | None = None,
+        last_words: tuple[str, bytes] | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -97,6 +98,7 @@ class MqttLink:
         self._inbound = MqttInbound(devices, lanes)
         self._sequence = itertools.count(1)
         self._home = home
+        self._last_words = last_words
         self._on_event = on_event
         self._on_wake = on_wake
         self._thread: threading.Thread | None = None
@@ -137,6 +139,8 @@ class MqttLink:
         if (client := self._up) is not None:
             if self._home is not None:
                 client.publish(home_assistant.AVAILABLE, home_assistant.OFFLINE, qos=0, retain=True)
+            if self._last_words is not None:
+                client.publish(*self._last_words, qos=1)  # who says good-bye has no last will
             client.disconnect()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -163,6 +167,12 @@ class MqttLink:
     def has_auto_off(self, device: str) -> bool:
         """Whether a release ends on the device by itself, also when the controller and the broker are dead."""
         return self._inbound.has_auto_off(device)
+
+    def last_words_of(self, device: str) -> tuple[str, bytes] | None:
+        """For a relay that stays on until it is told: what the broker must tell it when we die, over a connection that
+        does nothing else. None for every other device.
+        """
+        return self._inbound.last_words_of(device)
 
     def reports_output(self, device: str) -> bool:
         """Whether the device tells what its output does (OutputReported)."""
@@ -261,6 +271,8 @@ class MqttLink:
             client.tls_set_context(mqtt_access.tls(self._access))
         if self._home is not None:
             client.will_set(home_assistant.AVAILABLE, home_assistant.OFFLINE, qos=1, retain=True)
+        elif self._last_words is not None:
+            client.will_set(*self._last_words, qos=1)
         client.on_socket_open = _send_at_once
         # With this set, publish() leaves the writing to the link's thread instead of writing from the caller's,
         # where two threads could mix their bytes.
@@ -278,7 +290,8 @@ class MqttLink:
             self._why = _LOST if _is_about_version(reason) else "broker refused us"
             return
         self._was_accepted = True
-        client.subscribe(_options(client, self._inbound.subscriptions))
+        if self._inbound.subscriptions:
+            client.subscribe(_options(client, self._inbound.subscriptions))
         self._up = client
         for topic, payload in self._home.announced() if self._home is not None else ():
             client.publish(topic, payload, qos=0, retain=True)  # takes no place from a command in paho's queue

@@ -100,6 +100,7 @@ def test_bought_devices_and_certificates_are_understood(tmp_path):
     [
         ('"tasmota-pn532"', '"tasmota-rc522"', "is not one of sekisho, esp-rfid"),
         ('profile = "tasmota-pn532"\n', "", "only with a `profile` other than sekisho"),
+        ('topic = "rd-1"', 'topic = "rd-1"\nkeypad = true', "cannot be this: it is good for reader"),
         ('topic = "rd-1"', 'topic = "rd/#"', "may hold only"),
         ('topic = "rd-1"', 'topic = "sekisho/v1/relay"', "may hold only"),
         ('topic = "rd-1"', 'topic = "Rooms/Secret/rd"', "tells all who see the wires"),

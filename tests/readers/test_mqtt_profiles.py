@@ -378,6 +378,15 @@ def test_a_command_is_what_the_device_understands(profile, channel, release, sec
     assert inbound.has_auto_off("d") is has_auto_off
 
 
+@pytest.mark.req("B-26")
+@pytest.mark.parametrize(("profile", "channel", "release", "secure", "has_auto_off"), TOLD)
+def test_a_relay_without_a_timer_has_last_words(profile, channel, release, secure, has_auto_off):
+    """It would stay released for ever when the controller dies in the moment of a release."""
+    wanted = None if has_auto_off or not secure else secure[0]
+    assert a(profile, channel=channel).last_words_of("d") == wanted
+    assert MqttInbound(["ours"]).last_words_of("ours") is None
+
+
 def test_a_board_whose_address_is_not_known_is_told_nothing():
     """A release would go to whichever board has the address that was written down a year ago."""
     inbound = MqttInbound([MqttDevice("d", "esp-rfid", "unit")])
@@ -504,6 +513,13 @@ def test_no_bytes_end_the_listener(profile, payload):
         ({"online": [], "stale_s": 0}, "nothing would tell"),
         ({"release": [{"topic": "{topic}/set", "payload": "ON"}]}, "must end"),
         ({"card": [{"topic": "cards"}]}, "needs {topic}"),
+        (
+            {
+                "release": [{"topic": "{topic}/a", "payload": "1"}],
+                "secure": [{"topic": "{topic}/a", "payload": "0"}, {"topic": "{topic}/b", "payload": "0"}],
+            },
+            "one message must secure it",
+        ),
     ],
 )
 def test_a_profile_that_says_too_little_is_refused(spoilt, why):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import paho.mqtt.client as paho
@@ -154,6 +155,36 @@ def test_a_release_moves_the_strike_and_ends(on_broker, told, profile):
     assert changed.acquire(timeout=WITHIN_S)
     assert moved == [True, False]
     assert not device.ignored
+
+
+@pytest.mark.req("B-26")
+@pytest.mark.parametrize("is_orderly", [True, False])
+def test_a_relay_without_a_timer_is_told_by_the_broker(broker, on_broker, told, is_orderly):
+    """The door would stand open from the controller's end until somebody comes by."""
+    moved = threading.Semaphore(0)
+    device, link = on_broker("esphome-switch", on_strike=lambda _is_on: moved.release())
+    guard = MqttLink(
+        host="127.0.0.1",
+        port=broker.port,
+        client_id="guard",
+        devices=[],
+        on_event=told,
+        on_wake=told.wake,
+        lanes=frozenset(),
+        last_words=link.last_words_of("d"),
+    )
+    guard.start()
+    while not guard.is_connected:
+        told.woken.wait(0.01)
+    assert link.publish_command("d", Release(id="k", for_ms=60_000, issued_ms=1, not_after_ms=2))
+    assert moved.acquire(timeout=WITHIN_S)
+    if is_orderly:
+        guard.stop()
+    else:
+        guard._up.socket().shutdown(socket.SHUT_RDWR)
+    assert moved.acquire(timeout=WITHIN_S)
+    assert not device.is_strike_on
+    guard.stop()
 
 
 @pytest.mark.parametrize("profile", [name for name in MAKERS if profiles.load(name).show])
