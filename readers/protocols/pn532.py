@@ -153,7 +153,8 @@ class Pn532Reader:
             and to nobody else.
         on_outcome: hears how each talk ended, in the thread of this reader; must not block. A card that left, or a
             line that broke, is what the machine makes of silence.
-        session_ms: the longest that one talk may take. exchanges_max: and how many commands of the chip.
+        session_ms: the longest that one talk may take; one answer may take half of it.
+        exchanges_max: how many commands of the chip one talk may cost.
         is_alone_required: two type A cards at once are refused ("two cards") instead of one of them being read.
         high_baud: the speed that the chip is asked for once it answers at 115200; None leaves it there.
 
@@ -416,8 +417,10 @@ class Pn532Reader:
     def _take_ack(self, now_ms: int) -> None:
         if self._is_waiting() and not self._is_acknowledged:
             self._is_acknowledged = True
-            due_ms = now_ms + ANSWER_WITHIN_MS
-            self._due_ms = due_ms if self._talk is None else min(due_ms, max(self._talk.until_ms, now_ms + 1))
+            self._due_ms = now_ms + ANSWER_WITHIN_MS
+            if self._state is State.EXCHANGING and self._talk is not None:
+                within_ms = max(ANSWER_WITHIN_MS, self._session_ms // 2)  # a desk's card may format itself
+                self._due_ms = max(now_ms + 1, min(now_ms + within_ms, self._talk.until_ms))
 
     def _ask_again(self) -> None:
         """The answer came spoilt: the chip repeats it on NACK (§6.2.1.4), once; then the time-out decides."""

@@ -1,8 +1,8 @@
 """The same card readers through libnfc (pynfc 0.1.1), in threads of their own.
 
 pynfc loads libfreefare when it is imported and its polls block in C, so it is imported only by `start()` of a
-configured reader, and nothing here is ever called from the loop. Type A only; the number proves nothing, as with
-every UID.
+configured reader, and nothing here is ever called from the loop. Type A only, and the number alone, as with
+every UID: what pynfc can ask of a DESFire proves nothing to a site (docs/wire/pynfc.md).
 
 Quirks of pynfc 0.1.1 that this file works around:
   - `uid` is ASCII hex; a card lying there is found again without end, a thousand times a second: `Presence` and a

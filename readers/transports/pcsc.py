@@ -153,8 +153,8 @@ class PcscReader:
                     with _Service(scard) as service:
                         self._watch(service, backoff)
                 except TransportError as why:
-                    self._turn(is_online=False, why=str(why))
                     self._trouble = getattr(why, "advice", "")
+                    self._turn(is_online=False, why=str(why))
                 self._stopping.wait(backoff.next_ms() / 1_000)
         finally:
             if not self._stopping.is_set():  # a callback of ours raised: said, not silent
@@ -198,9 +198,9 @@ class PcscReader:
         except _CardWentError:
             return True
         except _TakenError as why:
-            if not self._trouble:
+            is_known, self._trouble = bool(self._trouble), str(why)
+            if not is_known:
                 self._tell(CardUnread(source=self._source, why="in use"))
-            self._trouble = str(why)
             return True
 
     def _meet(self, target: CardTarget, card: _Connection) -> bool:

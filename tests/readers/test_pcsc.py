@@ -209,8 +209,6 @@ def test_a_name_that_fits_not_one_reader_is_told_with_the_names(service, reader_
     service.start()
     reader = reader_of(name)
     assert told.next() == DeviceOffline(source="desk", why=why)
-    while not reader.trouble:
-        told.woken.wait(0.01)
     assert "'Virtual desk reader 00 00'" in reader.trouble
     quiet(told)
 

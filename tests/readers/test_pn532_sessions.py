@@ -297,6 +297,17 @@ def test_a_card_that_makes_the_chip_wait_is_unread_and_takes_no_reader_down():
         assert field.run(500) == []
 
 
+@pytest.mark.parametrize("session_ms,within_ms", [(2_000, 1_000), (10_000, 5_000), (300, 300)])
+def test_an_answer_may_take_half_a_talk_and_never_longer_than_it(session_ms, within_ms):
+    """A card that formats itself at the desk would be torn, or a silent one hold a reader at the wall."""
+    site = Site()
+    field = site.field(lambda sent: None, session_ms=session_ms)
+    field.place(DESFIRE)
+    field.until_sent(0x40)
+    field.reader.receive_data(ACK, field.now_ms)
+    assert field.reader.deadline() == field.now_ms + within_ms
+
+
 def test_a_talk_that_takes_too_long_is_ended():
     """A card could hold a reader for ever, always asking for a little more time."""
     site = Site(*[SELECT] * 1_000)
