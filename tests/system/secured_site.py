@@ -1,5 +1,5 @@
-"""A site whose cards and readers prove themselves: OSDP, DESFire, NTAG 424, FeliCa Lite-S, PKOC, Modbus, bought MQTT
-devices. Told like an incident report, as the plain one.
+"""A site whose cards and readers prove themselves: OSDP, DESFire, NTAG 424, FeliCa Lite-S, PKOC, Modbus. Told like an
+incident report, as the plain one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ ITO = "01147A0B2C3D4E5F"  # FeliCa Lite-S
 TANAKA = "04A1B2C3D4E5F6"  # NTAG 424 DNA
 KIMURA = "04D4E5F6A7B8C9"  # PKOC, with a PIN and all three keys
 MORI = "04E5F60718293A"  # PKOC, with a PIN and all three keys
-YAMAMOTO = "04F60718"  # a bare number
 PINS = {KIMURA: "594017", MORI: "827364"}
 FILES = Path(__file__).parent / "secured"
 ZONES = {
@@ -38,7 +37,6 @@ ZONES = {
     TANAKA: ("office",),
     KIMURA: ("office", "vault"),
     MORI: ("office", "vault"),
-    YAMAMOTO: ("annex",),
 }
 
 
@@ -98,7 +96,7 @@ class SecuredSite(Site):
             mine = {"cardholder": who}
             credential = {"id": f"cr-{at}", "number": self.number_of(card), "state": "ACTIVE"}
             rows.append(("cardholder", {"id": who}))
-            rows.append(("credential", {**credential, "has_key": card != YAMAMOTO, **mine}))
+            rows.append(("credential", {**credential, "has_key": True, **mine}))
             if "vault" in zones:
                 valid = {"notified_on": f"{notified}", "last_valid_on": f"{term_of(Basis.KEIZAI_ANPO, notified)}"}
                 signed = {"recorded_by": "officer-01", "confirmed_by": "officer-02"}
