@@ -26,6 +26,8 @@ BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 BITS_PER_BYTE: Final = 10
 BYTE_GAP_MS: Final = 40
 """§5.7 allows 20 ms between two bytes; USB adapters hand them over every 16 ms."""
+SPOILT_REST_MS: Final = 20
+"""After an answer with a wrong sum, before it is asked for again."""
 PROBE_SHARE: Final = 3
 """After asking one that is not there, three times as long belongs to the others…"""
 PROBE_REST_MS_MAX: Final = 300
@@ -141,10 +143,13 @@ class OsdpBus:
         self._now_ms = now_ms
         if not self._is_open:
             return []
+        spoilt = self._frames.spoilt
         frames, junk = self._frames.receive(chunk)
         self._take(frames, junk, now_ms)
         if self._asked is not None and self._frames.held_bytes:
             self._give_up_ms = min(max(self._give_up_ms, now_ms + BYTE_GAP_MS), self._give_up_latest_ms)
+        elif self._frames.spoilt != spoilt:  # it has answered, and the answer is lost
+            self._give_up_ms = min(self._give_up_ms, now_ms + SPOILT_REST_MS)
         if frames or junk:  # else it was a piece of a frame: there is nothing new
             self._run(now_ms)
         return self._told(now_ms)
@@ -194,10 +199,10 @@ class OsdpBus:
             return False
         return self._order(pd, commands.output(output, is_on=is_on, for_ms=for_ms, not_after_ms=URGENT_MS))
 
-    def show(self, source: str, what: Signal) -> bool:
-        """Light, sound and words for whoever stands there; what the reader lacks is left out."""
+    def show(self, source: str, what: Signal, number: str = "") -> bool:
+        """Light, sound and words for whoever stands there; what the reader lacks is left out. `number`: a refusal's."""
         pd = self._pds[source]
-        taken = [self._order(pd, command) for command in signal(what)]
+        taken = [self._order(pd, command) for command in signal(what, number)]
         return any(taken)
 
     def begin_install(self, source: str, key: bytes, now_ms: int, within_ms: int = INSTALL_MS_MAX) -> None:

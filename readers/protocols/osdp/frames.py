@@ -125,10 +125,12 @@ def frame_length(head: bytes | bytearray) -> int | None:
 class FrameReader:
     """Finds frames in bytes that come in any pieces. Holds at most one frame's worth of them."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "spoilt")
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self.spoilt = 0
+        """Frames that came to their end and whose sum was wrong."""
 
     @property
     def held_bytes(self) -> int:
@@ -172,6 +174,7 @@ class FrameReader:
                 break
             frame = None if length is None else decode(held[at : at + length])
             if frame is None or length is None:
+                self.spoilt += length is not None
                 junk.append(SOM)
                 at += 1
             else:

@@ -41,6 +41,8 @@ _SIGNALS: Final[dict[Signal, tuple[Command, ...]]] = {
 }
 
 
-def signal(what: Signal) -> tuple[Command, ...]:
-    """The commands of one signal."""
+def signal(what: Signal, number: str = "") -> tuple[Command, ...]:
+    """The commands of one signal. `number`: of a refusal, to be told to an officer; every refusal has one."""
+    if what == "refused" and number:
+        return (*_SIGNALS[what][:-1], commands.text(f"NO ENTRY {number}", for_s=8))
     return _SIGNALS[what]

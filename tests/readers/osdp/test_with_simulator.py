@@ -258,6 +258,9 @@ def test_a_damaged_answer_costs_one_retry():
         wire.run(500)
     assert wire.bus.standing("r0").counts.sessions == 1
     assert wire.of(DeviceOffline) == []
+    wire.readers[0].functions.present(b"\x01\x02\x03\x04", 32, is_wiegand=False, now_ms=wire.now_ms)
+    wire.pair.flip(100)
+    assert wire.until(lambda: bool(wire.of(CardRead))) < 120
 
 
 def test_a_file_arrives():
