@@ -26,6 +26,7 @@ from readers.protocols.pn532 import Pn532Reader
 from readers.transports.serial_line import SerialLine
 
 if TYPE_CHECKING:
+    from readers.cards.aliro import AliroReader
     from readers.protocols.osdp import OsdpBus
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,19 @@ log = logging.getLogger(__name__)
 PN532_BAUD: Final = 115_200
 LCUS_BAUD: Final = 9_600
 OSDP_BAUD: Final = 9_600
+OSDP_BAUDS: Final = (9_600, 38_400, 115_200)
+"""Where readers are looked for that do not answer at the speed of the site file."""
 MODBUS_BAUD: Final = 9_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What the wires need of the key store: card keys, each reader's own key, and what may be known of both."""
+    """What the wires need of the key store: card keys, the private key of Aliro readers (32 bytes), each reader's own
+    key, and what may be known of all that.
+    """
 
     cards: CardKeys | None = None
+    aliro: bytes | None = field(default=None, repr=False)
     reader_key: Callable[[str], bytes | None] = lambda _reader: None
     view: KeyView = field(default_factory=KeyView)
 
@@ -85,7 +91,8 @@ class Lines:
 
     def _port(self, device: DeviceSection, baud: int, protocol: WireProtocol) -> Port:
         assert device.port is not None, "the site file was checked"
-        line = SerialLine(device.port, device.baud or baud, simulation=self._site.simulation is not None)
+        opened_at = getattr(protocol, "baud", None) or device.baud or baud  # one that changes its speed knows the first
+        line = SerialLine(device.port, opened_at, simulation=self._site.simulation is not None)
         is_bus = device.kind is DeviceKind.OSDP_BUS
         port = Port(device.id, line, protocol, self._selector, self._emit, is_bus=is_bus)
         self.ports.append(port)
@@ -96,7 +103,8 @@ class Lines:
         self.relays[device.id] = LcusRelays(board, self._port(device, LCUS_BAUD, board))
 
     def _pn532(self, device: DeviceSection) -> None:
-        self._port(device, PN532_BAUD, Pn532Reader(device.id, challenge=self._challenge()))
+        high_baud = device.baud if device.baud != PN532_BAUD else None
+        self._port(device, PN532_BAUD, Pn532Reader(device.id, challenge=self._challenge(), high_baud=high_baud))
 
     def _pynfc(self, device: DeviceSection) -> None:
         assert device.connection is not None, "the site file was checked"
@@ -109,12 +117,14 @@ class Lines:
             return None
         from readers.cards.challenge import Challenger
 
+        aliro = None if self._keys.aliro is None else aliro_reader(self._keys.aliro, pkoc_reader_id(self._site))
         challenger = Challenger(
             keys=self._keys.cards,
             random=self._random,
             schemes=section.schemes,
             application=bytes.fromhex(section.application),
             pkoc_reader_id=pkoc_reader_id(self._site),
+            aliro=aliro,
         )
         return challenger.session
 
@@ -136,9 +146,9 @@ class Lines:
             )
             for one in members
         ]
-        bus = OsdpBus(device.id, plans, baud=device.baud or OSDP_BAUD, random=self._random)
+        bus = OsdpBus(device.id, plans, baud=device.baud or OSDP_BAUD, random=self._random, search_bauds=OSDP_BAUDS)
         port = self._port(device, OSDP_BAUD, bus)
-        readers = OsdpReaders(bus, port)
+        readers = self.buses[device.id] = OsdpReaders(bus, port)
         for one in members:
             self.buses[one.id] = readers
             self.standings[one.id] = partial(_facts_of, bus, one.id)
@@ -183,6 +193,17 @@ class Lines:
             self._inbox.take(DeviceOffline(source=device.id, why="pins cannot be had"))
             return
         self.relays[device.id] = PinRelays(pins)
+
+
+def aliro_reader(secret: bytes, reader_id: bytes) -> AliroReader:
+    """The readers of this site, as phones know them (experimental)."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from readers.cards.aliro import AliroReader
+
+    return AliroReader(
+        private_key=ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1()), reader_id=reader_id
+    )
 
 
 def pkoc_reader_id(site: Site) -> bytes:

@@ -13,6 +13,7 @@ from readers import profiles
 from readers.protocols.modbus import BAUD as MODBUS_BAUD
 from readers.protocols.modbus import SAMPLE_GAP_MS_MAX, ModbusBoardPlan, sample_gap_ms
 from readers.protocols.mqtt_profiles import OURS, MqttDevice
+from readers.protocols.pn532_speed import BAUD_CODES, FIRST_BAUD
 from readers.protocols.supervised import InputPlan, Loop
 from zones.ids import PortalId
 from zones.places import LinkAssurance
@@ -75,7 +76,8 @@ class Wiring:
     `tampers`: every source that may tell of an enclosure, with the portal it serves (None: none). `fire_inputs`,
     `power_inputs`: sources whose line is the site's. `keypads`: readers whose digits are taken. `links`: what protects
     the line of each reader. `inputs`: of each board or module, which of its inputs (from 1) is which line.
-    `challenging`: readers that ask a card to prove itself. `secured`: readers on a line with a secure channel.
+    `challenging`: readers that ask a card to prove itself. `secured`: readers on a line with a secure channel;
+    `buses`: those lines.
     """
 
     strikes: dict[PortalId, Strike]
@@ -92,6 +94,7 @@ class Wiring:
     inputs: dict[str, dict[int, str]] = field(default_factory=dict)
     challenging: frozenset[str] = frozenset()
     secured: frozenset[str] = frozenset()
+    buses: frozenset[str] = frozenset()
 
 
 def device_of(source: str) -> str:
@@ -186,6 +189,9 @@ class Wires:
                 raise self._refuse(where, "socket:// carries no authentication: only in a [simulation]")
             if not is_loopback(urlsplit(port).hostname or ""):
                 raise self._refuse(where, "socket:// goes to this machine only, for example socket://127.0.0.1:7001")
+        if device.kind is DeviceKind.PN532 and device.baud not in {None, FIRST_BAUD, *BAUD_CODES}:
+            speeds = ", ".join(map(str, sorted(BAUD_CODES)))
+            raise self._refuse(f".device[{index}].baud", f"a PN532 goes at {FIRST_BAUD}, or faster: {speeds}")
         for other in self._file.device[:index]:
             if other.port != port:
                 continue
@@ -229,6 +235,7 @@ class Wires:
             links=links,
             challenging=self._challenging(),
             secured=secured,
+            buses=frozenset(device.id for device in self._file.device if device.kind is DeviceKind.OSDP_BUS),
         )
 
     def _check_sample_gaps(self, inputs: dict[str, dict[int, str]]) -> None:

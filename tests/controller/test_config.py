@@ -140,6 +140,7 @@ FAULTS = [
     ),
     ('"/dev/ttyUSB0"', '"/dev/ttyUSB1"', ('port = "/dev/ttyUSB1"', 2), "device[3].port", "is the port of rd-line alre"),
     ('port = "/dev/ttyUSB0"', 'port = "x"\nbaud = 0', "baud = 0", "device[2].baud", ">= 1200"),
+    ('port = "/dev/ttyUSB0"', 'port = "x"\nbaud = 9600', "baud = 9600", "device[2].baud", "or faster: 230400, 46"),
     ('id = "dr"', 'id = "rd-in"', ('id = "rd-in"', 2), "device[1].id", "'rd-in' is declared twice"),
     ('id = "side"', 'id = "front"', ('id = "front"', 2), "portal[1].id", "'front' is declared twice"),
     ('id = "office"', 'id = "outside"', ('id = "outside"', 2), "zone[1].id", "'outside' is declared twice"),
