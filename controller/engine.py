@@ -155,6 +155,7 @@ class Engine:
         self._secured = SecuredReaders(
             standing=self._standing,
             readers=wiring.secured,
+            buses=wiring.buses,
             challenging=wiring.challenging,
             view=keys or KeyView(),
             distrust=self._distrust,
@@ -235,9 +236,7 @@ class Engine:
 
     def is_trusted(self, device: str) -> bool:
         """Whether a device is believed: nobody opened it or put another in its place."""
-        status = self._standing.policy.device_statuses.get(DeviceId(device))
-        is_doubted = device in self._standing.doubted or self._signals.is_tampered(device)
-        return not is_doubted and (status is None or status.is_trusted)
+        return self._signals.is_believed(device)
 
     def is_commissioned(self, device: str) -> bool:
         """Whether nothing that the factory set is left in what a reader goes by (B-14)."""

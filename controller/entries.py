@@ -148,7 +148,7 @@ class Entries:
         portal = self._wiring.entry_readers.get(event.source)
         if is_repeated and self._is_talking(event.source):
             is_repeated = False  # the dialogue knows that it is the same presentation
-        if portal is None or is_stale or is_repeated or is_replayed:
+        if portal is None or is_stale or is_repeated or is_replayed or not self._may_ask(event.source):
             request = Request(
                 access_point=AccessPointId(event.source) if portal is None else entry_id(portal),
                 evidence=evidence,
@@ -184,6 +184,9 @@ class Entries:
             return
         if event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
+            return
+        if not self._may_ask(event.source):
+            self._noise.note(MessageRefused(source=event.source, why="the reader is not trusted"), now, turn)
             return
         if event.at_ms is not None and event.at_ms < self._shown_at_ms.get(event.source, event.at_ms):
             # typed before the card that a PIN is awaited of, by the same clock: somebody else's
@@ -319,6 +322,7 @@ class Entries:
         standing = self._standing
         is_empty = not standing.occupancy.count(standing.policy.insides[zone])
         is_sound = self._signals.is_sound(portal_id, reader) and standing.is_writable
+        is_sound = is_sound and evidence.method is not Method.FAKED
         opener = self._holder(evidence)
         is_quiet = opener is not None and not self._portals.is_anybody_coming(zone, opener)
         if not (is_empty and is_quiet and is_sound and self._is_opener(evidence, zone, now)):
@@ -553,19 +557,38 @@ class Entries:
     # -- exits ---------------------------------------------------------------------------------------------------------
 
     def _exit(self, event: CardRead, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """A card at an exit reader: out at once, whoever it is. A read that was held back is nobody's exit."""
-        if self._lateness.is_late(event.source, event.at_ms, now):
+        """A card at an exit reader: out at once, whoever it is. A read that was held back is nobody's exit: the line
+        comes back, and a burglar waits outside. Nobody is known to have left by a copy, a replay, or the word of a
+        reader that is not believed: it would let a card in twice.
+        """
+        if event.is_held_back or self._lateness.is_late(event.source, event.at_ms, now):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
+            if event.is_held_back:
+                turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.NOT_READ))
             return
         standing = self._standing
-        request = Request(access_point=exit_id(portal_id), evidence=self._proved(event))
+        request = Request(
+            access_point=exit_id(portal_id),
+            evidence=self._proved(event),
+            evidence_is_replayed=self._is_replayed(event),
+            reader_is_trusted=self._signals.is_believed(event.source),
+        )
+        is_copy = request.evidence.method is Method.FAKED
+        is_known = request.reader_is_trusted and not (is_copy or request.evidence_is_replayed)
         decision = decide(standing.policy, standing.occupancy, request, now)
-        grant = self._grant(decision.cardholder, standing.policy.portals[portal_id], Direction.OUT)
+        who = decision.cardholder if is_known else None
+        grant = self._grant(who, standing.policy.portals[portal_id], Direction.OUT)
         try:
             self._record("EXIT_GRANTED", decision, request, event.source, now, turn, corr=grant.id)
+            if is_copy or request.evidence_is_replayed:
+                self._alarm("CREDENTIAL_ALARM", decision, "copied" if is_copy else "replayed", now, turn)
         finally:  # whatever breaks in telling of it
             turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.GRANTED))
             self._portals.step(portal_id, ExitReleased(grant=grant, cause="card"), now, turn)
+
+    def _may_ask(self, reader: str) -> bool:
+        """Whether a PIN may be typed at this reader: not where somebody else may be reading along, or trying."""
+        return self._signals.is_believed(reader) and reader != self._secured.installing
 
     def _is_talking(self, reader: str) -> bool:
         """Whether a dialogue is going on at this reader."""

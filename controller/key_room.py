@@ -16,7 +16,7 @@ from controller.keystore.commissioning import defaults_found, key_view
 from controller.keystore.desk import KeyDesk
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.keystore.seals import CredentialSeal, FileSeal, Pkcs11Seal, Seal
-from controller.keystore.store import KeyStore
+from controller.keystore.store import ALIRO, KeyStore
 from controller.lines import Secrets
 from controller.link.messages import KeyStanding
 from controller.site_file import KeysSection
@@ -104,6 +104,7 @@ def secrets_of(site: Site, store: KeyStore | None) -> Secrets:
     )
     return Secrets(
         cards=cards,
+        aliro=store.extra(ALIRO),
         reader_key=lambda reader: store.reader_key(reader) or store.pending_key(reader),
         view=key_view(store, site.wiring.secured, _schemes(site)),
     )

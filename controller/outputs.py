@@ -13,6 +13,7 @@ from controller.turn import (
     EndInstall,
     ReaderEffect,
     RenewKey,
+    SetBaud,
     ShowAtReader,
     Shown,
     SwitchOff,
@@ -34,11 +35,12 @@ Outgoing = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | ReaderEffec
 class SecuredBus(Protocol):
     """What is done to readers with a secure channel."""
 
-    def show(self, reader: str, shown: Shown, now: Moment) -> None: ...
+    def show(self, reader: str, shown: Shown, number: str | None, now: Moment) -> None: ...
     def begin_install(self, reader: str, key: bytes, within_ms: int, now: Moment) -> None: ...
     def end_install(self, reader: str, now: Moment) -> None: ...
     def renew_key(self, reader: str, key: bytes, now: Moment) -> bool: ...
     def trust(self, reader: str, identity: str, now: Moment) -> None: ...
+    def set_baud(self, baud: int, now: Moment) -> bool: ...
 
 
 class Outputs:
@@ -47,7 +49,7 @@ class Outputs:
     Args:
         wiring: which strike hangs where.
         relays: devices with relays on wires of our own.
-        buses: readers with a secure channel, by device.
+        buses: readers with a secure channel, and their lines, by device.
         mqtt: the broker connection for commands, where the site has one.
         shows: the broker connection for what readers show.
         displays: readers on the broker that can show something.
@@ -134,7 +136,7 @@ class Outputs:
         reader is away is in the ledger already, once.
         """
         if (bus := self._buses.get(effect.reader)) is not None:
-            bus.show(effect.reader, effect.shown, now)
+            bus.show(effect.reader, effect.shown, effect.number, now)
         elif effect.reader in self._displays and self._shows is not None:
             not_after_ms = self._time_of(effect.reader, now) + SHOW_MS
             show = Show(id=self._next_id(), show=effect.shown.value, not_after_ms=not_after_ms, number=effect.number)
@@ -153,6 +155,8 @@ class Outputs:
                 bus.end_install(reader, now)
             case RenewKey(reader=reader, key=key):
                 return "" if bus.renew_key(reader, key, now) else "does not answer"
+            case SetBaud(baud=baud):
+                return "" if bus.set_baud(baud, now) else "is busy changing its speed"
             case TrustReader(reader=reader, identity=identity):
                 bus.trust(reader, identity, now)
         return ""

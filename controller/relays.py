@@ -133,9 +133,9 @@ class OsdpReaders:
     def __init__(self, bus: OsdpBus, port: Port) -> None:
         self._bus, self._port = bus, port
 
-    def show(self, reader: str, shown: Shown, now: Moment) -> None:
-        """Light and sound."""
-        self._bus.show(reader, shown.value)
+    def show(self, reader: str, shown: Shown, number: str | None, now: Moment) -> None:
+        """Light, sound and words."""
+        self._bus.show(reader, shown.value, number or "")
         self._port.send(now.tick_ms)
 
     def begin_install(self, reader: str, key: bytes, within_ms: int, now: Moment) -> None:
@@ -153,6 +153,12 @@ class OsdpReaders:
         is_sent = self._bus.renew_key(reader, key)
         self._port.send(now.tick_ms)
         return is_sent
+
+    def set_baud(self, baud: int, now: Moment) -> bool:
+        """Another speed for the whole line. False: it is changing already."""
+        is_begun = self._bus.set_baud(baud)
+        self._port.send(now.tick_ms)
+        return is_begun
 
     def trust(self, reader: str, identity: str, now: Moment) -> None:
         """The reader that is there now is the right one."""

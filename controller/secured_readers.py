@@ -15,7 +15,7 @@ from controller.clock import wall_ms
 from controller.keystore.jobs import KeyAct, KeyJob, KeysStored, KeyView
 from controller.link.messages import DEVICE_ORDERS, DeviceOrder
 from controller.standing import Standing
-from controller.turn import AfterDeviceOrder, BeginInstall, EndInstall, RenewKey, TrustReader, Turn
+from controller.turn import AfterDeviceOrder, BeginInstall, EndInstall, RenewKey, SetBaud, TrustReader, Turn
 from readers.cards.session import KeyPurpose
 from readers.events import InstallEnded, KeyRenewed, ReaderDistrusted, ReaderIdentified
 from zones.ids import CardholderId, DeviceId
@@ -23,6 +23,7 @@ from zones.moment import Moment, here
 from zones.policy import Policy
 
 MINUTES_MAX: Final = 10
+BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 MINUTE_MS: Final = 60_000
 LOOK_EVERY_MS: Final = 60_000
 
@@ -50,6 +51,7 @@ class SecuredReaders:
     Args:
         standing: what the parts of the engine share.
         readers: those readers.
+        buses: the lines that they are on.
         challenging: readers that ask cards to prove themselves.
         view: what the key store holds.
         distrust: told of a reader that is believed no more.
@@ -60,12 +62,14 @@ class SecuredReaders:
         *,
         standing: Standing,
         readers: frozenset[str],
+        buses: frozenset[str],
         challenging: frozenset[str],
         view: KeyView,
         distrust: Callable[[str], None],
     ) -> None:
         self._standing = standing
         self._readers = readers
+        self._buses = buses
         self._challenging = challenging
         self._view = view
         self._distrust = distrust
@@ -74,7 +78,17 @@ class SecuredReaders:
         self._renewing: dict[str, DeviceOrder] = {}
         self._due: frozenset[str] = frozenset()
         self._left: set[str] = set()
+        self._fresh: set[str] = set()
         self._look_at_ms = 0
+        self._checks: dict[str, Callable[[DeviceOrder], Complaint | None]] = {
+            "install_on": self._install_complaint,
+            "install_off": self._reader_complaint,
+            "renew_key": self._renew_complaint,
+            "custodian_left": self._custodian_complaint,
+            "rotate_key": self._card_key_complaint,
+            "retire_key": self._card_key_complaint,
+            "set_baud": self._baud_complaint,
+        }
 
     # -- what the engine asks ------------------------------------------------------------------------------------------
 
@@ -102,20 +116,37 @@ class SecuredReaders:
             return "protocol", f"act must be one of {', '.join(DEVICE_ORDERS)}", "act"
         if DEVICE_ORDERS[order.act] and order.second in (None, "", order.officer):
             return "two_people", "this takes two officers: name another one who agrees", "second"
-        if order.act == "custodian_left":
-            return None if order.who else ("protocol", "say which custodian left", "who")
-        if order.act in _OF_CARDS:
-            is_known = order.purpose in PURPOSES
-            return None if is_known else ("protocol", f"purpose must be one of {', '.join(PURPOSES)}", "purpose")
+        return self._checks[order.act](order)
+
+    def _reader_complaint(self, order: DeviceOrder) -> Complaint | None:
         if order.device not in self._readers:
             return "unknown_device", "there is no such reader with a secure channel in the site file", "device"
-        if order.act == "install_on":
-            return self._install_complaint(order)
-        if order.act == "renew_key" and order.device in self._standing.offline:
+        return None
+
+    def _custodian_complaint(self, order: DeviceOrder) -> Complaint | None:
+        return None if order.who else ("protocol", "say which custodian left", "who")
+
+    def _card_key_complaint(self, order: DeviceOrder) -> Complaint | None:
+        is_known = order.purpose in PURPOSES
+        return None if is_known else ("protocol", f"purpose must be one of {', '.join(PURPOSES)}", "purpose")
+
+    def _renew_complaint(self, order: DeviceOrder) -> Complaint | None:
+        if (complaint := self._reader_complaint(order)) is not None:
+            return complaint
+        if order.device in self._standing.offline:
             return "offline", "the reader must answer on its secure channel to take another key", "device"
         return None
 
+    def _baud_complaint(self, order: DeviceOrder) -> Complaint | None:
+        if order.device not in self._buses:
+            return "unknown_device", "there is no such OSDP bus in the site file", "device"
+        if order.baud not in BAUDS:
+            return "protocol", f"an OSDP bus has one of {', '.join(map(str, BAUDS))} bits per second", "baud"
+        return None
+
     def _install_complaint(self, order: DeviceOrder) -> Complaint | None:
+        if (complaint := self._reader_complaint(order)) is not None:
+            return complaint
         if not 1 <= order.minutes <= MINUTES_MAX:
             return "protocol", f"install mode lasts 1 to {MINUTES_MAX} minutes", "minutes"
         if self._install is not None:
@@ -152,6 +183,8 @@ class SecuredReaders:
             out.urgent.append(propose)
         elif order.act == "custodian_left":
             out.urgent.append(KeyJob(act="custodian_left", who=order.who or ""))
+        elif order.act == "set_baud":
+            out.urgent.append(SetBaud(reader=order.device, baud=order.baud))
         else:
             purpose = order.purpose or ""
             job = KeyJob(act=_OF_CARDS[order.act], purpose=purpose, version=order.version, custodians=people)
@@ -201,6 +234,10 @@ class SecuredReaders:
 
     def identified(self, event: ReaderIdentified, now: Moment, turn: Turn) -> None:
         """A reader said who it is: recorded once per change."""
+        is_fresh = event.source in self._fresh
+        if is_fresh:  # it has just taken its key: this is who it is from now on
+            self._fresh.discard(event.source)
+            turn.urgent.append(KeyJob(act="pin", reader=event.source, identity=event.identity))
         if event.source not in self._readers or self._seen.get(event.source) == event.identity:
             return
         self._seen[event.source] = event.identity
@@ -213,6 +250,8 @@ class SecuredReaders:
             "firmware": event.firmware[:32],
         }
         self._standing.record(self._standing.scribe.draft("READER_IDENTIFIED", now=now, detail=detail), turn)
+        if is_fresh:
+            return
         if event.source not in self._view.commissioned and event.source != self.installing:
             # it took a key of ours that a crash kept us from confirming
             turn.urgent.append(KeyJob(act="confirm", reader=event.source, identity=event.identity))
@@ -235,8 +274,9 @@ class SecuredReaders:
         order, self._install = self._install.order, None
         self._record_end(event.source, event.why, now, turn, is_done=event.is_done)
         act: KeyAct = "confirm" if event.is_done else "withdraw"
-        identity = self._seen.get(event.source) if event.is_done else None
-        turn.urgent.append(KeyJob(act=act, reader=event.source, identity=identity, order=order.id))
+        if event.is_done:
+            self._fresh.add(event.source)  # whom it replaces was seen; it will say next who it is itself
+        turn.urgent.append(KeyJob(act=act, reader=event.source, order=order.id))
 
     def renewed(self, event: KeyRenewed, now: Moment, turn: Turn) -> None:
         """A reader took another key, or would not."""

@@ -98,6 +98,12 @@ class Signals:
         spoken = (*self._active, *self._faults)
         return any(line == "tamper" and device_of(source) == device for source, line in spoken)
 
+    def is_believed(self, device: str) -> bool:
+        """Whether nobody is known to have opened a device or put another in its place."""
+        status = self._standing.policy.device_statuses.get(DeviceId(device))
+        is_doubted = device in self._standing.doubted or self.is_tampered(device)
+        return not is_doubted and (status is None or status.is_trusted)
+
     def strike_answers(self, portal: PortalId) -> bool:
         """Whether the device that this portal's strike hangs on is there."""
         return self._wiring.strikes[portal].device not in self._standing.offline
@@ -112,14 +118,8 @@ class Signals:
         if any((source, "contact") in self._faults for source in contacts):
             return False
         guards = [reader, self._wiring.strikes[portal].device, *map(device_of, contacts)]
-        offline, statuses = self._standing.offline, self._standing.policy.device_statuses
-        for device in guards:
-            status = statuses.get(DeviceId(device))
-            if device in offline or self.is_tampered(device) or (status is not None and not status.is_trusted):
-                return False
-            if device in self._standing.doubted:
-                return False
-        return True
+        offline = self._standing.offline
+        return all(device not in offline and self.is_believed(device) for device in guards)
 
     # -- devices -----------------------------------------------------------------------------------------------------
 
@@ -224,22 +224,30 @@ class Signals:
             )  # at its end as well: trust that came back meanwhile was given to an open box
 
     def _press(self, event: InputChanged, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does."""
+        """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does.
+
+        One thing alone says nothing: the reader on the outer wall, while it is in somebody's hands. A handle or a
+        hard-wired REX lets people out of every portal (the site file takes no other), so that nobody is held.
+        """
         if self._lateness.is_late(event.source, event.at_ms, now):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
+        device = device_of(event.source)
+        is_believed = self.is_believed(device)
         try:
-            self._record_press(portal_id, now, turn)
+            self._record_press(portal_id, now, turn, is_believed=is_believed)
         finally:  # whatever breaks in telling of it
-            self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
+            if is_believed or self._wiring.entry_readers.get(device) != portal_id:
+                self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
 
-    def _record_press(self, portal_id: PortalId, now: Moment, turn: Turn) -> None:
+    def _record_press(self, portal_id: PortalId, now: Moment, turn: Turn, *, is_believed: bool) -> None:
         standing = self._standing
         portal = standing.policy.portals[portal_id]
         draft = standing.scribe.draft("REX", now=now, portal=portal_id, zone=portal.outer, direction=Direction.OUT)
         standing.record(draft, turn)
         inside = standing.policy.insides.get(portal.inner, frozenset())
-        if not standing.occupancy.count(inside) and self._portals.mode(portal_id) is PortalMode.CARD:
+        is_empty = not standing.occupancy.count(inside) and self._portals.mode(portal_id) is PortalMode.CARD
+        if is_empty or not is_believed:
             suspect = standing.scribe.draft("REX_SUSPECT", now=now, portal=portal_id, zone=portal.inner)
             standing.record(suspect, turn)
 

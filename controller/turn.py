@@ -87,7 +87,15 @@ class SwitchOff:
     channel: int | None
 
 
-ReaderEffect = BeginInstall | EndInstall | RenewKey | TrustReader
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBaud:
+    """Another speed for a whole bus: its readers are told, then the line follows."""
+
+    reader: str
+    baud: int
+
+
+ReaderEffect = BeginInstall | EndInstall | RenewKey | TrustReader | SetBaud
 Effect = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | Answer | ReaderEffect | KeyJob
 
 

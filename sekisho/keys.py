@@ -18,14 +18,18 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from controller.config import SiteFileError, load_site
 from controller.key_room import open_key_store, seal_of
 from controller.keystore.errors import KeyRefused, KeyStoreError
 from controller.keystore.guarded import read_guarded
+from controller.keystore.store import ALIRO as ALIRO_SECRET
 from controller.keystore.store import KeyStore
 from controller.keystore.weak import KEY_BYTES
 from controller.site_file import KeysSection
+from sekisho.keys_arguments import ALIRO
 from zones.moment import here
 
 OK: Final = 0
@@ -99,6 +103,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _make(arguments: argparse.Namespace, store: KeyStore, people: tuple[str, ...]) -> str:
+    if arguments.purpose == ALIRO:
+        key = ec.generate_private_key(ec.SECP256R1())
+        store.keep_extra(ALIRO_SECRET, key.private_numbers().private_value.to_bytes(32, "big"))
+        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return f"{ALIRO} public key (for whoever provisions phones): {point.hex()}"
     version = store.rotate(arguments.purpose, _today(), people)
     return f"{arguments.purpose} v{version}"
 

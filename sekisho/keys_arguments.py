@@ -12,6 +12,10 @@ PURPOSES: Final = (
 )
 
 
+ALIRO: Final = "aliro_reader"
+"""The key pair by which phones know the site's readers: not a card's, and of one version."""
+
+
 def add_parsers(commands: Any) -> None:
     """`keys` and what it does."""
     command = commands.add_parser("keys", help="the site's keys, while the controller is stopped (鍵の管理)")
@@ -21,7 +25,7 @@ def add_parsers(commands: Any) -> None:
     action.add_argument("--json", action="store_true", help="print the answer as JSON")
 
     action = _action(actions, "make", "draw a card key, or its next version (カードの鍵を作る・更新する)")
-    action.add_argument("purpose", choices=PURPOSES)
+    action.add_argument("purpose", choices=(*PURPOSES, ALIRO))
 
     action = _action(actions, "retire", "forget an old version of a card key (古い鍵を廃止する)")
     action.add_argument("purpose", choices=PURPOSES)

@@ -79,8 +79,8 @@ class DeviceOrder(Message, tag="device_order", frozen=True, kw_only=True):
     """Something done to a reader or its keys, at the controller itself: taken only from a program that runs as the
     controller's account or root (B-18). `act` is one of DEVICE_ORDERS, `device` the reader; `officer` asks for it, and
     `second` agrees where two people are needed. `minutes`: how long install mode may last, 1 to 10. `who`: the
-    custodian who left, of `custodian_left`. `purpose`, `version`: of a card key (`rotate_key`, `retire_key`). Expires
-    after `not_after_ms` (epoch).
+    custodian who left, of `custodian_left`. `purpose`, `version`: of a card key (`rotate_key`, `retire_key`). `baud`:
+    bits per second that a bus shall have (`set_baud`). Expires after `not_after_ms` (epoch).
     """
 
     id: str
@@ -94,6 +94,7 @@ class DeviceOrder(Message, tag="device_order", frozen=True, kw_only=True):
     who: str | None = None
     purpose: str | None = None
     version: int = 0
+    baud: int = 0
 
 
 class AskDevices(Message, tag="ask_devices", frozen=True, kw_only=True):
@@ -219,6 +220,7 @@ DEVICE_ORDERS: Final = {
     "custodian_left": False,
     "rotate_key": True,
     "retire_key": True,
+    "set_baud": False,
 }
 """What can be done to devices and keys, and whether it takes two people: what only takes away takes one."""
 

@@ -11,7 +11,7 @@ from controller.clock import wall_ms
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.ledger.errors import LedgerUnavailable
 from controller.link.messages import DeviceOrder, Done, Refused
-from controller.turn import BeginInstall, EndInstall, RenewKey, ShowAtReader, TrustReader
+from controller.turn import BeginInstall, EndInstall, RenewKey, SetBaud, ShowAtReader, TrustReader
 from readers.events import (
     CardProof,
     CardRead,
@@ -365,3 +365,15 @@ def test_a_key_store_that_cannot_be_written_is_an_alarm(site):
     stores(site, of(site, KeyJob)[0], why="the disk is full")
     assert told(site, "KEYS_FAILED")[0]["why"] == "the disk is full"
     assert told(site, "OSDP_INSTALL_OFF")[0]["is_done"] is False
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [({"device": "rd-vault"}, "unknown_device"), ({"baud": 1200}, "protocol"), ({"baud": 0}, "protocol")],
+)
+def test_a_bus_gets_another_speed_by_order(site, changed, code):
+    """Eight readers share the factory's 9600 bits per second for ten years, or a typing mistake silences them all."""
+    refused = orders(site, "set_baud", **({"device": "bus", "baud": 115_200, "second": None} | changed))
+    assert isinstance(refused, Refused) and refused.code == code
+    assert isinstance(orders(site, "set_baud", device="bus", baud=115_200, second=None), Done)
+    assert of(site, SetBaud) == [SetBaud(reader="bus", baud=115_200)]
