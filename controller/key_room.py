@@ -104,7 +104,7 @@ def secrets_of(site: Site, store: KeyStore | None) -> Secrets:
     )
     return Secrets(
         cards=cards,
-        aliro=store.extra(ALIRO),
+        aliro=store.single(ALIRO),
         reader_key=lambda reader: store.reader_key(reader) or store.pending_key(reader),
         view=key_view(store, site.wiring.secured, _schemes(site)),
     )

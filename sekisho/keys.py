@@ -105,7 +105,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _make(arguments: argparse.Namespace, store: KeyStore, people: tuple[str, ...]) -> str:
     if arguments.purpose == ALIRO:
         key = ec.generate_private_key(ec.SECP256R1())
-        store.keep_extra(ALIRO_SECRET, key.private_numbers().private_value.to_bytes(32, "big"))
+        store.keep_single(ALIRO_SECRET, key.private_numbers().private_value.to_bytes(32, "big"))
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         return f"{ALIRO} public key (for whoever provisions phones): {point.hex()}"
     version = store.rotate(arguments.purpose, _today(), people)

@@ -322,11 +322,11 @@ class KeyStore:
 
     # -- single secrets ------------------------------------------------------------------------------------------------
 
-    def extra(self, name: str) -> bytes | None:
+    def single(self, name: str) -> bytes | None:
         """A secret of which there is one: ALIRO's private key of the site's readers (32 bytes), PKOC's reader id."""
         return _revealed(self._contents.extras.get(name))
 
-    def keep_extra(self, name: str, secret: bytes) -> None:
+    def keep_single(self, name: str, secret: bytes) -> None:
         """Keep such a secret, in the place of the one before."""
         if name not in EXTRAS:
             raise KeyRefused(f"there is no secret {name!r}: one of {', '.join(sorted(EXTRAS))}")

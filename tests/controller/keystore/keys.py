@@ -33,5 +33,5 @@ def filled(folder: Path) -> KeyStore:
     store.rotate("ntag424_read", TODAY, ("h-1",))
     store.import_reader_key("rd-1", GOOD, TODAY, ("officer-01", "officer-02"), identity="ab" * 32)
     store.propose_reader_key("rd-2", TODAY, ("h-1",))
-    store.keep_extra("aliro_reader_key", bytes(range(100, 132)))
+    store.keep_single("aliro_reader_key", bytes(range(100, 132)))
     return store

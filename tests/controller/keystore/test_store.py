@@ -32,7 +32,7 @@ def test_everything_is_there_after_a_restart(tmp_path):
     assert (again.reader_key("rd-1"), again.pending_key("rd-2"), again.identities) == before[1:]
     keys = again.card_keys(application=b"\xf5\x3e\x4b", system=b"site")
     assert keys.diversified("desfire_read", 1, b"\4\xa1") == card
-    assert again.extra("aliro_reader_key") == bytes(range(100, 132))
+    assert again.single("aliro_reader_key") == bytes(range(100, 132))
     again.close()
 
 
@@ -279,7 +279,7 @@ def test_no_key_is_ever_shown(tmp_path, caplog, capsys):
         lambda: store.import_reader_key("rd-3", GOOD, TODAY),
         lambda: store.import_card_key("ntag424_read", 1, OTHER, TODAY),
         lambda: store.import_reader_key("rd-3", SCBK_D, TODAY),
-        lambda: store.keep_extra("mine", GOOD),
+        lambda: store.keep_single("mine", GOOD),
         lambda: pickle.dumps(Secret(GOOD)),
         lambda: pickle.dumps(store._contents),
     ):
