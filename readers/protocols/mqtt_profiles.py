@@ -133,7 +133,8 @@ class KeysRule(_Place, frozen=True, kw_only=True):
 
 class InputRule(_Place, frozen=True, kw_only=True):
     """An input line. `active`: the values that mean what InputChanged calls active. `passed_over`: values that say
-    nothing. `is_level`: said again and again, and never an edge. `at`: pointer to the epoch seconds of the device.
+    nothing. `is_level`: said again and again, and never an edge. `is_state`: a press that goes on is said again with
+    whatever else changes, so that only a change from idle is one. `at`: pointer to the epoch seconds of the device.
     """
 
     line: Literal["contact", "tamper", "fire", "power", "rex"]
@@ -141,6 +142,7 @@ class InputRule(_Place, frozen=True, kw_only=True):
     idle: list[Scalar]
     passed_over: list[Scalar] = []
     is_level: bool = False
+    is_state: bool = False
     at: str = ""
 
     @property
@@ -286,6 +288,7 @@ class ProfiledDevice:
         self._online_since_ms = 0
         self._heard_ms: int | None = None
         self._last_act: dict[str, tuple[str, int]] = {}
+        self._lines: dict[str, bool] = {}
 
     @property
     def listens_to(self) -> dict[str, bool]:
@@ -417,12 +420,17 @@ class ProfiledDevice:
         return KeysEntered(source=self.id, digits=value, is_held_back=is_held_back)
 
     def _input(self, bound: _Bound, rule: InputRule, message: _Message, *, is_active: bool) -> Event:
+        if rule.is_act and message.is_retained:
+            raise PayloadRefused(Refusal.RETAINED)
+        before, self._lines[rule.line] = self._lines.get(rule.line), is_active
         is_level_report = rule.is_level or message.is_retained
-        if rule.is_act:
-            if message.is_retained:
-                raise PayloadRefused(Refusal.RETAINED)
+        if not rule.is_act:
+            is_level_report = is_level_report or before is is_active
+        elif rule.is_state:
+            is_level_report = before is None or before is is_active or self._is_just_back(message.now_ms)
+        else:
             self._once(rule.line, str(is_active), message)
-            is_level_report = is_level_report or self._is_just_back(message.now_ms)
+            is_level_report = self._is_just_back(message.now_ms)
         return InputChanged(
             source=self.id,
             line=rule.line,
@@ -463,6 +471,7 @@ class ProfiledDevice:
             return []
         self._is_online = is_online
         self._online_since_ms = now_ms
+        self._lines.clear()
         return [DeviceOnline(source=self.id) if is_online else DeviceOffline(source=self.id, why=why)]
 
     def _is_just_back(self, now_ms: int) -> bool:

@@ -132,7 +132,7 @@ SAID = [
     ("esphome-binary-sensor", "unit/binary_sensor/rex/state", b"ON", line("rex", True)),
     ("zigbee2mqtt-contact", "unit", b'{"contact":true,"linkquality":128,"battery":97}', line("contact", False)),
     ("zigbee2mqtt-contact", "unit", b'{"contact":false,"battery":97}', line("contact", True)),
-    ("zigbee2mqtt-motion", "unit", b'{"occupancy":true,"illuminance":12}', line("rex", True)),
+    ("zigbee2mqtt-motion", "unit", b'{"occupancy":false,"illuminance":12}', line("rex", False, is_level_report=True)),
     (
         "zigbee2mqtt-lock",
         "unit",
@@ -229,7 +229,6 @@ ACTS = [
     ("shelly-gen2-rex", "unit/events/rpc", b'{"method":"NotifyStatus","params":{"input:0":{"state":true}}}'),
     ("esphome-tag", "unit/card", b"04-A1-B2-C3"),
     ("esphome-binary-sensor", "unit/binary_sensor/rex/state", b"ON"),
-    ("zigbee2mqtt-motion", "unit", b'{"occupancy":true}'),
 ]
 
 
@@ -257,6 +256,45 @@ def test_what_a_device_says_just_after_it_came_back_may_have_lain_in_it(profile,
     assert early.is_held_back if isinstance(early, CardRead | KeysEntered) else early.is_level_report
     (later,) = says(inbound, topic, payload, now_ms=1_400)
     assert not (later.is_held_back if isinstance(later, CardRead | KeysEntered) else later.is_level_report)
+
+
+@pytest.mark.req("B-22", "B-25")
+def test_a_movement_that_goes_on_is_one_press():
+    """Every report of a battery would let the door go while somebody works beside it, or a detector is stuck."""
+    inbound = a("zigbee2mqtt-motion")
+    first = says(inbound, "unit", b'{"occupancy":true}')
+    assert first == [line("rex", True, is_level_report=True)], "it may have been so for hours"
+    assert says(inbound, "unit", b'{"occupancy":false}') == [line("rex", False)]
+    assert says(inbound, "unit", b'{"occupancy":true}') == [line("rex", True)]
+    for battery in (b'{"occupancy":true,"battery":96}', b'{"occupancy":true,"battery":95}'):
+        assert says(inbound, "unit", battery) == [line("rex", True, is_level_report=True)]
+    assert says(inbound, "unit", b'{"occupancy":true}', is_retained=True) == refused("retained")
+    says(inbound, "unit", b'{"occupancy":false}')
+    assert says(inbound, "unit/availability", b"offline") and says(inbound, "unit/availability", b"online")
+    assert says(inbound, "unit", b'{"occupancy":true}') == [line("rex", True, is_level_report=True)], "its cache"
+
+
+def test_a_leaf_that_is_said_to_be_open_again_has_not_opened_again():
+    """Each battery report of a contact would be an opening."""
+    inbound = a("zigbee2mqtt-contact")
+    assert says(inbound, "unit", b'{"contact":false,"battery":97}') == [line("contact", True)]
+    assert says(inbound, "unit", b'{"contact":false,"battery":96}') == [line("contact", True, is_level_report=True)]
+    assert says(inbound, "unit", b'{"contact":true,"battery":96}') == [line("contact", False)]
+
+
+def test_two_devices_of_the_site_file_may_be_one_box():
+    """A Shelly whose relay is the strike and whose input is REX could not be used."""
+    relay, rex = MqttDevice("relay", "shelly-gen2", "unit", 1), MqttDevice("out", "shelly-gen2-rex", "unit", 0)
+    inbound = MqttInbound([relay, rex])
+    both = [DeviceOnline(source="relay"), DeviceOnline(source="out")]
+    assert says(inbound, "unit/online", b"true", now_ms=0) == both
+    said = says(inbound, "unit/events/rpc", SHELLY_INPUT.replace(b"false", b"true"))
+    assert said == [
+        InputChanged(source="out", line="rex", is_active=True, is_level_report=False, at_ms=1_736_603_811_500)
+    ]
+    assert says(inbound, "unit/events/rpc", SHELLY_SWITCH.replace(b"switch:0", b"switch:1")) == [
+        OutputReported(source="relay", is_on=True)
+    ]
 
 
 @pytest.mark.req("B-22")

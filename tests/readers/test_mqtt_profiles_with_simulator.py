@@ -126,6 +126,7 @@ def test_a_leaf_that_opens_is_seen_to_open(on_broker, told, profile):
 def test_a_press_is_a_press(on_broker, told, no_second_of_grace, profile):
     """Somebody would stand before a door that does not let him out."""
     device, _ = on_broker(profile)
+    done(device, lambda: device.rex(False))
     done(device, lambda: device.rex(True))
     seen(told, line("rex", True))
 
