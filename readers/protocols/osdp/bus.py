@@ -24,6 +24,10 @@ from readers.protocols.osdp.values import PdPlan, Signal, Standing
 
 BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 BITS_PER_BYTE: Final = 10
+ROUND_MS: Final = 28
+"""Nobody's card waits longer than this for its turn, where the line is fast enough…"""
+REST_MS_MAX: Final = 9
+"""…and few readers do not keep a processor busy: a poll costs a quarter of a millisecond."""
 BYTE_GAP_MS: Final = 40
 """§5.7 allows 20 ms between two bytes; USB adapters hand them over every 16 ms."""
 SPOILT_REST_MS: Final = 20
@@ -51,7 +55,7 @@ class OsdpBus:
         baud: the line's speed, as opened.
         random: gives fresh random bytes (`secrets.token_bytes`).
         poll_every_ms: from one poll of a reader to its next while nothing happens and the line has time.
-        rest_ms: shortest time from one idle poll of the line to the next.
+        rest_ms: shortest time from one idle poll of the line to the next; None: as the number of readers allows.
         renew_after_ms, renew_after_messages: the longest life of a session.
         search_bauds: speeds to try when nobody answers; the opened one and those of `set_baud` are always among them.
 
@@ -67,14 +71,14 @@ class OsdpBus:
         baud: int,
         random: Callable[[int], bytes],
         poll_every_ms: int = 20,
-        rest_ms: int = 9,
+        rest_ms: int | None = None,
         renew_after_ms: int = RENEW_AFTER_MS,
         renew_after_messages: int = RENEW_AFTER_MESSAGES,
         search_bauds: Sequence[int] = (),
     ) -> None:
         if baud not in BAUDS or any(one not in BAUDS for one in search_bauds):
             raise ValueError(f"{source}: an OSDP line runs at one of {BAUDS}")
-        if poll_every_ms < 1 or rest_ms < 0 or renew_after_ms < 1 or renew_after_messages < 1:
+        if poll_every_ms < 1 or (rest_ms is not None and rest_ms < 0) or renew_after_ms < 1 or renew_after_messages < 1:
             raise ValueError(f"{source}: times and counts must be positive")
         keys = [plan.key for plan in plans if plan.key is not None]
         for shared in ([plan.source for plan in plans], [plan.address for plan in plans], keys):
@@ -93,7 +97,7 @@ class OsdpBus:
         }
         self._by_address = {pd.plan.address: pd for pd in self._pds.values()}
         self._keys = {plan.key: plan.source for plan in plans if plan.key is not None}
-        self._rest_ms = rest_ms
+        self._rest_ms = min(REST_MS_MAX, ROUND_MS // max(1, len(plans))) if rest_ms is None else rest_ms
         self._baud = baud
         self._search = SpeedSearch(baud, search_bauds)
         self._change: SpeedChange | None = None
@@ -109,6 +113,8 @@ class OsdpBus:
         self._polled_at_ms = 0
         self._probe_free_ms = 0
         self._quiet_until_ms = 0
+        self._due_ms: int | None = None
+        self._is_due_known = False
 
     # -- the face ------------------------------------------------------------------------------------------------
 
@@ -122,6 +128,7 @@ class OsdpBus:
     def connection_made(self, now_ms: int) -> None:
         """The line is open: every reader is asked who it is."""
         self._is_open = True
+        self._is_due_known = False
         self._now_ms = now_ms
         self._forget_asked()
         self._search.heard(now_ms)
@@ -145,13 +152,17 @@ class OsdpBus:
             return []
         spoilt = self._frames.spoilt
         frames, junk = self._frames.receive(chunk)
+        if not frames and not junk:  # a piece of a frame: nothing new, but that it goes on
+            if self._asked is not None and self._frames.held_bytes and self._give_up_ms < now_ms + BYTE_GAP_MS:
+                self._give_up_ms = min(now_ms + BYTE_GAP_MS, self._give_up_latest_ms)
+                self._is_due_known = False
+            return []
         self._take(frames, junk, now_ms)
         if self._asked is not None and self._frames.held_bytes:
             self._give_up_ms = min(max(self._give_up_ms, now_ms + BYTE_GAP_MS), self._give_up_latest_ms)
         elif self._frames.spoilt != spoilt:  # it has answered, and the answer is lost
             self._give_up_ms = min(self._give_up_ms, now_ms + SPOILT_REST_MS)
-        if frames or junk:  # else it was a piece of a frame: there is nothing new
-            self._run(now_ms)
+        self._run(now_ms)
         return self._told(now_ms)
 
     def data_to_send(self) -> bytes:
@@ -160,7 +171,12 @@ class OsdpBus:
         return out
 
     def deadline(self) -> int | None:
-        """When `tick` must be called (tick ms), or None."""
+        """When `tick` must be called (tick ms), or None. A loop asks twice for every piece of a reply: it is kept."""
+        if not self._is_due_known:
+            self._due_ms, self._is_due_known = self._find_due_ms(), True
+        return self._due_ms
+
+    def _find_due_ms(self) -> int | None:
         waiting = [self._noise.deadline()]
         if self._is_open:
             if any(pd.has_events for pd in self._pds.values()):
@@ -194,14 +210,14 @@ class OsdpBus:
         """
         if not 0 <= for_ms <= OUTPUT_MS_MAX:
             raise ValueError(f"an output is on for 0 to {OUTPUT_MS_MAX} ms, not {for_ms}")
-        pd = self._pds[source]
+        pd = self._pd(source)
         if not 0 <= output < max(pd.outputs(), 1):
             return False
         return self._order(pd, commands.output(output, is_on=is_on, for_ms=for_ms, not_after_ms=URGENT_MS))
 
     def show(self, source: str, what: Signal, number: str = "") -> bool:
         """Light, sound and words for whoever stands there; what the reader lacks is left out. `number`: a refusal's."""
-        pd = self._pds[source]
+        pd = self._pd(source)
         taken = [self._order(pd, command) for command in signal(what, number)]
         return any(taken)
 
@@ -217,28 +233,28 @@ class OsdpBus:
             raise ValueError("one reader at a time is installed")
         if self._keys.setdefault(key, source) != source:
             raise ValueError("another reader of this line has, or had, this key")
-        pd = self._pds[source]
+        pd = self._pd(source)
         if self._asked is pd:
             self._forget_asked()
         pd.begin_install(key, now_ms, within_ms)
 
     def end_install(self, source: str) -> None:
         """Install mode is over, done or not."""
-        self._pds[source].end_install(self._now_ms)
+        self._pd(source).end_install(self._now_ms)
 
     def renew_key(self, source: str, key: bytes) -> bool:
         """Give a reader another key, inside its channel; KeyRenewed follows. Keep both until then. False: not now."""
         refuse_weak_key(key)
         if key in self._keys:
             raise ValueError("a reader of this line has, or had, this key")
-        if not self._pds[source].renew_key(key, self._now_ms):
+        if not self._pd(source).renew_key(key, self._now_ms):
             return False
         self._keys[key] = source
         return True
 
     def trust(self, source: str, identity: str) -> None:
         """Two people approved the reader that says `identity` (ReaderIdentified)."""
-        self._pds[source].trust(identity, self._now_ms)
+        self._pd(source).trust(identity, self._now_ms)
 
     def set_baud(self, baud: int) -> bool:
         """Bring all readers, then the line, to another speed. False unless all are online. What came of it: `baud`."""
@@ -254,21 +270,26 @@ class OsdpBus:
         """Send a file (`kind`: 0 to 255, by the reader's maker); FileSent follows. False: not now."""
         if not 0 <= kind <= 0xFF or not 0 < len(content) <= FILE_BYTES_MAX:
             raise ValueError(f"a file has a kind of 0 to 255 and 1 to {FILE_BYTES_MAX} bytes")
-        return self._pds[source].send_file(kind, content)
+        return self._pd(source).send_file(kind, content)
 
     def manufacturer(self, source: str, oui: bytes, payload: bytes) -> bool:
         """A manufacturer's command; MakerReplied may follow."""
         if len(oui) != 3 or len(payload) > 1024:
             raise ValueError("a manufacturer command has three bytes of OUI and at most 1024 of payload")
-        return self._order(self._pds[source], commands.manufacturer(oui, payload))
+        return self._order(self._pd(source), commands.manufacturer(oui, payload))
 
     def ask_outputs(self, source: str) -> bool:
         """Ask what the outputs do; OutputReported follows where it is news."""
-        return self._order(self._pds[source], commands.output_status())
+        return self._order(self._pd(source), commands.output_status())
 
     def standing(self, source: str) -> Standing:
         """How a reader stands, for diagnosis."""
         return self._pds[source].standing(self._baud)
+
+    def _pd(self, source: str) -> Pd:
+        """The reader that is about to be told something."""
+        self._is_due_known = False
+        return self._pds[source]
 
     def _order(self, pd: Pd, command: Command) -> bool:
         return self._is_open and pd.order(command, self._now_ms)
@@ -345,6 +366,7 @@ class OsdpBus:
                 pd.speed_changed(now_ms)
 
     def _told(self, now_ms: int) -> list[Event]:
+        self._is_due_known = False
         events: list[Event] = []
         for pd in self._pds.values():
             if pd.has_events:

@@ -203,6 +203,55 @@ def test_a_dead_reader_costs_its_neighbours_little():
     assert bench.bus.standing("r1").is_online
 
 
+def test_three_dead_readers_leave_the_fourth_most_of_the_line():
+    """A burnt power supply would make the last portal of its line slow."""
+    bench = bench_of(4, baud=115_200)
+    bench.online()
+    for at in range(3):
+        bench.pds[at].is_silent = True
+    bench.run(5_000)
+    before = bench.bus.standing("r3").counts.polls
+    bench.run(10_000)
+    assert bench.bus.standing("r3").counts.polls - before > 330
+
+
+def test_a_release_waits_for_no_silent_reader():
+    """The strike would be released a second after the grant, when nobody stands there."""
+    bench = bench_of()
+    bench.online()
+    bench.pds[0].is_silent = True
+    bench.run(200)
+    assert bench.bus.switch("r0", 0, is_on=True, for_ms=3_000)
+    assert bench.bus.switch("r0", 1, is_on=False)
+    bench.run(1_300)
+    bench.pds[0].is_silent = False
+    bench.run(1_000)
+    assert [body.hex() for code, body in bench.pds[0].heard if code == 0x68] == ["01010000"]
+
+
+def test_an_off_is_forgotten_when_the_reader_is_gone():
+    """An old OFF would undo a release after the outage."""
+    bench = bench_of()
+    bench.online()
+    bench.pds[0].is_silent = True
+    bench.run(200)
+    assert bench.bus.switch("r0", 0, is_on=False)
+    bench.until(lambda: not bench.bus.standing("r0").is_online)
+    bench.pds[0].is_silent = False
+    bench.run(3_000)
+    assert 0x68 not in bench.pds[0].codes()
+
+
+def test_an_answer_with_another_sequence_is_a_stray():
+    """An answer that was late, or recorded, would count for the next question."""
+    bench = bench_of()
+    bench.wire = lambda raw: raw if raw[4] & 3 == 0 else reply(0, raw[4] + 1 & 3 or 1, raw[5], raw[6:-2])
+    bench.run(1_500)
+    standing = bench.bus.standing("r0")
+    assert standing.state in ("probing", "describing")
+    assert standing.counts.strays > 0
+
+
 def test_readers_are_polled_fairly():
     """A reader with much to say would keep the others from speaking."""
     bench = bench_of(4)

@@ -97,6 +97,13 @@ def test_weak_keys_are_refused(key):
         refuse_weak_key(key)
 
 
+@pytest.mark.req("B-17")
+def test_the_default_key_is_refused_by_name():
+    """Somebody would look for what is wrong with it."""
+    with pytest.raises(ValueError, match="default key"):
+        refuse_weak_key(crypto.DEFAULT_KEY)
+
+
 @pytest.mark.req("B-19")
 def test_random_keys_are_taken():
     """No reader could be commissioned."""
