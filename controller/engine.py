@@ -68,7 +68,7 @@ from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.places import DeviceStatus, PortalMode, ZoneState, ZoneStatus
 from zones.policy import TABLE_OF, Row
-from zones.portal import EntryGranted, Happening
+from zones.portal import EntryGranted, Happening, Phase
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
@@ -228,6 +228,10 @@ class Engine:
     def occupancy(self) -> Occupancy:
         """Who is where, as far as is known."""
         return self._standing.occupancy
+
+    def take_phases(self) -> dict[PortalId, Phase]:
+        """Portals that are in another phase since the last call."""
+        return self._portals.take_changed()
 
     @property
     def offline(self) -> set[str]:

@@ -20,8 +20,9 @@ from controller.turn import (
     TrustReader,
 )
 from readers.protocols.mqtt_messages import Release, Secure, Show
+from zones.ids import PortalId
 from zones.moment import Moment
-from zones.portal import ReleaseStrike, SecureStrike
+from zones.portal import Phase, ReleaseStrike, SecureStrike
 
 if TYPE_CHECKING:
     from readers.transports.mqtt import MqttLink
@@ -95,6 +96,12 @@ class Outputs:
                 return self._release(effect, self._wiring.strikes[effect.portal], now)
             case _:
                 return self._to_reader(effect, now)
+
+    def show_phases(self, phases: Mapping[PortalId, Phase]) -> None:
+        """Show others how portals stand, where the site file says so (Home Assistant)."""
+        if self._shows is not None:
+            for portal, phase in phases.items():
+                self._shows.publish_state(portal, phase.value)
 
     def all_off(self, now: Moment) -> None:
         """Every strike on wires of our own off: the last thing said there. MQTT devices drop theirs by themselves."""

@@ -53,10 +53,16 @@ class Portals:
         self._entered: set[PortalId] = set()
         self._modes_at = 0
         self._opened_zones: list[ZoneId] = []
+        self._changed: dict[PortalId, Phase] = {}
 
     def phase(self, portal: PortalId) -> Phase:
         """What is known of a portal's leaf and strike."""
         return self._states.get(portal, PortalState()).phase
+
+    def take_changed(self) -> dict[PortalId, Phase]:
+        """Portals that are in another phase since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed
 
     def mode(self, portal: PortalId) -> PortalMode:
         """The mode that a portal is in."""
@@ -105,8 +111,11 @@ class Portals:
         """One input to one portal: its effects go out with this turn, what happened is recorded."""
         standing = self._standing
         portal = standing.policy.portals[portal_id]
-        taken = step(portal, self._states.get(portal_id, PortalState()), what, now)
+        before = self._states.get(portal_id, PortalState())
+        taken = step(portal, before, what, now)
         self._states[portal_id] = taken.state
+        if taken.state.phase is not before.phase:
+            self._changed[portal_id] = taken.state.phase
         turn.urgent.extend(taken.effects)
         for happening in taken.happenings:
             draft = happening_record(standing.scribe, portal, happening, standing.at.revision, now)

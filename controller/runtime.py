@@ -217,6 +217,8 @@ class Runtime:
         self._requests = 0
         events, self._events = self._events[:EVENTS_PER_TURN], self._events[EVENTS_PER_TURN:]
         self._core.take(events, now)
+        if (phases := self._engine.take_phases()) and self._outputs is not None:
+            self._outputs.show_phases(phases)
         for port in self._ports:
             port.answer(now.tick_ms)
         if self._link is not None:

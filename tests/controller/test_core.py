@@ -432,3 +432,16 @@ def test_a_release_of_a_lock_that_cannot_move_is_not_called_done(site: Any) -> N
     answer = site.commands("office")
     assert isinstance(answer, Refused) and answer.code == "strike_offline"
     assert site.releases == []
+
+
+def test_a_portal_in_another_phase_is_told_once(site: Any) -> None:
+    """The house's own panel shows a door as shut that stands open, or is told a thousand times a second."""
+    site.closes("dr-office")
+    site.engine.take_phases()
+    site.badges(SATO, "rd-office")
+    assert {portal: phase.value for portal, phase in site.engine.take_phases().items()} == {"office": "RELEASED"}
+    site.opens("dr-office")
+    site.closes("dr-office")
+    assert {portal: phase.value for portal, phase in site.engine.take_phases().items()} == {"office": "SECURED"}
+    site.passes(100)
+    assert site.engine.take_phases() == {}
