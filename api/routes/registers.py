@@ -151,7 +151,8 @@ def create_credential(
 ) -> CredentialPublic:
     """The card number goes to the controller, which keeps a keyed hash; here it is kept nowhere."""
     name = new_id("k", asked.id)
-    doc = {"id": name, "cardholder": asked.cardholder, "number": asked.number, "state": asked.state}
+    doc: Doc = {"id": name, "cardholder": asked.cardholder, "number": asked.number, "state": asked.state}
+    doc["has_key"] = asked.has_key
     response.headers["Location"] = f"/api/v1/credentials/{name}"
     return _credential(create(here, "credential", doc, key))
 

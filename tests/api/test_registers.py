@@ -71,6 +71,15 @@ def test_a_row_is_created_shown_listed_changed_and_ended(web: Any, table: str) -
         assert web.client.post(f"{place}/end").status_code == 404
 
 
+@pytest.mark.req("A-34")
+@pytest.mark.parametrize("has_key", [False, True])
+def test_that_a_card_has_a_key_reaches_the_controller(web: Any, has_key: bool) -> None:
+    """A copy of the number of a card with keys would open a door that takes numbers, and nobody would hear of it."""
+    asked = {"cardholder": holder(web), "number": "04a1b2c3d4e5f6", "has_key": has_key}
+    assert web.client.post("/api/v1/credentials", json=asked).json()["has_key"] is has_key
+    assert web.controller.heard_of("propose")[-1]["puts"][0][1].get("has_key", False) is has_key
+
+
 @pytest.mark.req("E-10", "E-01")
 def test_the_card_number_goes_to_the_controller_and_nowhere_else(web: Any, capfd: Any) -> None:
     """A copy of a card could be made from a backup of the web process."""
@@ -165,7 +174,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str]] = [
     ("cardholders", {"name": 7}, "a number for a name"),
     ("cardholders", {"name": None}, "no name"),
     ("credentials", {"cardholder": "c-1", "number": "zz"}, "no hex"),
-    ("credentials", {"cardholder": "c-1", "number": "0" * 42}, "too long"),
+    ("credentials", {"cardholder": "c-1", "number": "0" * 68}, "too long"),
     ("credentials", {"cardholder": "c-1", "number": "04a1b2c3", "fingerprint": "x"}, "a template (E-10)"),
     ("rosters", {**PLACE, "from_on": 0}, "date 0"),
     ("rosters", {**PLACE, "from_on": "2026-02-30"}, "30 Feb"),
