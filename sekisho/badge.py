@@ -21,6 +21,7 @@ def badge(arguments: argparse.Namespace) -> int:
     try:
         card = _card_of(arguments.hands, arguments.card)
         hand = {"card": card, "door": arguments.door, "side": arguments.side, "walk": not arguments.no_walk}
+        hand["held"] = arguments.held
         if arguments.pin is not None:
             hand["digits"] = arguments.pin
         reply = call(arguments.hands, "/hands/badge", hand)
@@ -47,8 +48,10 @@ def badge(arguments: argparse.Namespace) -> int:
 def _outcome(reply: dict[str, Any]) -> str:
     if reply["released"]:
         return "解錠 released"
-    if not reply["was_sent"]:
+    if not reply["was_sent"] or reply["shown"] == "not_read":
         return "読み取れません not read"
+    if reply["shown"] is None:
+        return "施錠のまま stays locked"  # a reader without a display tells nobody why
     if reply["shown"] in _PROMPTS:
         return _PROMPTS[reply["shown"]]
     told = "一時的に使用できません out of order" if reply["shown"] == "out_of_order" else "入室できません refused"

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one line per argument
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sekisho",
         description="関所 - lets the right people into the right rooms, and can prove it. 入退室管理",
@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one line per argume
         "verify", help="check a ledger file or an export; see `sekisho verify --help` (検証)", add_help=False
     )
 
+    _add_building(commands)
+    return parser
+
+
+def _add_building(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What needs no real door: the simulated building, its hands, the demo."""
     command = commands.add_parser("simulate", help="run a simulated building on real wires (模擬建物)")
     command.add_argument("building", type=Path, help="building file (TOML)")
     command.add_argument("--run-dir", type=Path, required=True, help="where the serial lines appear")
@@ -99,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one line per argume
     command.add_argument("door", help="door name in the building file, e.g. front")
     command.add_argument("--side", choices=("in", "out"), default="in")
     command.add_argument("--pin", metavar="DIGITS", help="type these if the reader asks for a PIN (暗証番号)")
+    command.add_argument(
+        "--held",
+        choices=("own", "copy", "wrong-keys", "no-application", "recorded", "replay", "leaving"),
+        default="own",
+        help="the card itself, or what was made of it; `replay` plays back what `recorded` wrote down (何をかざすか)",
+    )
     command.add_argument("--no-walk", action="store_true", help="do not walk through when the strike releases")
     command.add_argument("--hands", default="http://127.0.0.1:8081", help="the hands' API")
     command.add_argument("--json", action="store_true", help="print the answer as JSON")
@@ -108,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one line per argume
     command.add_argument("--port", type=int, default=8000, help="port of the officers' page (0: any free one)")
     command.add_argument("--hands-port", type=int, default=8081, help="port of the hands (0: any free one)")
     command.set_defaults(run=_demo)
-    return parser
 
 
 def _site_argument(parser: argparse.ArgumentParser) -> None:

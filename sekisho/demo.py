@@ -17,17 +17,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, Final
 
+from controller.config import load_site
+from controller.key_room import open_key_store
 from sekisho.cli import CANNOT_RUN, OK
-from sekisho.demo_people import PEOPLE, VISITOR, load, new_key
+from sekisho.demo_people import PEOPLE, VISITOR, Carried, carried_in, load, new_key
+from simulators.plan import OsdpReaderPlan, Plan
+from simulators.plan import load as load_building
 from zones.moment import JST
 
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 8
+CUSTODIANS: Final = ("officer-01", "officer-02")
 END_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 """Even when the demo is killed outright, its children end (setpriv is part of util-linux)."""
 
@@ -87,6 +92,7 @@ class Demo:
         self.processes: list[_Process] = []
         self.page = ""
         self.hands = ""
+        self.carried: dict[str, Carried] = {}
 
     def start(self) -> None:
         _talk("埋め込みブローカーと模擬建物を起動します / starting the broker and the simulated building")
@@ -98,15 +104,19 @@ class Demo:
             simulator = self._run(
                 "building", "sekisho", "simulate", str(building), *arguments, "--hands-port", str(self._hands_port)
             )
+            plan = load_building(building)
             self.hands = simulator.first_line().removeprefix("ready ").rstrip("/")
         _talk("制御部と管理画面を起動します / starting the controller and the officers' page")
         site = self.folder / "site.toml"
         text = resources.files("sekisho").joinpath("demo_site.toml").read_text("utf-8")
         site.write_text(text.replace("@BROKER_PORT@", str(broker_port)).replace("@RUN_DIR@", str(run_dir)), "utf-8")
+        today = datetime.now(JST).date()
+        _fill_key_store(site, plan, today)
         self._run("controller", "sekisho", "controller", str(site)).first_line()
         self._start_api()
         _talk("架空の人々を登録します / entering made-up people")
-        load(self._post, datetime.now(JST).date())
+        self.carried = carried_in(plan)
+        load(self._post, today, self.carried)
 
     def _start_api(self) -> None:
         folder = self.folder / "api"
@@ -161,6 +171,21 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _fill_key_store(site: Path, plan: Plan, today: date) -> None:
+    """What two people do on the bench of a real site (docs/keys.md), with the made-up keys of the building file."""
+    store = open_key_store(load_site(site), os.urandom)
+    assert store is not None, "the demo's site file asks for keys"
+    try:
+        for purpose, versions in plan.master_keys().items():
+            for version, key in versions.items():
+                store.import_card_key(purpose, version, key, today, CUSTODIANS)
+        for device in plan.devices:
+            if isinstance(device, OsdpReaderPlan) and device.key is not None:
+                store.import_reader_key(device.id, bytes.fromhex(device.key), today, CUSTODIANS)
+    finally:
+        store.close()
+
+
 def run(*, page_port: int, hands_port: int) -> int:
     """Run the demo until Ctrl-C. Returns the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -186,10 +211,16 @@ def run(*, page_port: int, hands_port: int) -> int:
 def _introduce(demo: Demo) -> None:
     command = os.path.relpath(Path(sys.executable).with_name("sekisho"))
     hands = "" if demo.hands.endswith(":8081") else f" --hands {demo.hands}"
+    pins = {name: one.pin for name, one in demo.carried.items()}
+    sato, ito = pins["佐藤 美咲"], pins["伊藤 直子"]
+    badge = f"{command} badge"
     print(
         f"\n開く / open:      {demo.page}"
-        f"\n入力 / type:      {command} badge 佐藤 front{hands}"
-        f"\n建物 / building:  {demo.hands}/   (扉・火災・筐体を手で動かす / move the doors by hand)"
+        f"\n入力 / type:      {badge} 佐藤 front{hands}"
+        f"\n取扱区画 / vault: {badge} 佐藤 vault --pin {sato}{hands}"
+        f"\n                  {badge} 伊藤 vault --pin {ito}{hands}      (二人で / never alone)"
+        f"\n複製 / a copy:    {badge} 佐藤 lab --pin {sato} --held copy{hands}"
+        f"\n建物 / building:  {demo.hands}/   (扉・読取機・回線・火災を手で / doors, readers, cables, fire by hand)"
         f"\n扉 / doors:       front side lab vault server escape"
         f"\n問う / ask:       SEKISHO_SOCKET={demo.folder}/controller.sock {command} explain 受付番号"
         f"\n                  (or replay, who-can vault --all, what-if EDIT.json, lint, prove; each has --help)"
@@ -198,9 +229,18 @@ def _introduce(demo: Demo) -> None:
         f"\n                  {command} verify log.jsonl --key key.txt"
         f"\n終了 / end:       Ctrl-C\n"
     )
+    print("  カード / card     種類 / kind  暗証番号 / PIN")
     for person in (*PEOPLE, VISITOR):
-        print(f"  {person.card.upper():<18}{person.name}  {person.roman}: {person.what}")
-    print("  08FEEDFA          来訪 花子  RAIHO Hanako: a card that nobody knows", flush=True)
+        print(f"  {_pocket(demo.carried[person.name])}{person.name}  {person.roman}: {person.what}")
+    stranger = demo.carried["来訪 花子"]
+    print(f"  {_pocket(stranger)}来訪 花子  RAIHO Hanako: a card that nobody knows", flush=True)
+
+
+def _pocket(carried: Carried) -> str:
+    pin = carried.pin or "-"
+    if carried.duress_pin is not None:
+        pin += f" (脅迫時 / duress {carried.duress_pin})"
+    return f"{carried.card:<18}{carried.kind:<13}{pin}  "
 
 
 def _free(port: int) -> int:

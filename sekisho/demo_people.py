@@ -1,11 +1,19 @@
-"""Who may do what in the demo: made-up people, with and without the three keys. Loaded through the API."""
+"""Who may do what in the demo: made-up people, with and without the three keys. Loaded through the API.
+
+What is in their pockets and heads (cards, PINs) stands in the building file, and nowhere else.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Protocol
+
+from simulators.cards.pkoc import PkocCard
+from simulators.plan import PersonPlan, Plan
+from simulators.pockets import Pockets
 
 ALL_ZONES: Final = ("office", "lab", "vault", "server")
 ITEMS: Final = ("item-0117", "item-0203")
@@ -26,90 +34,122 @@ class Post(Protocol):
 class Person:
     """One person of the demo. `what` says for whom the story is told why they may or may not enter.
 
-    `pin`, `duress_pin`: what the building file has this person type. `escorts`: zones that visitors may be brought to.
-    `hours`: the schedule that the person's places on rosters are held to.
+    `escorts`: zones that visitors may be brought to. `hours`: the schedule of the person's places on rosters.
     """
 
     id: str
     name: str
     kana: str
     roman: str
-    card: str
     what: str
     zones: tuple[str, ...]
     is_cleared: bool = False
     items: tuple[str, ...] = ()
     card_state: str = "ACTIVE"
-    pin: str | None = None
-    duress_pin: str | None = None
     escorts: tuple[str, ...] = ()
     hours: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What somebody brings to a reader. `numbers`: what credentials are looked up by; the first is on the outside of
+    the card, a second one is what it proves. `has_key`: it can prove itself.
+    """
+
+    card: str
+    kind: str
+    numbers: tuple[str, ...]
+    has_key: bool
+    pin: str | None = None
+    duress_pin: str | None = None
+
+
 PEOPLE: Final = (
     Person(
-        id="h-01", name="佐藤 美咲", kana="さとう みさき", roman="SATO Misaki", card="04a1b2c3",
+        id="h-01", name="佐藤 美咲", kana="さとう みさき", roman="SATO Misaki",
         what="three keys: may enter everywhere", zones=ALL_ZONES, is_cleared=True, items=("item-0117",),
-        pin="594017", duress_pin="184092",
     ),
     Person(
-        id="h-02", name="鈴木 健太", kana="すずき けんた", roman="SUZUKI Kenta", card="04b2c3d4",
+        id="h-02", name="鈴木 健太", kana="すずき けんた", roman="SUZUKI Kenta",
         what="on every roster, clearance not recorded", zones=ALL_ZONES, items=("item-0117",),
     ),
     Person(
-        id="h-03", name="高橋 由美", kana="たかはし ゆみ", roman="TAKAHASHI Yumi", card="04c3d4e5",
+        id="h-03", name="高橋 由美", kana="たかはし ゆみ", roman="TAKAHASHI Yumi",
         what="cleared and on every roster, no need-to-know", zones=ALL_ZONES, is_cleared=True,
     ),
     Person(
-        id="h-04", name="田中 翔", kana="たなか しょう", roman="TANAKA Sho", card="04d4e5f6",
+        id="h-04", name="田中 翔", kana="たなか しょう", roman="TANAKA Sho",
         what="cleared, need-to-know, not on the vault's roster", zones=("office", "lab"), is_cleared=True,
         items=("item-0117",),
     ),
     Person(
-        id="h-05", name="伊藤 直子", kana="いとう なおこ", roman="ITO Naoko", card="01147a0b2c3d4e5f",
-        what="three keys, with a FeliCa card", zones=ALL_ZONES, is_cleared=True, items=("item-0203",),
+        id="h-05", name="伊藤 直子", kana="いとう なおこ", roman="ITO Naoko",
+        what="three keys: may enter everywhere", zones=ALL_ZONES, is_cleared=True, items=("item-0203",),
     ),
     Person(
-        id="h-06", name="渡辺 誠", kana="わたなべ まこと", roman="WATANABE Makoto", card="04112233445566",
+        id="h-06", name="渡辺 誠", kana="わたなべ まこと", roman="WATANABE Makoto",
         what="looks after the server room and brings visitors", zones=("office", "server"),
         escorts=("office", "server"),
     ),
     Person(
-        id="h-07", name="山本 彩", kana="やまもと あや", roman="YAMAMOTO Aya", card="04e5f607",
+        id="h-07", name="山本 彩", kana="やまもと あや", roman="YAMAMOTO Aya",
         what="works in the office on weekdays and, some hours, on holidays", zones=("office",), hours="weekdays",
     ),
     Person(
-        id="h-08", name="中村 大輔", kana="なかむら だいすけ", roman="NAKAMURA Daisuke", card="04f60718",
+        id="h-08", name="中村 大輔", kana="なかむら だいすけ", roman="NAKAMURA Daisuke",
         what="lost this card", zones=("office", "lab"), is_cleared=True, card_state="LOST",
     ),
 )  # fmt: skip
 
 VISITOR: Final = Person(
-    id="v-01", name="小林 恵", kana="こばやし めぐみ", roman="KOBAYASHI Megumi", card="04071829",
+    id="v-01", name="小林 恵", kana="こばやし めぐみ", roman="KOBAYASHI Megumi",
     what="a visitor today: enters right behind WATANABE, and never alone", zones=("office", "server"),
 )  # fmt: skip
 
 
-def load(post: Post, today: date) -> None:
-    """Enter everybody, with rights from `today` for about a year."""
+def carried_in(plan: Plan) -> dict[str, Carried]:
+    """What everybody in a building file carries, by name."""
+    pockets = Pockets(plan.master_keys())
+    for person in plan.people:
+        pockets.put(person.card.upper(), person.card_type, person.kind)
+    return {person.name.ja: _carried(person, pockets) for person in plan.people}
+
+
+def _carried(person: PersonPlan, pockets: Pockets) -> Carried:
+    own = pockets.held(person.card.upper(), person.kind)
+    proved = (own.credential.hex(),) if isinstance(own, PkocCard) else ()
+    return Carried(
+        card=person.card.upper(),
+        kind="felica" if person.kind == "felica" else person.card_type,
+        numbers=(person.card.lower(), *proved),
+        has_key=person.card_type != "uid",
+        pin=person.pin,
+        duress_pin=person.duress_pin,
+    )
+
+
+def load(post: Post, today: date, carried: Mapping[str, Carried]) -> None:
+    """Enter everybody, with what they carry and rights from `today` for about a year."""
     post("/site-status", {"notice_version": NOTICE_VERSION}, method="PATCH")
     for item in ITEMS:
         post("/items", {"id": item, "designated_until": (today + timedelta(days=1500)).isoformat()})
     for person in PEOPLE:
-        _enter(post, person, "STAFF")
+        _enter(post, person, "STAFF", carried[person.name])
         _entitle(post, person, today)
-    _enter(post, VISITOR, "VISITOR")
+    _enter(post, VISITOR, "VISITOR", carried[VISITOR.name])
     days = {"from_on": today.isoformat(), "until_on": (today + timedelta(days=30)).isoformat()}
     post("/visits", {"cardholder": VISITOR.id, "host": HOST, "zones": list(VISITOR.zones), **days})
 
 
-def _enter(post: Post, person: Person, kind: str) -> None:
+def _enter(post: Post, person: Person, kind: str, carried: Carried) -> None:
     """Who somebody is, and what he carries."""
     name = {"name": person.name, "kana": person.kana, "roman": person.roman}
     post("/cardholders", {"id": person.id, "kind": kind, "notice_version": NOTICE_VERSION, **name})
-    post("/credentials", {"cardholder": person.id, "number": person.card, "state": person.card_state})
-    if person.pin is not None:
-        post(f"/cardholders/{person.id}/pin", {"pin": person.pin, "duress": person.duress_pin})
+    for number in carried.numbers:
+        credential = {"number": number, "state": person.card_state, "has_key": carried.has_key}
+        post("/credentials", {"cardholder": person.id, **credential})
+    if carried.pin is not None:
+        post(f"/cardholders/{person.id}/pin", {"pin": carried.pin, "duress": carried.duress_pin})
 
 
 def _entitle(post: Post, person: Person, today: date) -> None:

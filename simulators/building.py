@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simulators.rig import DoorRig
 
 WAIT_MS = 3000
+PIN_PATIENCE_S = 8.0  # of a reader that asked for a PIN, less than it has
 REX_PATIENCE_MS = 1000  # then the handle is turned whatever the strike did
 
 
@@ -85,6 +86,8 @@ class SimulatedBuilding:
         for one in self.plan.people:
             self.pockets.put(one.card.upper(), one.card_type, one.kind)
         self._doors = {door.id: door for door in self.plan.doors}
+        self._holders: dict[str, str] = {}  # reader → whose card was held to it last
+        self._asked: dict[str, float] = {}  # reader → until when it waits for that one's PIN
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -119,13 +122,17 @@ class SimulatedBuilding:
         wait_ms: int = WAIT_MS,
     ) -> BadgeReply:
         """Present `card` (hexadecimal) to the reader of that side; walk through if it grants and the lock lets go.
-        `digits`: typed if the reader then asks for a PIN. `held`: the card itself, or what was made of it.
+        `digits`: typed if the reader then asks for a PIN, or still does since this card was shown. `held`: the card
+        itself, or what was made of it.
 
         Answers as soon as that is clear, at the latest after `wait_ms`; the walk goes on after the answer.
         Raises NotHere; ValueError for a bad number.
         """
         rig, reader = self.fittings.rig(door), self._reader(door, side)
         person = self.crowd.person(card)
+        if digits is not None and held == "own" and self._waits_for(reader, person.card):
+            return self.keys(digits, door=door, side=side, walk=walk, wait_ms=wait_ms)
+        self._holders[reader] = person.card
         physical = self.pockets.held(person.card, person.kind, held)
         visit = _Visit(where=self._doors[door], side=side, reader=reader, card=person.card, walk=walk, wait_ms=wait_ms)
         reply = self._visit(visit, lambda: self._present(reader, physical, rig))
@@ -281,8 +288,12 @@ class SimulatedBuilding:
         if keypad is not None and keypad.has_keypad:
             return keypad.last_card, lambda digits: self.loop.run(lambda: keypad.enter(digits))
         if self.osdp.has_keypad(reader):
-            return self.osdp.last_card(reader), lambda digits: self.osdp.type(reader, digits)
+            return self._holders.get(reader, ""), lambda digits: self.osdp.type(reader, digits)
         raise NotHere(f"reader {reader!r} has no keypad; give its device keypad = true in the building file")
+
+    def _waits_for(self, reader: str, card: str) -> bool:
+        """Whether somebody who showed this card there need only type now."""
+        return self._holders.get(reader) == card and time.monotonic() < self._asked.get(reader, 0.0)
 
     def _sensor(self, door: str) -> Sensor:
         self.fittings.rig(door)
@@ -304,6 +315,7 @@ class SimulatedBuilding:
         shown, number = self._watch(rig.name, visit.reader, after=after, wait_ms=wait_ms, was_released=was_released)
         is_released = self.loop.run(lambda: not rig.door.is_locked) or self._seen_release(rig.name, after)
         released = is_released and shown in (None, "granted")  # it may have let go for somebody who came before
+        self._asked[visit.reader] = time.monotonic() + PIN_PATIENCE_S if shown == "enter_pin" else 0.0
         walking = visit.walk and released and (shown == "granted" or not self._shows(visit.reader))
         if walking:
             self.loop.run(self._walk(visit.where, visit.card, inward=visit.side == "in").begin)

@@ -81,10 +81,6 @@ class OsdpHands:
         """Whether it is an OSDP reader with keys."""
         return device in self._wall.readers and self._wall.readers[device].functions.make.has_keypad
 
-    def last_card(self, device: str) -> str:
-        """The number of the card that was shown there last, in hexadecimal."""
-        return self._wall.last_card.get(device, "")
-
     def swap(self, device: str, *, serial: int | None = None, has_key: bool = False) -> int:
         """Hang another reader in its place; its serial number. `has_key`: it was given the old one's key."""
         old = self.reader(device)

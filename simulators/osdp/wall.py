@@ -99,7 +99,6 @@ class OsdpWall:
         self.buses: dict[str, OsdpBus] = {}
         self.wires: dict[str, SerialWire] = {}
         self.bus_of: dict[str, str] = {}
-        self.last_card: dict[str, str] = {}
         self.shown: dict[str, str] = {}
         self._journal = journal
         self._on_output = on_output
@@ -174,15 +173,15 @@ class OsdpWall:
             number = detail["output"]
             assert isinstance(number, int)
             self._on_output(reader, number + 1, bool(detail["is_on"]))
-        elif what == "card" and detail["number"]:
-            self.last_card[reader] = str(detail["number"]).upper()
         elif what in ("keyset", "reset", "swap") and reader in self._flashes:
             one = self.readers[reader]
             kept = {"key": None if one.key is None else one.key.hex(), "serial": one.identity.serial}
             self._flashes[reader].write_text(json.dumps(kept), "utf-8")
         elif what in ("text", "led") and (show := self._seen(reader, what, detail)) is not None:
             self.shown[reader] = show
-            self._journal.note("show", reader, show=show, number="")
+            said = str(detail["text"]) if what == "text" else ""
+            number = said.rpartition(" ")[2] if said.startswith("NO ENTRY ") else ""
+            self._journal.note("show", reader, show=show, number=number)
 
     def _seen(self, reader: str, what: str, detail: dict[str, object]) -> str | None:
         """What somebody at the reader takes it for; the lamp matters only where there are no words."""

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-import simulators
 from simulators.building import SimulatedBuilding
 from simulators.fittings import NotHere
 from simulators.people import Pace
 from simulators.plan import load
 
-DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
+PLAIN = Path(__file__).parents[1] / "system" / "plain" / "building.toml"
 MISAKI = "04A1B2C3"
 QUICK = Pace(hold_ms=400, reach_ms=1, pass_ms=20, press_ms=5)
 pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.req("S-01")]
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.req("S-01")]
 
 @pytest.fixture
 def building(mosquitto, tmp_path):
-    with SimulatedBuilding(DEMO, run_dir=tmp_path / "run", broker=mosquitto.address, pace=QUICK) as made:
+    with SimulatedBuilding(PLAIN, run_dir=tmp_path / "run", broker=mosquitto.address, pace=QUICK) as made:
         yield made
     assert not made.loop.faults
     assert not list((tmp_path / "run").iterdir())
@@ -192,7 +191,7 @@ def test_state_shows_doors_devices_and_people(building):
 
 def test_building_on_the_demos_broker(old_broker, tmp_path):
     """The demo's broker has no MQTT 5: eleven devices must connect all the same."""
-    with SimulatedBuilding(DEMO, run_dir=tmp_path, broker=old_broker, pace=QUICK) as made:
+    with SimulatedBuilding(PLAIN, run_dir=tmp_path, broker=old_broker, pace=QUICK) as made:
         assert not any(device["is_cut"] for device in made.state()["devices"])
 
 
@@ -321,7 +320,7 @@ def test_power_cut_leaves_each_lock_in_its_own_state(building, lenient, peer):
 
 def test_people_counter_sees_walkers_tailgaters_and_what_hands_say(mosquitto, tmp_path, lenient):
     """Two people on one card would pass a counter that sees nobody."""
-    plan = load(DEMO)
+    plan = load(PLAIN)
     devices = tuple(one.model_copy(update={"counter": True}) if one.id == "dr-front" else one for one in plan.devices)
     plan = plan.model_copy(update={"devices": devices})
     with SimulatedBuilding(plan, run_dir=tmp_path / "run", broker=mosquitto.address, pace=QUICK) as building:

@@ -9,17 +9,16 @@ from pathlib import Path
 
 import pytest
 
-import simulators
 from simulators.building import SimulatedBuilding
 from simulators.hands import HandsServer
 
-DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
+PLAIN = Path(__file__).parents[1] / "system" / "plain" / "building.toml"
 pytestmark = pytest.mark.needs("mosquitto")
 
 
 @pytest.fixture
 def building(mosquitto, tmp_path):
-    with SimulatedBuilding(DEMO, run_dir=tmp_path / "run", broker=mosquitto.address) as made:
+    with SimulatedBuilding(PLAIN, run_dir=tmp_path / "run", broker=mosquitto.address) as made:
         yield made
 
 

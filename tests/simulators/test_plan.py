@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import simulators
-from simulators.plan import BuildingFileError, load
+from simulators.plan import KINDS, BuildingFileError, load
 
 DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
 
@@ -35,20 +35,18 @@ strike = { board = "board", channel = 2 }
 
 
 def test_demo_building_is_as_promised():
-    """The demo must show nested zones, six doors and people on two kinds of card."""
+    """The demo must show nested zones, six doors, every kind of wire, and cards that prove themselves."""
     plan = load(DEMO)
     assert [zone.id for zone in plan.zones] == ["outside", "office", "lab", "vault", "server"]
     assert [door.id for door in plan.doors] == ["front", "side", "lab", "vault", "server", "escape"]
-    assert sum(device.kind == "pn532" for device in plan.devices) == 2
+    assert {device.kind for device in plan.devices} == set(KINDS) - {"mqtt-profile"}
     assert {person.kind for person in plan.people} == {"iso14443a", "felica"}
-    assert plan.people[0].card == "04A1B2C3"
+    assert {person.card_type for person in plan.people} == {"uid", "desfire", "pkoc"}
     assert plan.people[0].pin not in (None, plan.people[0].duress_pin)
     assert [door.id for door in plan.doors if door.lock_type == "fail-safe"] == ["escape"]
-    assert [device.id for device in plan.devices if getattr(device, "keypad", False)] == [
-        "rd-front-in",
-        "rd-side-in",
-        "rd-lab-in",
-    ]
+    readers = {device.id: device for device in plan.devices if device.kind == "osdp-reader"}
+    assert [one.id for one in readers.values() if one.keypad] == ["rd-lab-in", "rd-vault-in"]
+    assert all(one.key is not None for one in readers.values()), "a reader without a key lets nobody in"
 
 
 RD = 'kind = "pn532", id = "rd", link = "card"'

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import simulators
 from simulators.building import SimulatedBuilding
 from simulators.cards import FelicaCard, TypeACard
 from simulators.cards.desfire import Desfire
@@ -19,7 +18,7 @@ from simulators.plan import BuildingFileError, Plan, load
 from simulators.pockets import Pockets
 from tests.simulators.freefare import connected
 
-DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
+PLAIN = Path(__file__).parents[1] / "system" / "plain" / "building.toml"
 UID, IDM = "04112233445566", "0102030405060708"
 KEYS = {purpose: {1: bytes((at + 1,)) * 16, 2: bytes((at + 17,)) * 16} for at, purpose in enumerate(PURPOSES)}
 
@@ -120,7 +119,7 @@ FAULTS = [
 def test_file_with_an_impossible_card_is_refused(tmp_path, lines, said):
     """A typo in a card would look like a reader's fault."""
     path = tmp_path / "building.toml"
-    whole = DEMO.read_text("utf-8").split("[[people]]")[0]
+    whole = PLAIN.read_text("utf-8").split("[[people]]")[0]
     path.write_text(f'{whole}\n[[people]]\nname = {{ ja = "佐藤 美咲", en = "SATO Misaki" }}\n{lines}\n', "utf-8")
     with pytest.raises(BuildingFileError, match=said):
         load(path)
@@ -130,7 +129,7 @@ def test_file_with_an_impossible_card_is_refused(tmp_path, lines, said):
 @pytest.mark.system
 def test_desfire_of_a_building_is_one_to_libfreefare(mosquitto, tmp_path):
     """The card that somebody of the file holds to the vault's reader must prove itself there."""
-    fields = load(DEMO).model_dump()
+    fields = load(PLAIN).model_dump()
     fields["people"] = [{"name": {"ja": "佐藤 美咲", "en": "SATO Misaki"}, "card": UID, "card_type": "desfire"}]
     fields["card_keys"] = {purpose: {"1": key[1].hex()} for purpose, key in KEYS.items()}
     plan = Plan.model_validate(fields)

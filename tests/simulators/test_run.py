@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import simulators
-
-DEMO = Path(simulators.__file__).with_name("demo") / "building.toml"
-ROOT = DEMO.parents[2]
+PLAIN = Path(__file__).parents[1] / "system" / "plain" / "building.toml"
+ROOT = PLAIN.parents[3]
 
 
 def command(building, run_dir, address, *more):
@@ -26,7 +24,7 @@ def command(building, run_dir, address, *more):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ready_then_gone_without_a_trace(mosquitto, tmp_path, number):
     """A demo stopped by Ctrl-C would leave dead links that the next start trips over."""
-    asked = command(DEMO, tmp_path / "run", mosquitto.address)
+    asked = command(PLAIN, tmp_path / "run", mosquitto.address)
     with subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         said = running.stdout.readline().split()
         assert said[0] == "ready"

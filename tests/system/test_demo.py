@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,49 +34,86 @@ def is_running(pid: int) -> bool:
         return False
 
 
+class Demo:
+    """The demo that is running, as somebody at two terminals and a browser has it."""
+
+    def __init__(self, program: Program) -> None:
+        said = program.said
+        self.page = said.partition("open:")[2].split()[0]
+        self.hands = said.partition("building:")[2].split()[0]
+        self.socket = said.partition("SEKISHO_SOCKET=")[2].split()[0]
+
+    def badges(self, card: str, door: str, *more: str, does_walk: bool = True) -> dict[str, Any]:
+        """What `sekisho badge` says, and that its exit status says the same."""
+        given = ["badge", card, door, "--hands", self.hands, *more, *(() if does_walk else ("--no-walk",))]
+        done = subprocess.run(
+            [sys.executable, "-m", "sekisho", *given, "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.stdout, done.stderr
+        reply: dict[str, Any] = json.loads(done.stdout)
+        assert reply["released"] == (done.returncode == 0), done.stderr
+        return reply
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything in the ledger."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sekisho", "ledger", "export", "-", "--socket", self.socket],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [json.loads(json.loads(line)["body"]) for line in done.stdout.splitlines()]
+
+
+def tries_it_out(demo: Demo) -> None:
+    """What the README says to type."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(demo.page, timeout=10) as answer:
+        text = answer.read().decode()
+    assert "取扱区画" in text
+    assert "機器の応答なし" not in text, "a device of the demo does not answer"
+    assert demo.badges("08FEEDFA", "front")["shown"] == "refused"
+    assert demo.badges("佐藤", "front", does_walk=False)["released"]
+    alone = demo.badges("佐藤", "vault", "--pin", "594017")
+    assert (alone["shown"], alone["released"], alone["person"]) == ("second_card", False, "佐藤 美咲")
+    assert demo.badges("伊藤", "vault", "--pin", "827364")["released"], "card and PIN of both"
+    assert demo.badges("渡辺", "server", does_walk=False)["released"], "the card proves itself"
+    no_clearance = demo.badges("鈴木", "lab", "--pin", "381652")
+    copy = demo.badges("田中", "lab", "--pin", "516830", "--held", "copy")
+    assert (no_clearance["shown"], copy["shown"]) == ("refused", "refused"), "the same to whoever stands there"
+    assert len(no_clearance["number"]) == len(copy["number"]) == 4, "to be told to an officer"
+    records = demo.records()
+    [vault] = [one for one in records if one["type"] == "ACCESS_GRANTED" and one["portal"] == "vault"]
+    assert vault["evidence"]["scheme"] == "pkoc" and vault["evidence"]["pin"] == "RIGHT"
+    assert len(vault["companions"]) == 1
+    [refused] = [one for one in records if one.get("number") == copy["number"]]
+    assert (refused["reason"], refused["evidence"]["factors"]) == ("CARD_AUTH_FAILED", 0)
+    [alarm] = [one for one in records if one["type"] == "CREDENTIAL_ALARM"]
+    assert (alarm["detail"]["code"], alarm["subject"]["cardholder"]) == ("copied", "h-04")
+    assert [one for one in records if one.get("reason") == "CLEARANCE_NONE"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_lets_somebody_in_and_leaves_nothing_behind(tmp_path, number):
+def test_the_demo_lets_somebody_in_and_leaves_nothing_behind(tmp_path):
     """Somebody tries Sekisho for five minutes, sees nothing open, or finds processes and folders of it next week."""
-    demo = Program.sekisho(
+    program = Program.sekisho(
         "demo", "--port", "0", "--hands-port", "0", log=tmp_path / "demo.log", env={"TMPDIR": str(tmp_path)}
     )
     below: set[int] = set()
     try:
-        demo.wait_said("a card that nobody knows", 60)
-        below = children_of(demo.process.pid)
+        program.wait_said("a card that nobody knows", 60)
+        below = children_of(program.process.pid)
         assert len(below) >= 5, "broker, building, controller, guard, web process"
-        said = demo.said
-        page = said.partition("open:")[2].split()[0]
-        hands = said.partition("building:")[2].split()[0]
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with browser.open(page, timeout=10) as answer:
-            text = answer.read().decode()
-        assert "取扱区画" in text
-
-        def badge(card: str, door: str) -> int:
-            given = ["badge", card, door, "--hands", hands]
-            done = subprocess.run(
-                [sys.executable, "-m", "sekisho", *given, "--json"],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert json.loads(done.stdout)["released"] == (done.returncode == 0), done.stderr
-            return done.returncode
-
-        assert badge("佐藤", "front") == 0
-        assert badge("04112233445566", "server") == 0
-        assert badge("08FEEDFA", "lab") == 1
+        tries_it_out(Demo(program))
     finally:
-        demo.signal(number)
+        program.signal(signal.SIGINT)
         try:
-            status = demo.ends(20)
+            status = program.ends(20)
         finally:
-            demo.kill()
+            program.kill()
     try:
-        assert status == 0, demo.said
+        assert status == 0, program.said
         eventually(lambda: not any(is_running(pid) for pid in below), 5, "every process of the demo has ended")
     finally:
         for pid in below:
@@ -83,7 +121,23 @@ def test_the_demo_lets_somebody_in_and_leaves_nothing_behind(tmp_path, number):
                 os.kill(pid, signal.SIGKILL)
     left = [path.name for path in tmp_path.iterdir() if path.name != "demo.log"]
     assert not left, left
-    assert "Traceback" not in demo.said
+    assert "Traceback" not in program.said
+
+
+def test_a_demo_that_is_stopped_half_way_leaves_nothing_either(tmp_path):
+    """Somebody thinks better of it, and a broker and a building run on."""
+    program = Program.sekisho(
+        "demo", "--port", "0", "--hands-port", "0", log=tmp_path / "demo.log", env={"TMPDIR": str(tmp_path)}
+    )
+    try:
+        program.wait_said("starting the controller", 60)
+        below = children_of(program.process.pid)
+        program.signal(signal.SIGTERM)
+        assert program.ends(20) == 0, program.said
+    finally:
+        program.kill()
+    eventually(lambda: not any(is_running(pid) for pid in below), 5, "every process of the demo has ended")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.log"]
 
 
 @pytest.mark.slow
