@@ -22,7 +22,16 @@ from readers.cards.session import CardTarget, Left, NotOurs, Proved
 from readers.events import CardAnswered, CardRead, CardUnread, DeviceOffline, DeviceOnline, Event
 from readers.protocols.noise import NoiseMeter
 from readers.protocols.pn532_cards import EXCHANGE_BYTES_MAX, STATUS_MASK, CardMachine, CardTalk, targets_a, targets_f
-from readers.protocols.pn532_frames import ACK, NACK, WAKE_UP, Frame, FrameKind, FrameReader, encode
+from readers.protocols.pn532_frames import (
+    ACK,
+    HELD_BYTES_MAX,
+    NACK,
+    WAKE_UP,
+    Frame,
+    FrameKind,
+    FrameReader,
+    encode,
+)
 from readers.protocols.pn532_speed import SpeedSearch
 from readers.protocols.presence import Presence
 
@@ -31,6 +40,9 @@ ACK_WITHIN_MS: Final = 250
 ANSWER_WITHIN_MS: Final = 1_000
 OFFLINE_AFTER: Final = 3
 """Commands in a row without a good answer; one lost byte is not an outage."""
+FLUSH_AFTER: Final = 2
+FLUSH: Final = bytes(HELD_BYTES_MAX)
+"""A chip that heard a spoilt length waits for as many bytes as the longest frame has, and swallows every command."""
 FIRST_RETRY_MS: Final = 100
 LAST_RETRY_MS: Final = 5_000
 FIELD_REST_MS: Final = 10
@@ -328,6 +340,8 @@ class Pn532Reader:
         if state is State.LIMITING:
             return bytes((0x32, 0x05, 0xFF, 0x01, self._retries))
         if state is State.WAKING:
+            if self._unanswered >= FLUSH_AFTER:
+                self._out += FLUSH
             self._out += WAKE_UP
         return _FIXED_COMMANDS[state]
 

@@ -6,8 +6,8 @@
     NACK          00 00 FF FF 00 00        from the host: say that again
     error         00 00 FF 01 FF 7F 81 00  an information frame whose only byte is 7F
 
-Refuses every byte that is not part of a frame with both checks right: it is handed back as junk and the search goes
-on one byte later. Holds at most HELD_BYTES_MAX bytes, whatever the line sends.
+Refuses every byte that is not part of a frame with both checks right and its postamble there: it is handed back as junk
+and the search goes on one byte later. Holds at most HELD_BYTES_MAX bytes, whatever the line sends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 BODY_BYTES_MAX: Final = 265
 """UM0701-02 §6.2.1.2: TFI and 264 bytes. A longer promise is junk, not a reason to wait."""
 
-HELD_BYTES_MAX: Final = 2 + 5 + BODY_BYTES_MAX
+HELD_BYTES_MAX: Final = 2 + 5 + BODY_BYTES_MAX + 1
 
 ACK: Final = bytes.fromhex("0000FF00FF00")
 NACK: Final = bytes.fromhex("0000FFFF0000")
@@ -38,7 +38,7 @@ class FrameKind(Enum):
     NACK = "nack"
     BODY = "body"
     SPOILT = "spoilt"
-    """A frame that announced its length well and then failed its last check: worth a NACK."""
+    """A frame that announced its length well and then failed its last check, or has no end: worth a NACK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,12 @@ def _frame_at(held: bytearray, at: int) -> tuple[Frame | None, int]:
         is_announced = (size + check) & 0xFF == 0
     if not is_announced or not 1 <= size <= BODY_BYTES_MAX:
         return None, 0
-    if len(held) < at + head + size + 1:
+    end = at + head + size
+    if len(held) < end + 2:
         return None, -1
-    body = bytes(held[at + head : at + head + size])
-    if (sum(body) + held[at + head + size]) & 0xFF:
+    body = bytes(held[at + head : end])
+    # Where a byte 00 got lost, the sum is taken for the last byte and the postamble for the sum, and they fit: only the
+    # postamble that is missing then tells.
+    if (sum(body) + held[end]) & 0xFF or held[end + 1]:
         return _SPOILT_FRAME, 0
-    return Frame(FrameKind.BODY, body), head + size + 1
+    return Frame(FrameKind.BODY, body), head + size + 2
