@@ -1,0 +1,181 @@
+"""The burglar at the wires: what readers, cards and inputs say turned against the doors, through public faces only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.keystore.jobs import KeyJob, KeysStored, KeyView
+from controller.link.messages import DeviceOrder, Done
+from readers.events import CardProof, CardRead, InstallEnded, ReaderIdentified
+from tests.controller.conftest import SITE
+
+OSDP_SITE = (
+    SITE.replace(
+        '[[device]]\nid = "rd-vault"\nkind = "mqtt"\n',
+        '[[device]]\nid = "bus"\nkind = "osdp-bus"\nport = "/dev/ttyUSB1"\n'
+        '[[device]]\nid = "rd-vault"\nkind = "osdp"\nbus = "bus"\naddress = 1\nkeypad = true\n',
+    ).replace(
+        '[[device]]\nid = "rd-vault-out"\nkind = "mqtt"\n',
+        '[[device]]\nid = "rd-vault-out"\nkind = "osdp"\nbus = "bus"\naddress = 2\n',
+    )
+    + "\n[cards]\n"
+)
+CARD = bytes.fromhex("04a1b2c3d4e5f6")
+READY = KeyView(commissioned=frozenset({"rd-vault", "rd-vault-out"}), identities={})
+
+
+def proof(nonce: bytes, *, is_genuine: bool = True) -> CardProof:
+    return CardProof(scheme="desfire_ev2", is_genuine=is_genuine, nonce=nonce.ljust(16, b"."), key_version=1)
+
+
+@pytest.fixture
+def site(make_site: Any) -> Any:
+    virtual = make_site(text=OSDP_SITE)
+    virtual.admits("h-sato", CARD.hex(), "office", "vault")
+    virtual.changes(("credential", {"id": "c-h-sato", "has_key": True}))
+    virtual.happens(KeysStored(job=KeyJob(act="pin"), view=READY))
+    virtual.effects.clear()
+    return virtual
+
+
+def shows(site: Any, given: CardProof | None, reader: str, *, number: bytes = CARD, **more: Any) -> Any:
+    site.happens(CardRead(source=reader, number=number, kind="iso14443a", proof=given, **more))
+    return site.last
+
+
+def told(site: Any, type_: str) -> list[dict[str, Any]]:
+    return [body.detail or {} for body in site.records if body.type == type_]
+
+
+# -- the way out as a way in ---------------------------------------------------------------------------------------
+
+
+def goes_into_the_vault(site: Any) -> None:
+    site.happens(CardRead(source="rd-office", number=CARD, kind="mqtt"))
+    site.goes_through("dr-office")
+    assert shows(site, proof(b"in"), "rd-vault").type == "ACCESS_GRANTED"
+    site.goes_through("dr-vault")
+    site.passes(10_000)
+    site.effects.clear()
+
+
+@pytest.mark.req("B-11", "B-22")
+def test_a_read_that_lay_in_an_exit_reader_opens_nothing_when_the_line_is_back(site: Any) -> None:
+    """A burglar cuts the line, waits until somebody tried to leave, mends it and walks in as the strike goes on."""
+    site.happens(
+        CardRead(source="rd-vault-out", number=CARD, kind="iso14443a", proof=proof(b"held"), is_held_back=True)
+    )
+    assert not site.releases and "EXIT_GRANTED" not in site.story()
+    assert site.shown == ["not_read"], "whoever does stand there is told to show the card again"
+    assert shows(site, proof(b"now"), "rd-vault-out").type == "EXIT_GRANTED" and site.releases
+
+
+@pytest.mark.req("A-34", "B-06", "D-24")
+@pytest.mark.parametrize("how", ["number alone", "wrong key", "replay", "opened reader"])
+def test_nobody_is_led_out_by_a_copy_and_let_in_twice(site: Any, how: str) -> None:
+    """An accomplice inside shows a copy on the way out, and the true card brings in a second person."""
+    goes_into_the_vault(site)
+    if how == "opened reader":
+        site.signals("tamper", "rd-vault-out")
+        site.signals("tamper", "rd-vault-out", is_active=False)
+    given = {"number alone": None, "wrong key": proof(b"x", is_genuine=False), "replay": proof(b"in")}
+    last = shows(site, given.get(how, proof(b"out")), "rd-vault-out")
+    assert last.type == "EXIT_GRANTED" and site.releases, "the way out is free all the same"
+    site.goes_through("dr-vault")
+    assert site.engine.occupancy.certain_zone("h-sato") == "vault"
+    site.passes(60_000)
+    assert shows(site, proof(b"again"), "rd-vault").reason != "OK"
+    codes = {"number alone": "copied", "wrong key": "copied", "replay": "replayed"}
+    assert [one["code"] for one in told(site, "CREDENTIAL_ALARM")] == [codes[one] for one in (how,) if one in codes]
+
+
+@pytest.mark.req("B-25", "A-12", "D-24")
+def test_rex_at_the_reader_outside_opens_nothing_while_that_reader_is_in_somebodys_hands(make_site: Any) -> None:
+    """The reader is unscrewed, two of its wires are touched together, and the door opens."""
+    text = SITE.replace('rex = "dr-office"', 'rex = "rd-office"')
+    site = make_site(text=text)
+    site.presses_rex("rd-office")
+    assert site.releases, "who leaves is let out while nothing is amiss"
+    site.passes(10_000)
+    site.effects.clear()
+    site.signals("tamper", "rd-office")
+    site.presses_rex("rd-office")
+    assert not site.releases
+    assert site.story().count("REX") == 2 and site.story()[-1] == "REX_SUSPECT"
+    site.signals("tamper", "dr-vault")
+    site.presses_rex("dr-vault")
+    assert site.releases, "a device inside frees the way out whatever became of it (P3)"
+    assert site.story()[-1] == "REX_SUSPECT"
+
+
+# -- readers that are not believed ---------------------------------------------------------------------------------
+
+
+@pytest.mark.req("A-12", "B-13")
+def test_no_pin_is_asked_for_or_tried_at_a_reader_that_is_not_believed(make_site: Any) -> None:
+    """Whoever opened the reader reads the PINs that are typed there, or misses everybody's until all are locked."""
+    named = 'id = "rd-office"\nkind = "mqtt"\n'
+    site = make_site(text=SITE.replace(named, named + "keypad = true\n"))
+    site.admits("h-sato", "04a1b2c3", "office", "vault")
+    site.proposes(("pin", {"id": "h-sato", "pin": "493817"}))
+    site.proposes(("site_status", {"id": "site", "threat_level": 1}))
+    site.effects.clear()
+    site.badges("04a1b2c3", "rd-office")
+    assert site.shown == ["enter_pin"]
+    site.signals("tamper", "rd-office")
+    for _ in range(6):
+        site.types("111333", "rd-office")
+        site.passes(11_000)
+        site.badges("04a1b2c3", "rd-office")
+    assert site.shown.count("enter_pin") == 1 and not site.releases
+    assert "PIN_LOCKED" not in site.story() and site.last.reason == "READER_UNTRUSTED"
+
+
+@pytest.mark.req("C-01", "A-34")
+def test_a_copy_of_an_openers_card_secures_no_zone_in_his_name(site: Any) -> None:
+    """A copy shuts a zone behind an opener's back, and the ledger says that it was he."""
+    site.changes(("roster", {"id": "r-h-sato-vault", "is_opener": True}))
+    site.happens(CardRead(source="rd-office", number=CARD, kind="mqtt"))
+    site.goes_through("dr-office")
+    assert shows(site, proof(b"1"), "rd-vault").type == "ACCESS_GRANTED"
+    site.passes(1_500)
+    shows(site, None, "rd-vault")
+    assert "ZONE_SECURED" not in site.story() and site.last.reason == "CARD_AUTH_FAILED"
+
+
+# -- who a reader is -----------------------------------------------------------------------------------------------
+
+
+def says_who_it_is(site: Any, identity: str) -> None:
+    said = ReaderIdentified(source="rd-vault", identity=identity, maker="m", model="o", serial="s", firmware="f")
+    site.happens(said)
+
+
+@pytest.mark.req("B-20")
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first reader", "a new one in its place"])
+def test_the_reader_that_took_its_key_is_the_one_that_is_remembered(site: Any, is_first: bool) -> None:
+    """After a change of readers the old one is remembered: the first restart calls the new one a burglar's."""
+    old, new = "ab" * 32, "cd" * 32
+    view = KeyView() if is_first else KeyView(commissioned=READY.commissioned, identities={"rd-vault": old})
+    site.happens(KeysStored(job=KeyJob(act="pin"), view=view))
+    if not is_first:
+        says_who_it_is(site, old)
+    order = DeviceOrder(
+        id="order-of-two",
+        boot=site.boot,
+        not_after_ms=site.now_ms + 3_000,
+        act="install_on",
+        device="rd-vault",
+        officer="officer-01",
+        second="officer-02",
+    )
+    assert isinstance(site.asks(order), Done)
+    job = next(one for one in site.effects if isinstance(one, KeyJob))
+    site.happens(KeysStored(job=job, view=view, key=bytes(range(40, 56))))
+    site.effects.clear()
+    site.happens(InstallEnded(source="rd-vault", is_done=True))
+    says_who_it_is(site, new)
+    jobs = [(one.act, one.identity) for one in site.effects if isinstance(one, KeyJob)]
+    assert jobs == [("confirm", None), ("pin", new)]
