@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import stat
@@ -423,3 +424,36 @@ def test_whoever_says_nothing_is_shown_out(served):
     served.passes(200)
     assert served.sessions == 0
     assert served.peer().hears()[0]["is"] == "welcome"
+
+
+ORDER = (
+    b'{"is":"device_order","id":"order-000001","boot":"b0b0b0b0","not_after_ms":1,"act":"install_on",'
+    b'"officer":"officer-01","second":"officer-02","device":"rd-1"}\n'
+)
+
+
+@pytest.mark.req("B-18")
+def test_the_controllers_own_account_may_order_what_is_done_to_readers(served):
+    """Nobody at the console could give a reader its key."""
+    served.peer().sends(ORDER)
+    assert [message.act for _, message in served.requests] == ["install_on"]
+
+
+@pytest.mark.req("B-18")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_web_process_can_not(served, tmp_path, monkeypatch):
+    """Whoever broke into the officers' pages teaches a reader his own key."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o711)
+    Path("link.sock").chmod(0o666)
+    os.seteuid(65534)
+    try:
+        web = Peer(served, Path("link.sock"))
+    finally:
+        os.seteuid(0)
+    answers = web.sends(HELLO + ORDER).hears()
+    assert [answer.get("code") for answer in answers] == [None, "not_here"]
+    assert not served.requests
+    web.sends(NOTE % 1)
+    assert [message.type for _, message in served.requests] == ["EXPORT"], "the rest is taken as ever"
+    web.socket.close()
