@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sekisho import keys_arguments, lint_arguments, review_arguments
+from sekisho import card_arguments, devices_arguments, keys_arguments, lint_arguments, review_arguments
 
 if TYPE_CHECKING:
     from controller.config import Site
@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
     action.set_defaults(run=_key)
 
+    card_arguments.add_parsers(commands)
+    devices_arguments.add_parsers(commands)
     keys_arguments.add_parsers(commands)
     lint_arguments.add_parsers(commands)
     review_arguments.add_parsers(commands)
