@@ -23,7 +23,7 @@ class Wire:
 
     def __init__(self, *, seed: int = 1, **options: object) -> None:
         self.now_ms = 0
-        self.spoil = lambda chunk: chunk
+        self.spoil = lambda chunk, is_ours: chunk
         self.told: list[object] = []
         self.asked: list[tuple[object, object]] = []
         self.chip = Pn532()
@@ -55,9 +55,9 @@ class Wire:
             sent, said = self.reader.data_to_send(), self.chip.outgoing()
             if not sent and not said:
                 return
-            for byte in self.spoil(sent):
+            for byte in self.spoil(sent, is_ours=True):
                 self.chip.receive(bytes((byte,)), self.now_ms)
-            for byte in self.spoil(said):
+            for byte in self.spoil(said, is_ours=False):
                 self.told += self.reader.receive_data(bytes((byte,)), self.now_ms)
 
     def show(self, card, for_ms: int = 3_000) -> list[object]:
@@ -237,11 +237,11 @@ def test_a_disturbed_line_delays_a_card_and_never_forges_one(seed):
     """A motor beside the cable would let a copy in, call a good card a fake, or end the reader."""
     dice = random.Random(seed)
 
-    def spoil(chunk: bytes) -> bytes:
+    def spoil(chunk: bytes, *, is_ours: bool) -> bytes:
         kept = bytearray()
         for byte in chunk:
             chance = dice.random()
-            if chance > 0.004:
+            if chance > 0.004 or (is_ours and byte == 0):  # 00 that the chip loses: docs/wire/pn532.md
                 kept.append(byte)
             elif chance > 0.002:
                 kept.append(byte ^ 1 << dice.randrange(8))
@@ -253,8 +253,8 @@ def test_a_disturbed_line_delays_a_card_and_never_forges_one(seed):
     for make in (ISSUED["ev2"][0], ISSUED["felica"][0], lambda: fakes.wrong_keys(UID)):
         told.append([event for event in wire.show(make(), 4_000) if isinstance(event, CardRead)])
     assert all(read.proof.is_genuine for reads in told[:2] for read in reads)
-    assert not any(read.proof.is_genuine for read in told[2])
+    assert not any(read.proof and read.proof.is_genuine for read in told[2])
     assert all(len(reads) <= 1 for reads in told)
-    wire.spoil = lambda chunk: chunk
+    wire.spoil = lambda chunk, is_ours: chunk
     wire.run(8_000)
     assert [read.proof.is_genuine for read in wire.show(ISSUED["ev2"][0]())] == [True]
