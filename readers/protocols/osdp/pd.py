@@ -105,6 +105,8 @@ TRANSITIONS: Final[dict[State, dict[Turn, State]]] = {
 _SEALED: Final = (State.IDENTIFYING, State.COMPARING, State.KEYING, State.STANDING)
 _WAITING: Final = (State.CLOSED, State.UNCOMMISSIONED)
 _NOT_SECURE: Final = (replies.NAK_SEQUENCE, replies.NAK_BLOCK, replies.NAK_NOT_SECURE)
+_NO_KEY: Final = (replies.NAK_BLOCK, replies.NAK_NOT_SECURE)
+"""A refusal of the handshake that says why: it has no secure channel by this key. With any other it may be ill."""
 
 
 class Pd:
@@ -159,7 +161,7 @@ class Pd:
         self._frame = b""
         self._command: Command | None = None
         self._asked_ms = 0
-        self._tries = self._silences = self._busy_in_a_row = self._reply_ms = 0
+        self._tries = self._silences = self._busy_in_a_row = self._unsealed_in_a_row = self._reply_ms = 0
         self._channel: SecureChannel | None = None
         self._session_began_ms = self._heard_ms = self._stood_ms = 0
         self._is_renewing = self._has_more = False
@@ -281,7 +283,8 @@ class Pd:
 
     @property
     def _is_owed(self) -> bool:
-        return self._silences > 0 or self._busy_in_a_row > 0 or self._state is not State.STANDING
+        is_evasive = self._busy_in_a_row > 0 or self._unsealed_in_a_row > 0
+        return self._silences > 0 or is_evasive or self._state is not State.STANDING
 
     # -- speaking ------------------------------------------------------------------------------------------------
 
@@ -367,6 +370,8 @@ class Pd:
             self._counts.busy += 1
             self._busy_in_a_row += 1
             self.due_ms = now_ms + BUSY_RETRY_MS
+            if self._is_too_late(now_ms):
+                self._fail("no answer", now_ms, wait_ms=0)
             return True
         if frame.sequence != self._sequence:
             self._counts.strays += 1
@@ -395,16 +400,20 @@ class Pd:
             self._reports.hold_back(now_ms)
         self._heard_ms = now_ms
         self._frame = b""
-        self._tries = self._silences = self._busy_in_a_row = 0
+        self._tries = self._silences = self._busy_in_a_row = self._unsealed_in_a_row = 0
         self.due_ms = now_ms
+
+    def _is_too_late(self, now_ms: int) -> bool:
+        """Whether what it was told is urgent, and comes too late by now: never once more."""
+        late = self._command.not_after_ms if self._command is not None else None
+        return late is not None and now_ms - self._asked_ms >= late
 
     def _try_again(self, fault: OfflineWhy, now_ms: int) -> None:
         """The same bytes once more; a handshake only so often, an urgent command only so long."""
         self._tries += 1
         self._last_fault = fault
-        late = self._command.not_after_ms if self._command is not None else None
         is_gone = self._state is State.STANDING and now_ms - self._heard_ms >= self.plan.offline_after_ms
-        if is_gone or (late is not None and now_ms - self._asked_ms >= late):
+        if is_gone or self._is_too_late(now_ms):
             self._fail(fault, now_ms, wait_ms=0)
         elif self._state is State.PROBING or (self._state is not State.STANDING and self._tries >= HANDSHAKE_TRIES):
             self._fail(fault, now_ms)
@@ -468,8 +477,11 @@ class Pd:
 
     def _refused(self, now_ms: int) -> None:
         """It would not begin a session."""
-        self._refusals += 1
         self._is_known = False
+        if self._counts.last_nak not in _NO_KEY and not self._is_by_new_key:
+            self._fail("bad frames", now_ms)
+            return
+        self._refusals += 1
         if self._refusals >= REFUSALS_MAX or self._is_by_new_key:
             self._wrong_key(now_ms)
         else:
@@ -494,6 +506,8 @@ class Pd:
         """In the channel, something without a good MAC. It changes nothing but our patience."""
         if frame.code == replies.NAK and not frame.block:
             self._count_nak(frame.body)
+            self._unsealed_in_a_row += 1  # anybody can say that: it does not show that the reader is there
+            self._last_fault = "bad frames"
             if self._counts.last_nak in _NOT_SECURE:
                 self._fail("bad frames", now_ms)
             elif self._counts.last_nak == replies.NAK_BAD_SUM:

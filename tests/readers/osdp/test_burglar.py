@@ -1,0 +1,124 @@
+"""Somebody who holds two wires of an OSDP line, or put a device of his own on it, without knowing a key."""
+
+from __future__ import annotations
+
+import pytest
+
+from readers.events import CardRead, DeviceOffline, InputChanged, ReaderDistrusted
+from readers.protocols.osdp import PdPlan
+from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, reply
+
+OUT = 0x68
+
+
+def alone() -> Bench:
+    bench = Bench(ScriptedPd(), plans=[PdPlan(source="r0", address=0, key=KEY, inputs={0: "rex"})])
+    bench.online()
+    return bench
+
+
+def codes_heard(bench: Bench) -> list[int]:
+    """Of the commands that the reader could open, and obeyed."""
+    return [code for code, body in bench.pds[0].heard if body]
+
+
+@pytest.mark.req("A-12", "B-16")
+@pytest.mark.parametrize("nak", [1, 2, 3, 4, 7, 8, 9])
+def test_whoever_only_says_no_is_not_there_and_is_nobody_else(nak):
+    """A reader is cut off, a chip says NAK in its place, and nobody hears it opened; or an ill one is condemned."""
+    bench = alone()
+    bench.wire = lambda raw: reply(0, raw[4] & 3, 0x41, bytes((nak,)))
+    bench.run(60_000)
+    assert bench.of(DeviceOffline) == [DeviceOffline(source="r0", why="bad frames")]
+    assert bench.of(ReaderDistrusted) == []
+    bench.wire = lambda raw: raw
+    bench.until(lambda: bench.bus.standing("r0").is_online)
+
+
+@pytest.mark.req("B-20")
+@pytest.mark.parametrize("nak", [5, 6])
+def test_a_reader_that_says_that_it_has_no_key_is_not_believed(nak):
+    """A reset reader would come back as if nothing had been."""
+    bench = alone()
+    bench.pds[0].nak_handshake = nak
+    bench.pds[0].restart()
+    bench.run(10_000)
+    assert bench.of(ReaderDistrusted) == [ReaderDistrusted(source="r0", why="key_lost")]
+
+
+@pytest.mark.req("B-11", "B-22")
+def test_a_release_is_not_held_back_by_a_reader_that_says_it_is_busy():
+    """Anybody on the line says BUSY until the person at the door has gone, and takes the release himself."""
+    bench = alone()
+    bench.pds[0].busy = 1_000_000
+    assert bench.bus.switch("r0", 0, is_on=True, for_ms=3_000)
+    bench.run(1_500)
+    bench.pds[0].busy = 0
+    bench.run(5_000)
+    assert OUT not in codes_heard(bench)
+    bench.until(lambda: bench.bus.standing("r0").is_online)
+    assert bench.bus.switch("r0", 0, is_on=True, for_ms=3_000)
+    bench.run(200)
+    assert codes_heard(bench).count(OUT) == 1
+
+
+@pytest.mark.req("B-11", "B-22")
+def test_a_release_that_was_caught_on_the_wire_is_worth_nothing_later():
+    """Whoever keeps the frame of a release plays it tonight."""
+    bench = alone()
+    bench.wire = lambda raw: b""
+    bench.bus.switch("r0", 0, is_on=True, for_ms=3_000)
+    bench.pds[0].is_silent = True
+    bench.run(100)
+    caught = [raw for raw in bench.sent if raw[4] & 8 and raw[6] == 0x17]
+    assert caught
+    bench.run(3_000)
+    bench.wire, bench.pds[0].is_silent = (lambda raw: raw), False
+    bench.until(lambda: bench.bus.standing("r0").is_online)
+    for raw in caught:
+        bench.pds[0].take(raw)
+    assert OUT not in codes_heard(bench)
+
+
+@pytest.mark.req("B-16", "B-22")
+def test_one_readers_frames_are_no_others():
+    """The card of the canteen's reader, sent with the vault's address, would open the vault."""
+    bench = Bench(ScriptedPd(), ScriptedPd(address=1, key=OTHER_KEY))
+    bench.online()
+    recorded: list[bytes] = []
+
+    def swapping(raw: bytes) -> bytes:
+        if raw[1] == 0x81:
+            recorded.append(raw)
+            return raw
+        return raw[:1] + b"\x80" + recorded[-1][2:] if recorded else raw
+
+    bench.pds[1].polls = [(0x50, bytes.fromhex("00002000A1B2C3D4"))] * 5
+    bench.wire = swapping
+    bench.run(3_000)
+    assert {event.source for event in bench.of(CardRead)} == {"r1"}
+
+
+@pytest.mark.req("B-11")
+@pytest.mark.parametrize("how", ["busy", "storm", "nak"])
+def test_a_hostile_reader_does_not_hold_its_neighbours(how):
+    """Somebody who wants to leave at the next door presses, and nobody asks that reader."""
+    plans = [
+        PdPlan(source="r0", address=0, key=KEY),
+        PdPlan(source="r1", address=1, key=OTHER_KEY, inputs={0: "rex"}),
+    ]
+    bench = Bench(ScriptedPd(), ScriptedPd(address=1, key=OTHER_KEY), plans=plans)
+    bench.online()
+    if how == "busy":
+        bench.pds[0].busy = 1_000_000
+    elif how == "storm":
+        bench.pds[0].polls = [(0x90, b"\1\2\3" + bytes(64))] * 10_000
+    else:
+        bench.pds[0].answers = dict.fromkeys(range(0x60, 0xA8), (0x41, b"\x03"))
+    bench.run(500)
+    bench.told.clear()
+    for _ in range(5):
+        bench.pds[1].polls += [(0x49, b"\1\0\0\0"), (0x49, b"\0\0\0\0")]
+        took_ms = bench.until(lambda: not bench.pds[1].polls)
+        assert took_ms < 600
+    assert sum(event.is_active for event in bench.of(InputChanged) if event.source == "r1") == 5
