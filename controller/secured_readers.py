@@ -25,6 +25,8 @@ from zones.policy import Policy
 MINUTES_MAX: Final = 10
 BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 MINUTE_MS: Final = 60_000
+RENEWING_MS: Final = MINUTES_MAX * MINUTE_MS
+"""So long a reader may take to say that it has another key, before it is asked anew."""
 LOOK_EVERY_MS: Final = 60_000
 
 _RECORD_OF: Final = {"replaced": "READER_REPLACED", "downgraded": "OSDP_DOWNGRADE"}
@@ -40,6 +42,14 @@ Complaint = tuple[str, str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Install:
     """Install mode of one reader, from its record on."""
+
+    order: DeviceOrder
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Renewal:
+    """A reader is to get another key, from the record of the order on."""
 
     order: DeviceOrder
     until_ms: int
@@ -75,11 +85,12 @@ class SecuredReaders:
         self._distrust = distrust
         self._seen: dict[str, str] = {}
         self._install: _Install | None = None
-        self._renewing: dict[str, DeviceOrder] = {}
+        self._renewing: dict[str, _Renewal] = {}
         self._due: frozenset[str] = frozenset()
         self._left: set[str] = set()
         self._fresh: set[str] = set()
         self._look_at_ms = 0
+        self._tick_ms = 0
         self._checks: dict[str, Callable[[DeviceOrder], Complaint | None]] = {
             "install_on": self._install_complaint,
             "install_off": self._reader_complaint,
@@ -130,9 +141,20 @@ class SecuredReaders:
         is_known = order.purpose in PURPOSES
         return None if is_known else ("protocol", f"purpose must be one of {', '.join(PURPOSES)}", "purpose")
 
-    def _renew_complaint(self, order: DeviceOrder) -> Complaint | None:
+    def _giving_complaint(self, order: DeviceOrder) -> Complaint | None:
+        """A reader is given one key at a time, or nobody knows which one it took."""
         if (complaint := self._reader_complaint(order)) is not None:
             return complaint
+        renewal = self._renewing.get(order.device)
+        if renewal is not None and self._tick_ms < renewal.until_ms:
+            return "busy", "this reader is being given another key; wait until it says what came of it", "device"
+        return None
+
+    def _renew_complaint(self, order: DeviceOrder) -> Complaint | None:
+        if (complaint := self._giving_complaint(order)) is not None:
+            return complaint
+        if order.device == self.installing:
+            return "busy", "this reader is in install mode", "device"
         if order.device in self._standing.offline:
             return "offline", "the reader must answer on its secure channel to take another key", "device"
         return None
@@ -145,7 +167,7 @@ class SecuredReaders:
         return None
 
     def _install_complaint(self, order: DeviceOrder) -> Complaint | None:
-        if (complaint := self._reader_complaint(order)) is not None:
+        if (complaint := self._giving_complaint(order)) is not None:
             return complaint
         if not 1 <= order.minutes <= MINUTES_MAX:
             return "protocol", f"install mode lasts 1 to {MINUTES_MAX} minutes", "minutes"
@@ -163,6 +185,8 @@ class SecuredReaders:
             detail["until_ms"] = wall_ms(now.at) + lasts_ms
             draft = scribe.draft("OSDP_INSTALL_ON", now=now, officer=order.officer, detail=detail)
         else:
+            if order.act == "renew_key":
+                self._renewing[order.device] = _Renewal(order=order, until_ms=now.tick_ms + RENEWING_MS)
             detail = {"id": order.id, "act": order.act, "device": order.device or None, "officer2": order.second}
             detail |= {"who": order.who, "purpose": order.purpose}
             draft = scribe.draft("DEVICE_ORDER", now=now, officer=order.officer, detail=detail)
@@ -179,7 +203,6 @@ class SecuredReaders:
         elif order.act == "install_off":
             self._end_install("ended by an officer", now, out)
         elif order.act == "renew_key":
-            self._renewing[order.device] = order
             out.urgent.append(propose)
         elif order.act == "custodian_left":
             out.urgent.append(KeyJob(act="custodian_left", who=order.who or ""))
@@ -194,6 +217,9 @@ class SecuredReaders:
         """The order could not be recorded: nothing of it happens."""
         if self._install is not None and self._install.order.id == order.id:
             self._install = None
+        renewal = self._renewing.get(order.device)
+        if renewal is not None and renewal.order.id == order.id:
+            del self._renewing[order.device]
 
     # -- what the key store says ---------------------------------------------------------------------------------------
 
@@ -214,7 +240,7 @@ class SecuredReaders:
     def _proposed(self, event: KeysStored, now: Moment, turn: Turn) -> None:
         reader, order = event.job.reader, event.job.order
         renewing = self._renewing.get(reader)
-        if renewing is not None and renewing.id == order:
+        if renewing is not None and renewing.order.id == order:
             if event.key is not None:
                 turn.urgent.append(RenewKey(reader=reader, key=event.key))
             else:
@@ -240,6 +266,7 @@ class SecuredReaders:
             turn.urgent.append(KeyJob(act="pin", reader=event.source, identity=event.identity))
         if event.source not in self._readers or self._seen.get(event.source) == event.identity:
             return
+        is_first = event.source not in self._seen
         self._seen[event.source] = event.identity
         detail = {
             "device": event.source,
@@ -255,7 +282,7 @@ class SecuredReaders:
         if event.source not in self._view.commissioned and event.source != self.installing:
             # it took a key of ours that a crash kept us from confirming
             turn.urgent.append(KeyJob(act="confirm", reader=event.source, identity=event.identity))
-        elif event.source not in self._view.identities:
+        elif is_first and event.source not in self._view.identities:
             turn.urgent.append(KeyJob(act="pin", reader=event.source, identity=event.identity))
 
     def distrusted(self, event: ReaderDistrusted, now: Moment, turn: Turn) -> None:
@@ -280,12 +307,12 @@ class SecuredReaders:
 
     def renewed(self, event: KeyRenewed, now: Moment, turn: Turn) -> None:
         """A reader took another key, or would not."""
-        order = self._renewing.pop(event.source, None)
+        renewal = self._renewing.pop(event.source, None)
         detail = {"device": event.source, "is_done": event.is_done}
         self._standing.record(self._standing.scribe.draft("KEY_RENEWED", now=now, detail=detail), turn)
-        if order is not None:
-            act = KeyJob(act="confirm" if event.is_done else "withdraw", reader=event.source, order=order.id)
-            turn.urgent.append(act)
+        if renewal is not None:
+            act: KeyAct = "confirm" if event.is_done else "withdraw"
+            turn.urgent.append(KeyJob(act=act, reader=event.source, order=renewal.order.id))
 
     def _end_install(self, why: str, now: Moment, turn: Turn) -> None:
         install, self._install = self._install, None
@@ -309,6 +336,8 @@ class SecuredReaders:
             old, new = before.device_statuses.get(DeviceId(reader)), after.get(DeviceId(reader))
             if new is None or not new.is_trusted or old is None or old.is_trusted:
                 continue
+            if reader in self._standing.doubted:
+                continue  # what they approved is not what stands there by now
             identity = self._seen.get(reader, "")
             detail = {"device": reader, "identity": identity or None, "officer2": new.confirmed_by}
             draft = self._standing.scribe.draft("READER_APPROVED", now=now, officer=new.restored_by, detail=detail)
@@ -327,6 +356,7 @@ class SecuredReaders:
 
     def pass_time(self, now: Moment, turn: Turn) -> None:
         """Install mode that is over; custodians who left."""
+        self._tick_ms = now.tick_ms
         if self._install is not None and now.tick_ms >= self._install.until_ms:
             self._end_install("time is over", now, turn)
         if now.tick_ms >= self._look_at_ms:

@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
-from controller.link.messages import DeviceOrder, Done
-from readers.events import CardProof, CardRead, InstallEnded, ReaderIdentified
+from controller.link.messages import DeviceOrder, Done, Refused
+from controller.turn import TrustReader
+from readers.events import (
+    CardProof,
+    CardRead,
+    DeviceOnline,
+    InstallEnded,
+    KeyRenewed,
+    ReaderDistrusted,
+    ReaderIdentified,
+)
+from readers.protocols.osdp import pkoc
 from tests.controller.conftest import SITE
 
 OSDP_SITE = (
@@ -162,16 +176,7 @@ def test_the_reader_that_took_its_key_is_the_one_that_is_remembered(site: Any, i
     site.happens(KeysStored(job=KeyJob(act="pin"), view=view))
     if not is_first:
         says_who_it_is(site, old)
-    order = DeviceOrder(
-        id="order-of-two",
-        boot=site.boot,
-        not_after_ms=site.now_ms + 3_000,
-        act="install_on",
-        device="rd-vault",
-        officer="officer-01",
-        second="officer-02",
-    )
-    assert isinstance(site.asks(order), Done)
+    assert isinstance(gives(site, "install_on"), Done)
     job = next(one for one in site.effects if isinstance(one, KeyJob))
     site.happens(KeysStored(job=job, view=view, key=bytes(range(40, 56))))
     site.effects.clear()
@@ -179,3 +184,91 @@ def test_the_reader_that_took_its_key_is_the_one_that_is_remembered(site: Any, i
     says_who_it_is(site, new)
     jobs = [(one.act, one.identity) for one in site.effects if isinstance(one, KeyJob)]
     assert jobs == [("confirm", None), ("pin", new)]
+
+
+def gives(site: Any, act: str) -> Any:
+    site.ids += 1
+    return site.asks(
+        DeviceOrder(
+            id=f"order-{site.ids:06}",
+            boot=site.boot,
+            not_after_ms=site.now_ms + 3_000,
+            act=act,
+            device="rd-vault",
+            officer="officer-01",
+            second="officer-02",
+        )
+    )
+
+
+@pytest.mark.req("A-09", "B-18")
+@pytest.mark.parametrize("second", ["renew_key", "install_on"])
+def test_a_reader_is_given_one_key_at_a_time(site: Any, second: str) -> None:
+    """Two orders at once, and the store believes in a key that the reader never took: the door is dead for good."""
+    site.happens(DeviceOnline(source="rd-vault"))
+    assert isinstance(gives(site, "renew_key"), Done)
+    job = next(one for one in site.effects if isinstance(one, KeyJob))
+    refused = gives(site, second)
+    assert isinstance(refused, Refused) and refused.code == "busy"
+    site.happens(KeysStored(job=job, view=READY, key=bytes(range(40, 56))))
+    refused = gives(site, second)
+    assert isinstance(refused, Refused) and refused.code == "busy"
+    site.happens(KeyRenewed(source="rd-vault", is_done=True))
+    assert isinstance(gives(site, second), Done)
+    if second == "install_on":
+        refused = gives(site, "renew_key")
+        assert isinstance(refused, Refused) and refused.code == "busy"
+
+
+@pytest.mark.req("B-20", "A-12")
+def test_an_approval_is_not_for_whoever_was_put_there_meanwhile(site: Any) -> None:
+    """Two people approve the reader that they looked at; while the disk works, a burglar puts up his own."""
+    says_who_it_is(site, "ab" * 32)
+    site.happens(ReaderDistrusted(source="rd-vault", why="macs_failed"))
+    site.effects.clear()
+    site.is_stalled = True
+    row = {"id": "rd-vault", "is_trusted": True, "restored_by": "officer-01", "confirmed_by": "officer-02"}
+    site.proposes(("device_status", row))
+    says_who_it_is(site, "cd" * 32)
+    site.happens(ReaderDistrusted(source="rd-vault", why="replaced"))
+    site.is_stalled = False
+    site.settles()
+    site.happens()
+    assert not any(isinstance(one, TrustReader) for one in site.effects)
+    assert ("pin", "cd" * 32) not in [(one.act, one.identity) for one in site.effects if isinstance(one, KeyJob)]
+    assert shows(site, proof(b"new"), "rd-vault").reason == "READER_UNTRUSTED"
+    assert site.engine.policy.policy.device_statuses["rd-vault"].is_trusted is False
+
+
+# -- the readers that bring evidence -------------------------------------------------------------------------------
+
+
+@pytest.mark.req("B-22", "A-34")
+def test_an_answer_from_before_a_restart_is_worth_nothing_after_it() -> None:
+    """Answered challenges are remembered in memory alone: somebody who has one pulls the plug and plays it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    challenges = [b"yesterday's one.", b"the one of today"]
+    der = key.sign(challenges[0], ec.ECDSA(SHA256()))
+    signature = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
+    answer = b"\x5a\x41" + point + b"\x9e\x40" + signature
+    yesterday, today = (pkoc.judge(answer, challenge) for challenge in challenges)
+    assert yesterday is not None and yesterday.is_genuine
+    assert today is not None and not today.is_genuine
+    naming = pkoc.judge(answer + b"\x4c\x10" + challenges[0], challenges[1])
+    assert naming is not None and not naming.is_genuine, "a card that names its own challenge answers none of ours"
+
+
+# -- one set of numbers for all kinds of cards ---------------------------------------------------------------------
+
+
+@pytest.mark.req("A-34", "A-02")
+@pytest.mark.parametrize("kind", ["iso14443a", "felica", "mqtt", "osdp"])
+def test_a_number_of_another_kind_of_card_is_a_number_and_no_proof(site: Any, kind: Any) -> None:
+    """An emulator sends the bytes of a public key, or of a FeliCa, as its UID, and is taken for that card."""
+    public = bytes(range(32))
+    site.admits("h-suzuki", public.hex(), "office", "vault")
+    site.changes(("credential", {"id": "c-h-suzuki", "has_key": True}))
+    site.happens(CardRead(source="rd-vault", number=public, kind=kind))
+    assert site.last.reason == "CARD_AUTH_FAILED" and site.last.subject.cardholder == "h-suzuki"
+    assert site.last.evidence.factors == 0 and not site.releases
