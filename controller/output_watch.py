@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from controller.config import Wiring
-from controller.confirm import CannotReport, Confirmations, OffUnconfirmed, SecureAgain
+from controller.confirm import CannotReport, Confirmations, OffUnconfirmed, Output, SecureAgain
 from controller.standing import Standing
 from controller.turn import SwitchOff, Turn
 from readers.events import OutputReported
 from zones.moment import Moment
 from zones.portal import ReleaseStrike, SecureStrike
+
+TOLD_AGAIN_MS: Final = 10_000
+"""An output that is switched on again and again by somebody else is told this often."""
 
 
 class OutputWatch:
@@ -18,9 +23,19 @@ class OutputWatch:
         self._standing = standing
         self._wiring = wiring
         self._confirm = Confirmations()
+        self._told_on: dict[Output, int] = {}
 
-    def reported(self, event: OutputReported, now: Moment, _turn: Turn) -> None:
-        """A device says what its output does."""
+    def reported(self, event: OutputReported, now: Moment, turn: Turn) -> None:
+        """A device says what its output does. One that is on, and was not released by us, was switched by somebody
+        else: on a plain line or a stolen password of the broker. It is switched off, and that is an alarm.
+        """
+        output = (event.source, event.channel)
+        if event.is_on and output not in self._confirm.waiting:
+            told = self._told_on.get(output)
+            if told is None or now.tick_ms - told >= TOLD_AGAIN_MS:
+                self._told_on[output] = now.tick_ms
+                detail = {"device": event.source, "why": "on without a release"}
+                self._standing.record(self._standing.scribe.draft("OUTPUT_FAILED", now=now, detail=detail), turn)
         self._confirm.reported(event.source, event.channel, event.is_on, now.tick_ms)
 
     def deadline(self) -> int | None:

@@ -12,17 +12,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.link.messages import DeviceOrder, Done, Refused
-from controller.turn import TrustReader
+from controller.turn import ShowAtReader, SwitchOff, TrustReader
 from readers.events import (
     CardProof,
     CardRead,
     DeviceOnline,
     InstallEnded,
     KeyRenewed,
+    OutputReported,
     ReaderDistrusted,
     ReaderIdentified,
 )
 from readers.protocols.osdp import pkoc
+from readers.protocols.osdp.signals import signal
 from tests.controller.conftest import SITE
 
 OSDP_SITE = (
@@ -272,3 +274,65 @@ def test_a_number_of_another_kind_of_card_is_a_number_and_no_proof(site: Any, ki
     site.happens(CardRead(source="rd-vault", number=public, kind=kind))
     assert site.last.reason == "CARD_AUTH_FAILED" and site.last.subject.cardholder == "h-suzuki"
     assert site.last.evidence.factors == 0 and not site.releases
+
+
+# -- what is released, and by whom ---------------------------------------------------------------------------------
+
+
+@pytest.mark.req("B-26", "B-27")
+def test_a_strike_that_somebody_else_switched_on_is_an_alarm_and_off_again(site: Any) -> None:
+    """Whoever is on the plain line of the relays, or has the broker's password, opens the door and leaves no trace."""
+    for _ in range(5):
+        site.happens(OutputReported(source="board", channel=1, is_on=True))
+        site.happens(OutputReported(source="board", channel=1, is_on=False))
+        site.passes(1_000)
+    assert SwitchOff(device="board", channel=1) in site.effects
+    assert told(site, "OUTPUT_FAILED") == [{"device": "board", "why": "on without a release"}]
+    site.passes(10_000)
+    site.presses_rex("dr-vault")
+    site.happens(OutputReported(source="board", channel=1, is_on=True))
+    site.passes(3_000)
+    site.happens(OutputReported(source="board", channel=1, is_on=False))
+    site.passes(10_000)
+    assert len(told(site, "OUTPUT_FAILED")) == 1, "our own release alarms nobody"
+
+
+# -- refusals all look alike (P5) ----------------------------------------------------------------------------------
+
+STRANGE = bytes.fromhex("04ffffffffffff")
+
+
+def refused_in_every_way(site: Any) -> dict[str, list[Any]]:
+    """What goes out for each refusal about whoever stands there."""
+    ways: dict[str, tuple[bytes, CardProof | None]] = {
+        "unknown number": (STRANGE, None),
+        "unknown and genuine": (STRANGE, proof(b"a")),
+        "unknown and false": (STRANGE, proof(b"b", is_genuine=False)),
+        "copied number": (CARD, None),
+        "copied card": (CARD, proof(b"c", is_genuine=False)),
+        "not on the roster": (CARD, proof(b"d")),
+    }
+    out: dict[str, list[Any]] = {}
+    for way, (number, given) in ways.items():
+        site.passes(30_000)
+        site.effects.clear()
+        last = shows(site, given, "rd-vault", number=number)
+        assert last.type == "ACCESS_DENIED", way
+        out[way] = site.unnumbered(list(site.effects))
+    return out
+
+
+@pytest.mark.req("E-04", "A-34")
+def test_every_refusal_is_the_same_bytes_at_an_osdp_reader(site: Any) -> None:
+    """Whoever stands beside the reader learns that the card is known, was lost, or that its holder lost a right."""
+    site.changes(("roster", {"id": "r-h-sato-vault", "is_suspended": True}))
+    ways = refused_in_every_way(site)
+    for state in ("LOST", "RETURNED"):
+        site.changes(("credential", {"id": "c-h-sato", "state": state}))
+        ways |= {f"{state} {way}": out for way, out in refused_in_every_way(site).items()}
+    seen = {repr(out) for out in ways.values()}
+    assert len(seen) == 1, ways
+    shown = [effect for effect in ways["unknown number"] if isinstance(effect, ShowAtReader)]
+    assert [effect.shown.value for effect in shown] == ["refused"]
+    sent = {repr([(one.code, one.body) for one in signal(effect.shown.value)]) for effect in shown}
+    assert len(sent) == 1 and "····" not in sent.pop(), "an OSDP reader is told no number"
