@@ -474,8 +474,14 @@ def _item_unknown(policy: Policy) -> Iterator[Found]:
 
 
 def _factors_unprovable(policy: Policy) -> Iterator[Found]:
-    """A-33: a card and a PIN are two; being attended counts only once somebody is inside."""
-    return _zones(policy, lambda zone: zone.required_factors > FACTORS_PROVABLE and not zone.uid_accepted)
+    """A-33: a card and a PIN are two. Being attended counts once somebody is inside, and for two who enter together."""
+
+    def is_unprovable(zone: Zone) -> bool:
+        enter_together = zone.dual_window_ms is not None or (zone.occupancy_min or 0) >= 2
+        provable = FACTORS_PROVABLE + (zone.attended_counts and enter_together)
+        return zone.required_factors > provable and not zone.uid_accepted
+
+    return _zones(policy, is_unprovable)
 
 
 _E: Final = Severity.ERROR

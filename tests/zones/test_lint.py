@@ -375,6 +375,22 @@ def test_every_fault_is_found_and_the_way_to_it_named(site, code, rows, row, way
     assert found[0].en
 
 
+@pytest.mark.req("A-33")
+@pytest.mark.parametrize(
+    "more, is_found",
+    [
+        ({"occupancy_min": 2}, True),  # two without attended_counts prove two factors each, and no more
+        ({"attended_counts": True}, True),  # the first one is alone
+        ({"attended_counts": True, "occupancy_min": 2}, False),
+        ({"attended_counts": True, "dual_window_ms": 30_000}, False),
+    ],
+)
+def test_a_vault_that_its_first_two_can_enter_is_not_told_as_shut_to_all(site, more, is_found):
+    """An officer would read for years that nobody can get into a vault that opens every morning."""
+    found = of(site.policy(site.vault(**more)), "FACTORS_UNPROVABLE")
+    assert bool(found) is is_found
+
+
 def test_every_lint_has_a_fault_that_it_finds():
     """A lint that never speaks would be taken for a site without faults."""
     assert {one.code for one in LINTS} == {fault[0] for fault in FAULTS}

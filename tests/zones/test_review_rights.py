@@ -63,6 +63,18 @@ def test_who_needs_somebody_beside_is_told_with_how_many(building):
     assert ways_into(building, crowd)["ana"] == ("CHALLENGE 3", 2)
 
 
+@pytest.mark.req("A-33")
+def test_card_and_pin_suffice_beside_somebody_who_counts_as_a_factor(building):
+    """The officer would be told to buy readers of fingers for a vault that two open every day with card and PIN."""
+    pin = Pin(id="ana", salt="ab" * 16, pin_hash="cd" * 32)
+    attended = building.row(Zone, "vault", attended_counts=True)
+    assert ways_into(building, building.policy(attended, pin))["ana"] == ("CHALLENGE 2 + PIN", 0)
+    assert ways_into(building, building.policy(attended, pin, *building.person("ben", 2)))["ana"] == (
+        "CHALLENGE 1 + PIN",
+        1,
+    )
+
+
 def test_an_opener_comes_first_and_two_open_what_is_secured(building):
     """Nobody could tell who opens in the morning."""
     opened = building.row(Zone, "vault", needs_opener=True)

@@ -91,7 +91,11 @@ class Survey:
 def leans_on_others(zone: Zone) -> bool:
     """Whether somebody's entry may depend on who else could come."""
     return (
-        zone.dual_window_ms is not None or zone.occupancy_min is not None or zone.needs_opener or zone.visitors_allowed
+        zone.dual_window_ms is not None
+        or zone.occupancy_min is not None
+        or zone.needs_opener
+        or zone.visitors_allowed
+        or zone.attended_counts
     )
 
 
@@ -174,10 +178,11 @@ def _way(
         return Way(cardholder=who, portal=portal.id, missing=(("D07", Reason.CARD_INACTIVE.value),))
     evidences = _evidences(policy, portal, who, number)
     best = _case(policy, portal, who, evidences[-1][1], now)
-    beside, failed = _best_with(best, portal, who, standbys)
+    _, failed = _best_with(best, portal, who, standbys)
     if failed:
         return Way(cardholder=who, portal=portal.id, missing=failed)
-    by = next(name for name, evidence in evidences if not _best_with(_as(best, evidence), portal, who, standbys)[1])
+    tried = ((name, *_best_with(_as(best, evidence), portal, who, standbys)) for name, evidence in evidences)
+    by, beside = next((name, beside) for name, beside, failed in tried if not failed)
     return Way(cardholder=who, portal=portal.id, by=by, beside=beside, keys=keys_of(_ask(best)))
 
 
@@ -190,7 +195,8 @@ def _best_with(
 ) -> tuple[int, tuple[tuple[str, str], ...]]:
     """How many others it takes, and what fails nevertheless with the best company there is."""
     failed = _failed(case.decide())
-    if not failed or not {rule for rule, _ in failed} <= TOGETHER:
+    together = TOGETHER | {"D08"} if case.policy.zones[portal.inner].attended_counts else TOGETHER
+    if not failed or not {rule for rule, _ in failed} <= together:
         return 0, failed
     best = failed
     for beside, company in _companies(case, portal, [one for one in standbys if one.who != who]):
