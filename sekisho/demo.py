@@ -32,6 +32,7 @@ from zones.moment import JST
 
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 8
+STRANGER: Final = "来訪 花子"
 CUSTODIANS: Final = ("officer-01", "officer-02")
 END_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 """Even when the demo is killed outright, its children end (setpriv is part of util-linux)."""
@@ -211,17 +212,17 @@ def run(*, page_port: int, hands_port: int) -> int:
 def _introduce(demo: Demo) -> None:
     command = os.path.relpath(Path(sys.executable).with_name("sekisho"))
     hands = "" if demo.hands.endswith(":8081") else f" --hands {demo.hands}"
-    pins = {name: one.pin for name, one in demo.carried.items()}
-    sato, ito = pins["佐藤 美咲"], pins["伊藤 直子"]
+    sato, ito = (demo.carried[name].pin for name in ("佐藤 美咲", "伊藤 直子"))
     badge = f"{command} badge"
     print(
         f"\n開く / open:      {demo.page}"
-        f"\n入力 / type:      {badge} 佐藤 front{hands}"
-        f"\n取扱区画 / vault: {badge} 佐藤 vault --pin {sato}{hands}"
-        f"\n                  {badge} 伊藤 vault --pin {ito}{hands}      (二人で / never alone)"
+        f"\n入る / enter:     {badge} 佐藤 front{hands}"
+        f"\n                  {badge} 佐藤 lab --pin {sato}{hands}"
+        f"\n二人で / two:     {badge} 佐藤 vault --pin {sato}{hands}"
+        f"\n                  {badge} 伊藤 vault --pin {ito}{hands}"
         f"\n複製 / a copy:    {badge} 佐藤 lab --pin {sato} --held copy{hands}"
-        f"\n建物 / building:  {demo.hands}/   (扉・読取機・回線・火災を手で / doors, readers, cables, fire by hand)"
         f"\n扉 / doors:       front side lab vault server escape"
+        f"\n建物 / building:  {demo.hands}/   (扉・回線・読取装置・火災を手で / doors, cables, readers, fire by hand)"
         f"\n問う / ask:       SEKISHO_SOCKET={demo.folder}/controller.sock {command} explain 受付番号"
         f"\n                  (or replay, who-can vault --all, what-if EDIT.json, lint, prove; each has --help)"
         f"\n証明 / verify:    {command} ledger export log.jsonl --socket {demo.folder}/controller.sock"
@@ -229,18 +230,15 @@ def _introduce(demo: Demo) -> None:
         f"\n                  {command} verify log.jsonl --key key.txt"
         f"\n終了 / end:       Ctrl-C\n"
     )
-    print("  カード / card     種類 / kind  暗証番号 / PIN")
+    print("  カード / card     種類 / kind  暗証番号 / PIN (脅迫時 / under duress)")
     for person in (*PEOPLE, VISITOR):
         print(f"  {_pocket(demo.carried[person.name])}{person.name}  {person.roman}: {person.what}")
-    stranger = demo.carried["来訪 花子"]
-    print(f"  {_pocket(stranger)}来訪 花子  RAIHO Hanako: a card that nobody knows", flush=True)
+    print(f"  {_pocket(demo.carried[STRANGER])}{STRANGER}  RAIHO Hanako: a card that nobody knows", flush=True)
 
 
 def _pocket(carried: Carried) -> str:
-    pin = carried.pin or "-"
-    if carried.duress_pin is not None:
-        pin += f" (脅迫時 / duress {carried.duress_pin})"
-    return f"{carried.card:<18}{carried.kind:<13}{pin}  "
+    duress = "" if carried.duress_pin is None else f" ({carried.duress_pin})"
+    return f"{carried.card:<18}{carried.kind:<13}{(carried.pin or '-') + duress:<17}"
 
 
 def _free(port: int) -> int:
