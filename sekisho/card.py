@@ -40,6 +40,10 @@ NO: Final = 1
 MISUSE: Final = 2
 CANNOT_RUN: Final = 3
 
+_STATE_TO_ENTER: Final[Words] = (
+    "登録の状態はまだ前のままです。資格の状態を次のとおり変えてください",
+    "the register still has it as before: change the credential's state through the API",
+)
 _WRITES: Final = {"issue": issue, "rekey": rekey, "retire": retire}
 
 
@@ -70,9 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
         shown = desk.present(_challenge(enrolment), arguments.wait)
         return _looked_at(enrolment, shown) if arguments.card == "look" else _written(enrolment, shown)
     except PortTroubleError as error:
-        tell(f"{name}: {said(error.words, arguments.lang)}")
+        return _cannot_run(arguments, error.code, error.words)
     except (SiteFileError, KeyStoreError, LinkDown, HistoryBroken, OSError) as error:
-        tell(f"{name}: {error}")
+        return _cannot_run(arguments, "cannot_run", (str(error), str(error)))
+
+
+def _cannot_run(arguments: argparse.Namespace, why: str, words: Words) -> int:
+    if arguments.json:
+        print_json({"act": arguments.card, "outcome": "failed", "why": why, "means": words[1]})
+    for line in dict.fromkeys(lines_of(words, arguments.lang)):
+        tell(f"sekisho card {arguments.card}: {line}")
     return CANNOT_RUN
 
 
@@ -113,11 +124,14 @@ def _makers(site: Site) -> tuple[bytes, ...]:
 
 
 def _register(arguments: argparse.Namespace, site: Site) -> Register | None:
+    """None where nobody named a socket and no controller answers at the site's own."""
     named: Path | None = arguments.socket
-    socket = named or site.socket
-    if named is None and not socket.exists():
+    try:
+        return Register(site, named or site.socket, arguments.officer or "console")
+    except LinkDown:
+        if named is not None:
+            raise
         return None
-    return Register(site, socket, arguments.officer or "console")
 
 
 def _unknown_cardholder(enrolment: _Enrolment) -> Words | None:
@@ -324,7 +338,7 @@ def _tell_to_enter(found: dict[str, Any], lang: str) -> None:
         "登録はまだです。次を画面か API で入力してください",
         "not registered yet; enter this on the page or through the API",
     )
-    print(said(words, lang))
+    print(said(words if found["act"] == "issue" else _STATE_TO_ENTER, lang))
     for key, value in found["to_enter"].items():
         print(f"    {key} = {'-' if value is None else str(value).lower() if value is True else value}")
     if "number" not in found["to_enter"] and found["act"] == "issue":
@@ -367,14 +381,17 @@ def _looked_at(enrolment: _Enrolment, shown: Shown) -> int:
 
 
 def _ours(found: Looked) -> str:
-    """genuine, copy, or no; whether PKOC is ours only the register knows."""
+    """genuine, own_key (PKOC: the register knows whose it is), copy, or no."""
     if not isinstance(found.verdict, Proved):
         return "no"
+    if found.verdict.proof.is_genuine and found.verdict.proof.scheme == "pkoc":
+        return "own_key"
     return "genuine" if found.verdict.proof.is_genuine else "copy"
 
 
 _OURS: Final[dict[str, Words]] = {
     "genuine": ("本物 (当所の鍵で確認)", "genuine: it proved itself"),
+    "own_key": ("署名は正しい。当所のものかは登録による", "it proved its own key; the register says whose it is"),
     "copy": ("偽物または複製。保管して管理者へ", "NOT genuine: a copy or a fake; keep it"),
     "no": ("当所のカードではありません", "not a card of this site"),
 }

@@ -26,6 +26,7 @@ ONLINE_S: Final = 6.0
 SHOWN_S: Final = 1.5
 STATES_S: Final = 0.6
 OFF_S: Final = 0.3
+OFFLINE_MS: Final = 1_000
 
 TellAddresses = Callable[[Report, str, int, int, list[tuple[int, int]]], None]
 
@@ -33,7 +34,7 @@ TellAddresses = Callable[[Report, str, int, int, list[tuple[int, int]]], None]
 def try_bus(tried: Tried) -> None:
     """A line: who answers on it."""
     wanted = tried.device.baud or OSDP_BAUD
-    found = _asked(tried, wanted, OSDP_ADDRESSES, tried.device.port)
+    found = tried.prober().osdp_only(_bauds(wanted), OSDP_ADDRESSES)
     members = {one.address or 0: one.id for one in tried.site.devices.values() if one.bus == tried.device.id}
     for one in found:
         name = members.get(one.at or 0, "?")
@@ -55,21 +56,19 @@ def try_osdp(tried: Tried, tell_addresses: TellAddresses) -> None:
     key = tried.secrets.reader_key(device.id)
     if key is not None and _is_well(tried, key, bus.port or "", wanted):
         return
-    found = _asked(tried, wanted, (address,), bus.port)
+    prober = tried.prober(bus.port)
+    found = prober.osdp_only(_bauds(wanted), (address,))
     if not found:
-        found = _asked(tried, wanted, OSDP_ADDRESSES, bus.port)
+        found = tried.prober(bus.port).osdp_only((prober.heard_at or wanted,), OSDP_ADDRESSES)
+    one = next((one for one in found if one.at == address), None)
+    if one is None or one.baud != wanted:
         tell_addresses(report, "OSDP", address, wanted, [(one.at or 0, one.baud) for one in found])
-        return
-    one = found[0]
-    if one.baud != wanted:
-        tell_addresses(report, "OSDP", address, wanted, [(address, one.baud)])
         return
     _tell_key(report, device.id, one, has_key=key is not None)
 
 
-def _asked(tried: Tried, wanted: int, addresses: tuple[int, ...], port: str | None) -> list[Found]:
-    bauds = (wanted, *(baud for baud in OSDP_BAUDS if baud != wanted))
-    return tried.prober(port).osdp_only(bauds, addresses)
+def _bauds(wanted: int) -> tuple[int, ...]:
+    return (wanted, *(baud for baud in OSDP_BAUDS if baud != wanted))
 
 
 def _tell_key(report: Report, device: str, one: Found, *, has_key: bool) -> None:
@@ -111,6 +110,7 @@ def _is_well(tried: Tried, key: bytes, port: str, baud: int) -> bool:
         identity=tried.secrets.view.identities.get(device.id),
         inputs={number - 1: line for number, line in site.wiring.inputs.get(device.id, {}).items()},
         has_keypad=bool(device.keypad),
+        offline_after_ms=OFFLINE_MS,
         pkoc_reader_id=pkoc_reader_id(site) if is_asking else None,
     )
     bus = OsdpBus("line", [plan], baud=baud, random=os.urandom)

@@ -33,6 +33,10 @@ _LINES: Final = MappingProxyType(
         "power": (("商用電源", "mains power"), ("停電", "LOST"), ("正常", "there")),
     }
 )
+_CLOSE_IT: Final[Words] = ("筐体を閉めてください", "close the enclosure")
+_MARKS_JA: Final = MappingProxyType({"ok": "良", "no": "否", "note": "・"})
+_MARKS_EN: Final = MappingProxyType({"ok": "ok", "no": "NO", "note": "- "})
+_MARKS_BOTH: Final = MappingProxyType({"ok": "良 ok", "no": "否 NO", "note": "・ - "})
 _DISTRUSTS: Final = MappingProxyType(
     {
         "replaced": ("承認した読取装置と別のものです", "it is another reader than the one that was approved"),
@@ -60,6 +64,7 @@ class Report:
         self._is_json = is_json
         self._device = device
         self._steps: list[dict[str, Any]] = []
+        self._relays: dict[int | None, bool] = {}
 
     def good(self, step: str, words: Words, **facts: Any) -> None:
         """Something that is as it should be."""
@@ -87,7 +92,7 @@ class Report:
     def _add(self, step: str, words: Words, outcome: str, facts: dict[str, Any]) -> None:
         self._steps.append({"step": step, "outcome": outcome, "words": words[1]} | facts)
         if not self._is_json:
-            mark = {"ok": "良 ok", "no": "否 NO", "note": " ・  "}[outcome]
+            mark = {"ja": _MARKS_JA, "en": _MARKS_EN}.get(self.lang, _MARKS_BOTH)[outcome]
             print(f"{mark} {said(words, self.lang)}", flush=True)
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -101,9 +106,11 @@ class Report:
                 now = active if event.is_active else resting
                 where = event.source
                 words = (f"入力 {where} {name[0]}: {now[0]}", f"input {where}: {name[1]} {now[1]}")
-                self.note("input", words, line=event.line, source=where, is_active=event.is_active)
+                facts: dict[str, Any] = {"line": event.line, "source": where, "is_active": event.is_active}
                 if event.line == "tamper" and event.is_active:
-                    self.is_good = False
+                    self.bad("input", words, _CLOSE_IT, **facts)
+                else:
+                    self.note("input", words, **facts)
             case LineFault():
                 words = (f"配線異常 {event.source} {event.line}: {event.fault}", f"line {event.line}: {event.fault}")
                 self.bad("input", words)
@@ -118,7 +125,9 @@ class Report:
                 state = ("入", "ON") if event.is_on else ("切", "off")
                 at = "" if event.channel is None else f" {event.channel}"
                 words = (f"出力{at}: {state[0]}", f"relay{at}: {state[1]}")
-                self.note("relay", words, is_on=event.is_on, channel=event.channel)
+                if self._relays.get(event.channel, False) != event.is_on:
+                    self._relays[event.channel] = event.is_on
+                    self.note("relay", words, is_on=event.is_on, channel=event.channel)
             case _:
                 self._hear_rest(event)
 

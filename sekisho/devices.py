@@ -122,7 +122,7 @@ _FACTS: Final[Mapping[str, Words]] = MappingProxyType(
         "serial": ("製番", "serial"),
         "firmware": ("版", "firmware"),
         "secure_channel": ("暗号通信", "secure channel"),
-        "default_key": ("初期鍵のまま", "default key"),
+        "default_key": ("初期鍵", "default key"),
         "checks": ("検査", "check"),
         "relays": ("出力", "relays"),
         "on": ("入の出力", "on now"),
@@ -286,7 +286,7 @@ def _print_standings(answer: Devices, lang: str) -> None:
 
 
 def _state(one: DeviceStanding, lang: str) -> str:
-    words: list[Words] = [("正常", "online") if one.is_online else ("応答なし", "OFFLINE")]
+    words: list[Words] = [("応答あり", "online") if one.is_online else ("応答なし", "OFFLINE")]
     if not one.is_trusted:
         words.append(("信頼なし", "UNTRUSTED"))
     if not one.is_commissioned:

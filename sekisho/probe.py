@@ -68,6 +68,7 @@ class Prober:
         self._progress = progress
         self._line = SerialLine(path, PN532_BAUDS[0], simulation=simulation)
         self._has_heard = False
+        self.heard_at: int | None = None
 
     def found(self) -> list[Found]:
         """Everything that answered. PortTroubleError where the port cannot be had or breaks."""
@@ -85,7 +86,9 @@ class Prober:
         return next(iter(self._only(lambda: self._pn532(bauds))), None)
 
     def osdp_only(self, bauds: Sequence[int], addresses: Sequence[int]) -> list[Found]:
-        """The OSDP readers at these speeds and addresses; stops at the first speed that has some."""
+        """The OSDP readers at these speeds and addresses; stops at the first speed that has some. One address alone is
+        not looked for under another one; `heard_at` is a speed at which somebody answered all the same.
+        """
         return self._only(lambda: self._osdp(bauds, addresses))
 
     def modbus_only(self, bauds: Sequence[int], units: Sequence[int]) -> list[Found]:
@@ -146,17 +149,28 @@ class Prober:
         for baud in self._at_speed(bauds, "OSDP"):
             self._has_heard = False
             identify = commands.identify()
-            everybody = self._osdp_ask(frames.BROADCAST, identify.code, identify.body, LONG_PATIENCE_S)
-            patience_s = LONG_PATIENCE_S if self._has_heard else PATIENCE_S
+            self._osdp_ask(frames.BROADCAST, identify.code, identify.body, LONG_PATIENCE_S)
+            is_somebody = self._has_heard
+            self.heard_at = baud if is_somebody else self.heard_at
+            patience_s = LONG_PATIENCE_S if is_somebody else PATIENCE_S
             readers = [one for at in addresses if (one := self._osdp_reader(at, baud, patience_s)) is not None]
+            if not readers and is_somebody and len(addresses) > 1:
+                readers = self._osdp_elsewhere(baud, addresses)
             yield from readers
-            if not readers and everybody is not None:
-                one = self._osdp_reader(frames.BROADCAST, baud, LONG_PATIENCE_S)
-                if one is not None:
-                    yield one
-                    return
-            if readers:
+            if readers or (is_somebody and len(addresses) == 1):
                 return
+
+    def _osdp_elsewhere(self, baud: int, asked: Sequence[int]) -> list[Found]:
+        """Somebody answers when everybody is asked, and has none of these addresses: the first that is found."""
+        if self._osdp_reader(frames.BROADCAST, baud, LONG_PATIENCE_S) is None:
+            return []
+        for address in range(frames.ADDRESS_MAX + 1):
+            if address not in asked:
+                self._progress(f"{self._path}  OSDP  {baud}  {address}")
+                found = self._osdp_reader(address, baud, PATIENCE_S)
+                if found is not None:
+                    return [found]
+        return []
 
     def _osdp_reader(self, address: int, baud: int, patience_s: float) -> Found | None:
         identify, capable = commands.identify(), commands.capabilities()

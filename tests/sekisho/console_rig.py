@@ -16,7 +16,7 @@ from typing import Any
 from controller.config import load_site
 from controller.desk import LinkRequest
 from controller.key_room import open_key_store
-from controller.link.messages import Devices, DeviceStanding, Welcome
+from controller.link.messages import Devices, DeviceStanding, KeyStanding, Welcome
 from controller.link.recorded import FIRST_REVISION
 from controller.link.server import LinkServer
 from controller.policy_log import edit_to_doc
@@ -33,6 +33,34 @@ RANDOM = drawn(17)
 MASTERS = {purpose: {1: RANDOM(16)} for purpose in PURPOSES}
 NEWER = {purpose: {1: held[1], 2: RANDOM(16)} for purpose, held in MASTERS.items()}
 CARDS = SiteCards(keys=MASTERS)
+READER_KEY = RANDOM(16)
+WALL = """
+[[device]]
+id = "desk"
+kind = "pn532"
+port = "{folder}/pn532"
+[[device]]
+id = "bus"
+kind = "osdp-bus"
+port = "{folder}/osdp"
+[[device]]
+id = "rd-1"
+kind = "osdp"
+bus = "bus"
+address = 3
+channels = 1
+[[device]]
+id = "relays"
+kind = "modbus"
+port = "{folder}/modbus"
+unit = 2
+channels = 4
+[[device]]
+id = "strike"
+kind = "lcus"
+port = "{folder}/lcus"
+channels = 2
+"""
 
 
 def typed(capsys: Any, add_parsers: Any, *words: Any) -> tuple[int, str, str]:
@@ -59,6 +87,16 @@ def keyed_site(folder: Path, text: str = KEYED, masters: Any = MASTERS) -> Path:
     for purpose, held in masters.items():
         for version, key in held.items():
             store.import_card_key(purpose, version, key, date(2026, 11, 2), ("officer-01", "officer-02"))
+    store.close()
+    return path
+
+
+def walled_site(folder: Path) -> Path:
+    """One device of each wired kind, and the reader's key in the key store."""
+    path = keyed_site(folder, KEYED + WALL.format(folder=folder))
+    store = open_key_store(load_site(path), os.urandom)
+    assert store is not None
+    store.import_reader_key("rd-1", READER_KEY, date(2026, 11, 2), ("officer-01", "officer-02"))
     store.close()
     return path
 
@@ -96,6 +134,7 @@ class RunningSite:
     ) -> None:
         self._folder, self._socket, self._text = folder, socket, text
         self.standings = standings
+        self.keys: tuple[KeyStanding, ...] = ()
         self.asked: list[Any] = []
         self.react: Any = lambda _site, _message: None
         self.rows: dict[str, Any] = {}
@@ -159,7 +198,7 @@ class RunningSite:
                 vkey="k",
             ),
             fetch=lambda session, seq, limit: server.page(session, seq, site.ledger.read(seq, limit), tick()),
-            devices=lambda asked: Devices(id=asked, devices=self.standings),
+            devices=lambda asked: Devices(id=asked, devices=self.standings, keys=self.keys),
         )
         server.grown(site.ledger.size)
         self._ready.set()
