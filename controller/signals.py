@@ -224,30 +224,25 @@ class Signals:
             )  # at its end as well: trust that came back meanwhile was given to an open box
 
     def _press(self, event: InputChanged, portal_id: PortalId, now: Moment, turn: Turn) -> None:
-        """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does.
-
-        One thing alone says nothing: the reader on the outer wall, while it is in somebody's hands. A handle or a
-        hard-wired REX lets people out of every portal (the site file takes no other), so that nobody is held.
+        """Egress is never a permission (P3): the effect goes out in this turn, whatever the ledger does, and whoever
+        says so. What hangs on the outer side presses no REX: the site file refuses it (`controller.site_wires`).
         """
         if self._lateness.is_late(event.source, event.at_ms, now):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
-        device = device_of(event.source)
-        is_believed = self.is_believed(device)
         try:
-            self._record_press(portal_id, now, turn, is_believed=is_believed)
+            self._record_press(device_of(event.source), portal_id, now, turn)
         finally:  # whatever breaks in telling of it
-            if is_believed or self._wiring.entry_readers.get(device) != portal_id:
-                self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
+            self._portals.step(portal_id, ExitReleased(grant=None, cause="rex"), now, turn)
 
-    def _record_press(self, portal_id: PortalId, now: Moment, turn: Turn, *, is_believed: bool) -> None:
+    def _record_press(self, device: str, portal_id: PortalId, now: Moment, turn: Turn) -> None:
         standing = self._standing
         portal = standing.policy.portals[portal_id]
         draft = standing.scribe.draft("REX", now=now, portal=portal_id, zone=portal.outer, direction=Direction.OUT)
         standing.record(draft, turn)
         inside = standing.policy.insides.get(portal.inner, frozenset())
         is_empty = not standing.occupancy.count(inside) and self._portals.mode(portal_id) is PortalMode.CARD
-        if is_empty or not is_believed:
+        if is_empty or not self.is_believed(device):
             suspect = standing.scribe.draft("REX_SUSPECT", now=now, portal=portal_id, zone=portal.inner)
             standing.record(suspect, turn)
 

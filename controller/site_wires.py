@@ -220,6 +220,7 @@ class Wires:
                     taken[_role(source, key)] = f"{key} of {portal.id}"
                     table[source] = portal_id
             wiring.strikes[portal_id] = self._strike(index, portal.strike, taken)
+            self._check_rex_inside(index, portal)
             links |= self._links(index, portal)
         fire_inputs = self._site_input("fire_input", taken, wiring.inputs)
         power_inputs = self._site_input("power_input", taken, wiring.inputs)
@@ -237,6 +238,13 @@ class Wires:
             secured=secured,
             buses=frozenset(device.id for device in self._file.device if device.kind is DeviceKind.OSDP_BUS),
         )
+
+    def _check_rex_inside(self, index: int, portal: PortalSection) -> None:
+        """Two wires behind a reader that anybody can take off the wall must not open the portal, nor one beside it."""
+        outside = {one.entry_reader for one in self._file.portal if one.outer == portal.outer}
+        if portal.rex is not None and (device := device_of(portal.rex)) in outside:
+            why = f"{device} hangs on the unsecure side: whoever takes it off the wall presses REX (A-35, B-25)"
+            raise self._refuse(f".portal[{index}].rex", f"{why}; use an input inside")
 
     def _check_sample_gaps(self, inputs: dict[str, dict[int, str]]) -> None:
         """Every input of a board must be looked at often enough to see a pulse of 400 ms (B-09)."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from controller.config import SiteFileError
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.link.messages import DeviceOrder, Done, Refused
 from controller.turn import ShowAtReader, SwitchOff, TrustReader
@@ -107,23 +108,23 @@ def test_nobody_is_led_out_by_a_copy_and_let_in_twice(site: Any, how: str) -> No
     assert [one["code"] for one in told(site, "CREDENTIAL_ALARM")] == [codes[one] for one in (how,) if one in codes]
 
 
-@pytest.mark.req("B-25", "A-12", "D-24")
-def test_rex_at_the_reader_outside_opens_nothing_while_that_reader_is_in_somebodys_hands(make_site: Any) -> None:
+@pytest.mark.req("B-25", "A-35")
+@pytest.mark.parametrize("rex", ["rd-office", "rd-vault:1"])
+def test_no_rex_hangs_on_a_reader_outside(make_site: Any, rex: str) -> None:
     """The reader is unscrewed, two of its wires are touched together, and the door opens."""
-    text = SITE.replace('rex = "dr-office"', 'rex = "rd-office"')
-    site = make_site(text=text)
-    site.presses_rex("rd-office")
-    assert site.releases, "who leaves is let out while nothing is amiss"
-    site.passes(10_000)
-    site.effects.clear()
-    site.signals("tamper", "rd-office")
-    site.presses_rex("rd-office")
-    assert not site.releases
-    assert site.story().count("REX") == 2 and site.story()[-1] == "REX_SUSPECT"
+    text = OSDP_SITE.replace("address = 1\n", "address = 1\ninput_count = 2\n")
+    with pytest.raises(SiteFileError, match="the unsecure side"):
+        make_site(text=text.replace(f'rex = "dr-{rex[3:].partition(":")[0]}"', f'rex = "{rex}"'))
+
+
+@pytest.mark.req("B-25", "A-12", "D-24")
+def test_rex_of_a_device_that_is_not_believed_frees_the_exit_and_is_an_alarm(site: Any) -> None:
+    """Somebody inside is held by a tamper switch; or an opened device lets people in, and nobody hears of it."""
+    goes_into_the_vault(site)
     site.signals("tamper", "dr-vault")
     site.presses_rex("dr-vault")
-    assert site.releases, "a device inside frees the way out whatever became of it (P3)"
-    assert site.story()[-1] == "REX_SUSPECT"
+    assert site.releases
+    assert site.story()[-2:] == ["REX", "REX_SUSPECT"]
 
 
 # -- readers that are not believed ---------------------------------------------------------------------------------

@@ -614,6 +614,7 @@ node = "hq"
 state_dir = "state"
 socket = "c.sock"
 fire_input = "io:4"
+power_input = "rd-in:2"
 
 [cards]
 application = "F53E4B"
@@ -683,7 +684,7 @@ exit_hardware = "HANDLE"
 entry_reader = "rd-in"
 exit_reader = "rd-out"
 contact = "io:3"
-rex = "rd-in:2"
+rex = "io:6"
 strike = "io:1"
 
 [[portal]]
@@ -745,9 +746,13 @@ def test_boards_and_osdp_readers_are_wired_by_number():
     """A contact on input 3 is taken for another portal's, or for nobody's."""
     wiring = parse_site(WIRED, Path("site.toml")).wiring
     assert wiring.contacts == {"io:3": "main", "pi:5": "side"}
-    assert wiring.rexes == {"rd-in": "main"}
+    assert wiring.rexes == {"io:6": "main"}
     assert wiring.fire_inputs == {"io:4"}
-    assert wiring.inputs == {"io": {3: "contact", 4: "fire", 8: "tamper"}, "rd-in": {2: "rex"}, "pi": {5: "contact"}}
+    assert wiring.inputs == {
+        "io": {3: "contact", 4: "fire", 6: "rex", 8: "tamper"},
+        "rd-in": {2: "power"},
+        "pi": {5: "contact"},
+    }
     assert wiring.tampers == {"rd-in": "main", "io:8": "main"}
     assert (wiring.secured, wiring.challenging) == ({"rd-in"}, {"rd-in", "rd-out"})
     assert {reader: link.name for reader, link in wiring.links.items()} == {"rd-in": "ENCRYPTED", "rd-out": "CLEAR"}
