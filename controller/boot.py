@@ -175,7 +175,7 @@ def _adopt(
 
 
 def _start_records(
-    site: Site, scribe: Scribe, now: Moment, store: KeyStore | None, *, rebuilt: str, believe_clock: bool
+    site: Site, scribe: Scribe, now: Moment, store: KeyStore | None = None, *, rebuilt: str, believe_clock: bool
 ) -> list[Draft]:
     """What is said at every start: that it is one, what is odd about it, and every deviation."""
     detail = {"version": product_version(), "is_simulated": site.simulation is not None}
