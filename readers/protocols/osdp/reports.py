@@ -175,6 +175,7 @@ class Reports:
         if number is None:
             self._tell(CardUnread(source=self._plan.source, why="number malformed"))
             return
+        self._keypad.clear()  # digits from before this card are somebody else's
         self._tell(
             CardRead(
                 source=self._plan.source,

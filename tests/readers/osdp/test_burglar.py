@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from readers.events import CardRead, DeviceOffline, InputChanged, ReaderDistrusted
+from readers.events import CardRead, DeviceOffline, InputChanged, KeysEntered, ReaderDistrusted
 from readers.protocols.osdp import PdPlan
 from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, reply
 
@@ -122,3 +122,13 @@ def test_a_hostile_reader_does_not_hold_its_neighbours(how):
         took_ms = bench.until(lambda: not bench.pds[1].polls)
         assert took_ms < 600
     assert sum(event.is_active for event in bench.of(InputChanged) if event.source == "r1") == 5
+
+
+@pytest.mark.req("B-13")
+def test_digits_left_in_a_keypad_are_not_the_next_persons():
+    """Somebody types one digit and walks on: the next PIN is wrong, and after five people nobody knows why."""
+    bench = Bench(ScriptedPd(), plans=[PdPlan(source="r0", address=0, key=KEY, has_keypad=True)])
+    bench.online()
+    bench.pds[0].polls += [(0x53, b"\x00\x019"), (0x50, bytes.fromhex("00002000A1B2C3D4")), (0x53, b"\x00\x051234#")]
+    told = bench.run(500)
+    assert [event.digits for event in told if isinstance(event, KeysEntered)] == ["1234"]
