@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from readers.events import CardRead, DeviceOffline, InputChanged, KeysEntered, ReaderDistrusted
+from readers.events import CardRead, DeviceOffline, InputChanged, KeyRenewed, KeysEntered, ReaderDistrusted
 from readers.protocols.osdp import PdPlan
 from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, reply
 
@@ -132,3 +132,21 @@ def test_digits_left_in_a_keypad_are_not_the_next_persons():
     bench.pds[0].polls += [(0x53, b"\x00\x019"), (0x50, bytes.fromhex("00002000A1B2C3D4")), (0x53, b"\x00\x051234#")]
     told = bench.run(500)
     assert [event.digits for event in told if isinstance(event, KeysEntered)] == ["1234"]
+
+
+class KeepsItsKey(ScriptedPd):
+    """Says yes to a new key and goes on with the old one."""
+
+    def _obey(self, code: int, body: bytes) -> tuple[int, bytes]:
+        return (0x40, b"") if code == 0x75 else super()._obey(code, body)
+
+
+@pytest.mark.req("A-09", "B-21")
+def test_a_reader_that_only_says_that_it_took_a_key_is_found_out():
+    """A leaver's key would open the channel for ever, and the books would say that it was changed."""
+    bench = Bench(KeepsItsKey())
+    bench.online()
+    assert bench.bus.renew_key("r0", OTHER_KEY)
+    bench.run(10_000)
+    assert bench.of(KeyRenewed) == [KeyRenewed(source="r0", is_done=False)]
+    assert bench.of(ReaderDistrusted) == [] and bench.bus.standing("r0").is_online
