@@ -222,6 +222,10 @@ DEVIATIONS: Final[dict[str, Words]] = {
     ),
     "vestibule_open": _w("扉が連動していない前室", "Vestibules whose doors are not interlocked"),
     "interlock_one_way": _w("片方向だけ連動する扉", "Doors interlocked one way only"),
+    "device_unnumbered": _w(
+        "番号も時刻もない通知をする機器", "Devices whose messages carry neither a number nor a time"
+    ),
+    "strike_without_timer": _w("解錠を自分で終えない機器", "Devices that do not end a release by themselves"),
     "simulation": _w("模擬運転中 (実際の設備ではない)", "Simulation: this is not a real site"),
 }
 

@@ -30,6 +30,8 @@ from controller.policy_log import PolicyAt, edit_to_doc
 from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.site.store import SiteStore
 from controller.wires import attach, start_guard
+from readers import profiles
+from readers.protocols.mqtt_profiles import OURS
 from zones.moment import Moment, here
 from zones.policy import TABLE_OF, Edit, EditRefused, Policy, Row
 
@@ -211,9 +213,23 @@ def deviations_of(site: Site, store: KeyStore | None = None) -> list[tuple[str, 
     found += [(code, "") for code in (() if store is None else store.deviations)]
     if site.mqtt is not None and site.mqtt.ca_file is None:
         found.append(("mqtt_without_tls", site.mqtt.host))
+    found += _of_bought_devices(site)
     if site.simulation is not None:
         found.append(("simulation", ""))
     return found
+
+
+def _of_bought_devices(site: Site) -> list[tuple[str, str]]:
+    """What devices that can be bought lack: a number or time on what they say, so that a late message looks like a live
+    one (B-22); a timer of their own on what they release, so that the broker must end it when we are dead (B-26).
+    """
+    wiring = site.wiring
+    saying = {*wiring.entry_readers, *wiring.exit_readers, *wiring.rexes}
+    moving = {strike.device for strike in wiring.strikes.values()}
+    bought = [one for one in site.devices.values() if one.profile not in (None, OURS)]
+    found = [("device_unnumbered", one.id) for one in bought if one.id in saying]
+    timed = {one.id for one in bought if one.profile is not None and profiles.load(one.profile).has_auto_off}
+    return found + [("strike_without_timer", one.id) for one in bought if one.id in moving - timed]
 
 
 def _randomness(site: Site) -> Callable[[int], bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from controller.config import SiteFileError
+from api.words import DEVIATIONS
+from controller.boot import deviations_of
+from controller.config import SiteFileError, parse_site
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.link.messages import DeviceOrder, Done, Refused
 from controller.turn import ShowAtReader, SwitchOff, TrustReader
@@ -337,3 +340,19 @@ def test_every_refusal_is_the_same_bytes_at_an_osdp_reader(site: Any) -> None:
     assert [effect.shown.value for effect in shown] == ["refused"]
     sent = {repr([(one.code, one.body) for one in signal(effect.shown.value)]) for effect in shown}
     assert len(sent) == 1 and "····" not in sent.pop(), "an OSDP reader is told no number"
+
+
+@pytest.mark.req("B-22", "B-26", "B-27")
+def test_what_bought_devices_lack_is_said_at_every_start() -> None:
+    """A late message opens, or a strike stays on after everything died, and no book says that it could."""
+    bought = 'kind = "mqtt"\nprofile = "generic"\n'
+    text = SITE
+    for device in ("rd-office", "dr-office"):
+        text = text.replace(f'id = "{device}"\nkind = "mqtt"\n', f'id = "{device}"\n{bought}')
+    found = deviations_of(parse_site(text, Path("site.toml")))
+    assert [one for one in found if one[0] in ("device_unnumbered", "strike_without_timer")] == [
+        ("device_unnumbered", "rd-office"),
+        ("device_unnumbered", "dr-office"),
+        ("strike_without_timer", "dr-office"),
+    ]
+    assert {code for code, _ in found} <= DEVIATIONS.keys(), "officers read it in words"
