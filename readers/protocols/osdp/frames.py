@@ -125,10 +125,11 @@ def frame_length(head: bytes | bytearray) -> int | None:
 class FrameReader:
     """Finds frames in bytes that come in any pieces. Holds at most one frame's worth of them."""
 
-    __slots__ = ("_held", "spoilt")
+    __slots__ = ("_held", "_wanted", "spoilt")
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._wanted = 0  # so many bytes must be held before there is anything to look at
         self.spoilt = 0
         """Frames that came to their end and whose sum was wrong."""
 
@@ -140,7 +141,7 @@ class FrameReader:
     def receive(self, chunk: bytes) -> tuple[list[Frame], bytes]:
         """The frames that are whole by now, and the bytes that belong to none."""
         self._held += chunk
-        return self._scan()
+        return self._scan() if len(self._held) >= self._wanted else ([], b"")
 
     def give_up(self) -> tuple[list[Frame], bytes]:
         """No more comes: what is held began nothing. A frame may still lie behind that beginning."""
@@ -156,11 +157,13 @@ class FrameReader:
     def clear(self) -> None:
         """Forget what is held."""
         self._held.clear()
+        self._wanted = 0
 
     def _scan(self) -> tuple[list[Frame], bytes]:
         frames: list[Frame] = []
         junk = bytearray()
         held, at = bytes(self._held), 0
+        self._wanted = 0
         while at < len(held):
             found = held.find(SOM, at)
             if found != at:
@@ -168,9 +171,11 @@ class FrameReader:
                 at = found if found >= 0 else len(held)
                 continue
             if len(held) - at < 4:
+                self._wanted = 4
                 break
             length = frame_length(held[at : at + 4])
             if length is not None and len(held) - at < length:
+                self._wanted = length
                 break
             frame = None if length is None else decode(held[at : at + length])
             if frame is None or length is None:
