@@ -315,6 +315,8 @@ class SimulatedBuilding:
         shown, number = self._watch(rig.name, visit.reader, after=after, wait_ms=wait_ms, was_released=was_released)
         is_released = self.loop.run(lambda: not rig.door.is_locked) or self._seen_release(rig.name, after)
         released = is_released and shown in (None, "granted")  # it may have let go for somebody who came before
+        if shown is None and self._waits_for(visit.reader, visit.card):
+            shown = "enter_pin"  # as it did before
         self._asked[visit.reader] = time.monotonic() + PIN_PATIENCE_S if shown == "enter_pin" else 0.0
         walking = visit.walk and released and (shown == "granted" or not self._shows(visit.reader))
         if walking:

@@ -82,9 +82,11 @@ class OsdpHands:
         return device in self._wall.readers and self._wall.readers[device].functions.make.has_keypad
 
     def swap(self, device: str, *, serial: int | None = None, has_key: bool = False) -> int:
-        """Hang another reader in its place; its serial number. `has_key`: it was given the old one's key."""
+        """Hang another reader in its place; its serial number, one that no other has. `has_key`: it was given the old
+        one's key.
+        """
         old = self.reader(device)
-        fresh = old.identity.serial + 1 if serial is None else serial
+        fresh = max(one.identity.serial for one in self._wall.readers.values()) + 1 if serial is None else serial
         key = old.key if has_key else None
         identity = replace(old.identity, serial=fresh)
         self._touch(device, lambda reader, _bus, now_ms: reader.swap(identity, key, now_ms))
