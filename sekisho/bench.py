@@ -113,12 +113,15 @@ def busy_words(path: str, holder: tuple[int, str] | None) -> Words:
 
 
 def holder_of(path: str) -> tuple[int, str] | None:
-    """Process id and name of another program that has this port open; None where that cannot be seen."""
+    """Process id and name of another program that has this port open, the controller first; None where that cannot be
+    seen.
+    """
     port = os.path.realpath(path)
+    found: list[tuple[int, str]] = []
     for folder in Path("/proc").glob("[0-9]*"):
         if int(folder.name) != os.getpid() and _holds(folder, port):
-            return int(folder.name), _name_of(folder)
-    return None
+            found.append((int(folder.name), _name_of(folder)))
+    return min(found, key=lambda one: (one[1] != _CONTROLLER, one), default=None)
 
 
 def _holds(folder: Path, port: str) -> bool:

@@ -88,6 +88,8 @@ def _cannot_run(arguments: argparse.Namespace, why: str, words: Words) -> int:
 
 
 def _misuse(arguments: argparse.Namespace) -> Words | None:
+    if arguments.card == "retire" and arguments.officer is None:
+        return "廃止には --officer が必要です", "`retire` needs --officer: the record says who did it"
     wants_register = getattr(arguments, "cardholder", None) is not None
     if wants_register and arguments.officer is None:
         return "--cardholder には --officer も必要です", "--cardholder needs --officer too: the record says who did it"
@@ -191,8 +193,8 @@ def _writing(enrolment: _Enrolment) -> Callable[[CardTarget], CardMachine | None
 
 def _is_of_another(enrolment: _Enrolment, target: CardTarget) -> bool:
     who = getattr(enrolment.arguments, "cardholder", None)
-    if who is None or enrolment.register is None or is_random(target.number):
-        return False
+    if who is None or enrolment.register is None or is_random(target.number) or enrolment.arguments.scheme == "pkoc":
+        return False  # it is asked once more when the real number is known
     known = enrolment.register.credential_of(target.number)
     return known is not None and known.cardholder != who
 

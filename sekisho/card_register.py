@@ -58,6 +58,9 @@ class Register:
     def issue(self, number: bytes, cardholder: str, state: str, name: str | None) -> tuple[str, Done | Refused]:
         """Register a card; its credential's id. A card that came back and is issued anew keeps its credential."""
         known = self.credential_of(number)
+        if known is not None and known.cardholder != cardholder:
+            why = f"this card is registered for {known.cardholder}; a number stays its first holder's"
+            return known.id, Refused(id="", code="other_cardholder", why=why)
         given = name or (f"k-{secrets.token_hex(6)}" if known is None else known.id)
         row = {"id": given, "cardholder": cardholder, "number": number.hex(), "state": state, "has_key": True}
         return given, self._propose(row)

@@ -45,6 +45,10 @@ _REFUSALS: Final = MappingProxyType(
             "この操作は制御部のアカウントか root だけに許されています: `sudo -u sekisho sekisho devices …`",
             "only the controller's own account or root may do this: `sudo -u sekisho sekisho devices …`",
         ),
+        "has_key": (
+            "固有の鍵を持ち、応答しています。鍵を替えるには `sekisho devices renew-key`",
+            "it has a key of its own and answers with it; `sekisho devices renew-key` gives it another",
+        ),
         "two_people": ("異なる二名の担当者が必要です", "this takes two different officers"),
         "unknown_device": (
             "暗号通信を行う読取装置として設定ファイルにありません。`sekisho devices show` で確かめてください",
@@ -94,6 +98,8 @@ class _Order:
         if len(set(officers)) != len(officers):
             tell(f"{self.name}: {said(_REFUSALS['two_people'], self._lang)}")
             return MISUSE
+        if self._act == "install_on" and self._has_key():
+            return self._refused(Refused(id="", code="has_key", why="it has a key of its own and answers"))
         with LinkClient(self._socket, NAME) as client:
             welcome = client.connect()
             answer = client.request(self._message(welcome.boot, officers))
@@ -116,6 +122,11 @@ class _Order:
             minutes=getattr(self._arguments, "minutes", 10),
             who=getattr(self._arguments, "who", None),
         )
+
+    def _has_key(self) -> bool:
+        """Whether this reader works with its key: install mode would only take it away from its portal."""
+        found = next((one for one in self._devices().devices if one.id == self._reader), None)
+        return found is not None and found.is_online and found.is_trusted and found.is_commissioned
 
     def _refused(self, answer: Refused) -> int:
         words = _REFUSALS.get(answer.code, (answer.why, answer.why))

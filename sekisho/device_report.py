@@ -65,6 +65,7 @@ class Report:
         self._device = device
         self._steps: list[dict[str, Any]] = []
         self._relays: dict[int | None, bool] = {}
+        self._inputs: dict[tuple[str, str], bool] = {}
 
     def good(self, step: str, words: Words, **facts: Any) -> None:
         """Something that is as it should be."""
@@ -106,6 +107,9 @@ class Report:
                 now = active if event.is_active else resting
                 where = event.source
                 words = (f"入力 {where} {name[0]}: {now[0]}", f"input {where}: {name[1]} {now[1]}")
+                if self._inputs.get((where, event.line)) is event.is_active:
+                    return
+                self._inputs[where, event.line] = event.is_active
                 facts: dict[str, Any] = {"line": event.line, "source": where, "is_active": event.is_active}
                 if event.line == "tamper" and event.is_active:
                     self.bad("input", words, _CLOSE_IT, **facts)
@@ -158,7 +162,7 @@ class Report:
             case LineNoise():
                 words = (f"雑音 {event.count} バイト", f"{event.count} bytes of noise on the line")
                 self.note("noise", words, count=event.count)
-            case MessageRefused():
+            case MessageRefused() if event.source == self._device:
                 self.bad("message", (f"不正な伝文: {event.why}", f"a message was refused: {event.why}"))
             case DeviceOnline() | DeviceOffline() | _:
                 return

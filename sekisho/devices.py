@@ -230,7 +230,12 @@ def _document(one: DeviceStanding) -> dict[str, Any]:
 def next_steps(one: DeviceStanding) -> list[Words]:
     """What is to be done about a device, in words."""
     steps: list[Words] = []
-    if not one.is_online:
+    if one.facts.get("is_installing") == "True":
+        order = f"`sekisho devices install-off {one.id} --officer A`"
+        steps.append((f"鍵の設置中です。終えるには {order}", f"it is in install mode; {order} ends it"))
+    elif not one.is_online and one.facts.get("last_why") == "installing":
+        steps.append(("鍵の設置が終わったばかりです。少し待つ", "install mode is just over: wait a little"))
+    elif not one.is_online:
         why = one.fault or one.facts.get("last_why", "")
         told = f" ({why})" if why else ""
         order = f"`sekisho devices test SITE.toml {one.id}`"
@@ -296,6 +301,10 @@ def _state(one: DeviceStanding, lang: str) -> str:
     return ", ".join(dict.fromkeys(said(one, lang) for one in words))
 
 
+_TOLD_ABOVE: Final = frozenset({"source", "is_online"})
+_FACT_NAMES: Final[Mapping[str, str]] = MappingProxyType({"state": "wire"})
+
+
 def _show_one(arguments: argparse.Namespace, answer: Devices) -> int:
     one = next((one for one in answer.devices if one.id == arguments.device), None)
     if one is None:
@@ -313,7 +322,7 @@ def _show_one(arguments: argparse.Namespace, answer: Devices) -> int:
         (said(("場所", "where"), lang), one.where or "-"),
         (said(("扉", "serves"), lang), ", ".join(one.serves) or "-"),
         (said(("状態", "state"), lang), _state(one, lang)),
-        *sorted(one.facts.items()),
+        *((_FACT_NAMES.get(key, key), fact) for key, fact in sorted(one.facts.items()) if key not in _TOLD_ABOVE),
     ]
     print_lines(table(rows))
     for words in next_steps(one):

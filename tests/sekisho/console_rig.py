@@ -178,12 +178,12 @@ class RunningSite:
             before = len(site.effects)
             site.at = datetime.now(UTC)
             site.happens(LinkRequest(session=session, message=message))
+            self.rows = {str(key): row for key, row in site.engine.policy.policy.credentials.items()}
             for effect in site.effects[before:]:
                 if isinstance(effect, Answer):
                     server.send(effect.session, effect.message)
             self.react(site, message)
             server.grown(site.ledger.size)
-            self.rows = {str(key): row for key, row in site.engine.policy.policy.credentials.items()}
             return True
 
         server = LinkServer(

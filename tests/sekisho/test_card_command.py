@@ -6,10 +6,13 @@ import pytest
 
 from sekisho.card_arguments import add_parsers
 from simulators.cards import fakes
+from simulators.cards.felica import FelicaLiteS
+from simulators.cards.pkoc import PkocCard
 from simulators.cards.site import blank_desfire, blank_ntag424
 from tests.controller.conftest import SITE
 from tests.sekisho.console_rig import CARDS, MASTERS, NEWER, RunningSite, desk, in_json, keyed_site, typed
 
+OFFICER = ("--officer", "officer-01")
 UID = bytes.fromhex("04A1B2C3D4E580")
 IDM = bytes.fromhex("0139D1A2B3C4D5E6")
 
@@ -76,9 +79,48 @@ def test_keys_are_renewed_and_a_card_retired(card, tmp_path):
     assert told["key_versions"]["2"] == 1
     status, told = in_json(card("rekey", one, "--scheme", "desfire_ev2", "--json"))
     assert (status, told["key_version"]) == (0, 2)
-    status, told = in_json(card("retire", one, "--scheme", "desfire_ev2", "--json"))
+    assert card("retire", one, "--scheme", "desfire_ev2")[0] == 2
+    status, told = in_json(card("retire", one, "--scheme", "desfire_ev2", *OFFICER, "--json"))
     assert (status, told["state"]) == (0, "RETURNED")
     assert in_json(card("look", one, "--json"))[1]["ours"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "make", "chip", "state"),
+    [
+        ("ntag424", lambda: blank_ntag424(UID), "NTAG 424 DNA", "RETURNED"),
+        ("felica_lite_s", lambda: FelicaLiteS(IDM), "FeliCa Lite-S", "DESTROYED"),
+    ],
+)
+def test_a_whole_life_of_a_card(card, scheme, make, chip, state):
+    """A card is made that cannot be renewed or taken back, or its credential ends in the wrong way."""
+    one = make()
+    assert in_json(card("look", one, "--json"))[1]["is_blank"] is True
+    assert in_json(card("issue", one, "--scheme", scheme, "--json"))[1]["outcome"] == "done"
+    assert in_json(card("rekey", one, "--scheme", scheme, "--json"))[1]["outcome"] == "done"
+    _, told = in_json(card("look", one, "--json"))
+    assert (told["chip"], told["ours"], told["is_blank"]) == (chip, "genuine", False)
+    status, told = in_json(card("retire", one, "--scheme", scheme, *OFFICER, "--json"))
+    assert (status, told["state"]) == (0, state)
+    assert in_json(card("look", one, "--json"))[1]["ours"] != "genuine"
+
+
+def test_a_card_that_hides_its_number_and_a_key_of_its_own(card, tmp_path):
+    """A card whose number nobody may see is registered under a number that is made up anew each time."""
+    socket, hidden, own = tmp_path / "link.sock", blank_desfire(UID), PkocCard(b"own", uid=UID)
+    with RunningSite(tmp_path, socket, SITE) as site:
+        to_h1 = (*OFFICER, "--socket", socket, "--cardholder", "h-01", "--json")
+        status, told = in_json(card("issue", hidden, "--scheme", "desfire_ev2", "--random-uid", *to_h1))
+        assert (status, told["last4"]) == (0, "E580")
+        status, told = in_json(card("look", hidden, "--socket", socket, "--json"))
+        assert (told["ours"], told["is_number_random"], told["cardholder"]) == ("genuine", True, "h-01")
+        status, told = in_json(card("issue", own, "--scheme", "pkoc", *to_h1))
+        assert (status, told["key_version"], told["is_registered"]) == (0, None, True)
+        assert len(site.rows) == 2
+        to_h2 = (*OFFICER, "--socket", socket, "--cardholder", "h-02", "--json")
+        status, told = in_json(card("issue", own, "--scheme", "pkoc", *to_h2))
+        assert (status, told["is_registered"]) == (1, False)
+        assert in_json(card("look", own, "--json"))[1]["ours"] == "own_key"
 
 
 @pytest.mark.parametrize(

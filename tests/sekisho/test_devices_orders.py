@@ -73,6 +73,10 @@ def test_what_goes_wrong_at_an_installation_is_told(running, type_in):
         status, told = in_json(type_in("install", "rd-none", "--officers", "a", "b", "--json"))
         assert (status, told["why"]) == (1, "unknown_device")
         assert type_in("install-off", "rd-vault", "--officer", "officer-01")[0] == 0
+        running.standings = (DeviceStanding(id="rd-vault", kind="osdp", is_online=True),)
+        count = len(running.asked)
+        status, told = in_json(type_in("install", "rd-vault", "--officers", "a", "b", "--json"))
+        assert (status, told["why"], len(running.asked)) == (1, "has_key", count)
     assert type_in("install-off", "rd-vault", "--officer", "officer-01")[0] == 3
 
 
