@@ -149,6 +149,11 @@ def run(arguments: argparse.Namespace) -> int:
         words = ("--pulse には --yes も必要です。錠が開くことがあります", "--pulse needs --yes too: a lock may open")
         tell(f"{name}: {said(words, arguments.lang)}")
         return MISUSE
+    if arguments.pulse and (relays := relays_of(device)) and _wanted_relay(arguments, device) not in relays:
+        listed = ", ".join(map(str, relays))
+        words = (f"{device.id} の出力は {listed} です", f"the relays of {device.id} are {listed}")
+        tell(f"{name}: {said(words, arguments.lang)}")
+        return MISUSE
     report = Report(device.id, arguments.lang, is_json=arguments.json)
     try:
         KINDS[device.kind](Tried(arguments, site, device, report))
@@ -161,6 +166,20 @@ def run(arguments: argparse.Namespace) -> int:
         report.end()
         return CANNOT_RUN
     return report.end()
+
+
+def relays_of(device: DeviceSection) -> tuple[int, ...]:
+    """The relays of a device by their numbers (GPIO: pins); () where it has none, or just one without a number."""
+    if device.kind is DeviceKind.GPIO:
+        return tuple(device.relay_pins or ())
+    return tuple(range(1, (device.channels or 0) + 1))
+
+
+def _wanted_relay(arguments: argparse.Namespace, device: DeviceSection) -> int:
+    given: int | None = arguments.channel
+    if given is not None:
+        return given
+    return relays_of(device)[0]
 
 
 def _unknown(site: Site, device: str) -> Words:
@@ -201,7 +220,9 @@ def _pn532(tried: Tried) -> None:
     words = (f"PN532 {found.facts['firmware']} が応答", f"PN532 {found.facts['firmware']} answers")
     report.good("answer", words, firmware=found.facts["firmware"], baud=found.baud)
     if found.baud != wanted:
-        report.bad("baud", *wrong_baud(found.baud, wanted))
+        real, _ = wrong_baud(found.baud, wanted)
+        do: Words = ("電源を入れ直すと 115200 に戻ります", "take its power away for a moment: it wakes at 115200")
+        report.bad("baud", real, do, real=found.baud)
         return
     chip = Pn532Reader(device.id, challenge=tried.challenge())
     with Bench(tried.line(PN532_BAUD), chip) as bench:
@@ -211,6 +232,8 @@ def _pn532(tried: Tried) -> None:
         if tried.arguments.light or tried.arguments.sound:
             report.note("light", ("PN532 には表示灯もブザーもありません", "a PN532 has neither light nor sound"))
         tried.read(bench)
+        if tried.arguments.pulse:
+            report.note("relay", ("PN532 には出力がありません", "a PN532 has no relay"))
 
 
 def wrong_baud(real: int, wanted: int) -> tuple[Words, Words]:

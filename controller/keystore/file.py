@@ -75,7 +75,7 @@ class KeyFile:
         where there is none, or it cannot be believed.
         """
         if not self._path.exists():
-            raise KeyStoreError(f"there is no key store in {self._folder}: `sekisho keys init` makes it")
+            raise KeyStoreError(f"there is no key store in {self._folder}: `sekisho keys make` makes it")
         text = self._read(is_restored=False)
         assert text is not None, "it exists"
         return text

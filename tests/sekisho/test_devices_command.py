@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
 from controller.link.messages import DeviceStanding
 from sekisho import device_osdp, device_test, devices, probe
+from sekisho.device_report import Report
 from sekisho.devices_arguments import add_parsers
 from simulators.lcus import LcusBoard
 from simulators.modbus import ModbusBoard, ModbusBus
 from simulators.pn532 import Pn532
+from tests.controller.conftest import SITE
 from tests.sekisho.console_rig import CARDS, RunningSite, in_json, typed, walled_site, wired
 
 UID = bytes.fromhex("04A1B2C3D4E580")
@@ -69,6 +73,44 @@ def test_boards_answer_pulse_and_are_off_afterwards(tmp_path, site, type_in):
     assert switched == [(1, True), (1, False)]
 
 
+def test_a_relay_is_off_whatever_ends_the_trial(site, capsys):
+    """Somebody presses Ctrl-C while a lock is released, and it stays so."""
+    done = []
+
+    class Broken:
+        """A trial that Ctrl-C ends."""
+
+        def run(self, for_s, on_event, is_over):
+            done.append("on")
+            if done.count("on") == 1:
+                raise KeyboardInterrupt
+            return True
+
+    tried = device_test.Tried.__new__(device_test.Tried)
+    tried.arguments = argparse.Namespace(pulse=True, for_ms=100)
+    tried.report = Report("strike", "en", is_json=True)
+    with pytest.raises(KeyboardInterrupt):
+        tried.pulse(Broken(), lambda: True, lambda: done.append("off"))
+    assert done[:2] == ["on", "off"]
+
+
+def test_a_relay_that_is_not_there_and_pins_that_are_not(tmp_path, site, type_in):
+    """A typing mistake moves another relay, or a fault of the machine is taken for one of the cable."""
+    assert type_in("test", site, "strike", "--pulse", "--yes", "--channel", "3")[0] == 2
+    path = tmp_path / "pi.toml"
+    path.write_text(SITE + '[[device]]\nid = "pins"\nkind = "gpio"\npins = [5]\nrelay_pins = [17]\n', "utf-8")
+    status, told = in_json(type_in("test", path, "pins", "--json"))
+    assert (status, told["is_good"]) == (3, False)
+    assert type_in("test", path, "nothing")[0] == 1
+
+
+def test_a_chip_that_kept_a_higher_speed_is_named(tmp_path, site, type_in):
+    """A reader that only needs its power taken away is thrown away."""
+    with wired(Pn532(), tmp_path / "pn532", 460_800, hears_speed=True):
+        status, told = in_json(type_in("test", site, "desk", "--json"))
+    assert (status, told["steps"][-1]["step"], told["steps"][-1]["real"]) == (1, "baud", 460_800)
+
+
 def test_a_board_at_another_unit_is_named(tmp_path, site, type_in):
     """An installer looks at cables while a switch on the board is set to another number."""
     with wired(ModbusBus([ModbusBoard(unit=5, channels=4)]), tmp_path / "modbus", 9600):
@@ -105,3 +147,5 @@ def test_every_standing_has_words():
     """A column is empty where an officer looks for help."""
     for one in STANDINGS:
         assert devices.is_wrong(one) is bool(devices.next_steps(one))
+    busy = DeviceStanding(id="rd-4", kind="osdp", is_online=False, facts={"is_installing": "True"})
+    assert "install-off rd-4" in devices.next_steps(busy)[0][1]
