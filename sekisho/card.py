@@ -40,6 +40,10 @@ NO: Final = 1
 MISUSE: Final = 2
 CANNOT_RUN: Final = 3
 
+_STOPPED: Final[Words] = (
+    "中断しました。書き込みが始まっていたカードは、発行なら --again、更新・廃止ならもう一度実行してください",
+    "stopped. A card that was begun: `issue` with --again; `rekey` and `retire` once more",
+)
 _STATE_TO_ENTER: Final[Words] = (
     "登録の状態はまだ前のままです。資格の状態を次のとおり変えてください",
     "the register still has it as before: change the credential's state through the API",
@@ -73,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         desk = CardDesk(arguments.reader, arguments.lang, simulation=enrolment.site.simulation is not None)
         shown = desk.present(_challenge(enrolment), arguments.wait)
         return _looked_at(enrolment, shown) if arguments.card == "look" else _written(enrolment, shown)
+    except KeyboardInterrupt:
+        return _cannot_run(arguments, "stopped", _STOPPED)
     except PortTroubleError as error:
         return _cannot_run(arguments, error.code, error.words)
     except (SiteFileError, KeyStoreError, LinkDown, HistoryBroken, OSError) as error:
@@ -88,6 +94,8 @@ def _cannot_run(arguments: argparse.Namespace, why: str, words: Words) -> int:
 
 
 def _misuse(arguments: argparse.Namespace) -> Words | None:
+    if getattr(arguments, "random_uid", False) and arguments.scheme not in {"desfire_ev2", "ntag424"}:
+        return "この種類のカードは番号を隠せません", "a card of this kind cannot hide its number"
     if arguments.card == "retire" and arguments.officer is None:
         return "廃止には --officer が必要です", "`retire` needs --officer: the record says who did it"
     wants_register = getattr(arguments, "cardholder", None) is not None
@@ -257,7 +265,7 @@ def _issued(enrolment: _Enrolment, made: Issued) -> int:
         known = None if enrolment.register is None else enrolment.register.credential_of(made.number)
         return _told(arguments, found | {"credential": None if known is None else known.id})
     if enrolment.register is None or who is None:
-        return _told(arguments, found | _to_enter(arguments, made.number))
+        return _told(arguments, found | _to_enter(arguments, made.number, is_alone=enrolment.register is None))
     state = "ACTIVE" if arguments.active else "ISSUED"
     name, answer = enrolment.register.issue(made.number, who, state, arguments.credential)
     found |= {"credential": name, "cardholder": who, "state": state}
@@ -285,14 +293,14 @@ def _end_state(arguments: argparse.Namespace, gone: Retired) -> str:
     return "DESTROYED" if arguments.destroyed or gone.scheme == "felica_lite_s" else "RETURNED"
 
 
-def _to_enter(arguments: argparse.Namespace, number: bytes) -> dict[str, Any]:
+def _to_enter(arguments: argparse.Namespace, number: bytes, *, is_alone: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "cardholder": arguments.cardholder,
         "last4": last4(number),
         "has_key": True,
         "state": "ACTIVE" if arguments.active else "ISSUED",
     }
-    if arguments.print_number:
+    if arguments.print_number and is_alone:
         row["number"] = number.hex()
     return {"to_enter": row}
 

@@ -157,6 +157,9 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(device.id, arguments.lang, is_json=arguments.json)
     try:
         KINDS[device.kind](Tried(arguments, site, device, report))
+    except KeyboardInterrupt:
+        report.bad("stopped", ("中断しました", "stopped"))
+        return report.end()
     except PortTroubleError as error:
         report.bad("port", error.words, code=error.code)
         report.end()

@@ -121,6 +121,21 @@ def test_a_card_that_hides_its_number_and_a_key_of_its_own(card, tmp_path):
         status, told = in_json(card("issue", own, "--scheme", "pkoc", *to_h2))
         assert (status, told["is_registered"]) == (1, False)
         assert in_json(card("look", own, "--json"))[1]["ours"] == "own_key"
+        alone = ("--scheme", "pkoc", "--socket", socket, "--print-number", "--json")
+        assert "number" not in in_json(card("issue", own, *alone))[1]["to_enter"]
+        assert card("issue", own, "--scheme", "pkoc", "--random-uid")[0] == 2
+
+
+def test_an_interrupted_card_is_told_how_to_be_finished(card, monkeypatch):
+    """Somebody presses Ctrl-C, sees nothing, and hands out a card that is half made."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sekisho.card_desk.Bench.run", stop)
+    status, told = in_json(card("issue", blank_desfire(UID), "--scheme", "desfire_ev2", "--json"))
+    assert (status, told["why"]) == (3, "stopped")
+    assert "--again" in told["means"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +177,7 @@ def test_a_card_taken_away_too_soon_says_what_to_do(card):
 
 def test_no_card_no_reader_and_no_key_are_told_apart(card, tmp_path, capsys):
     """The officer looks for a fault in the card where a cable is missing."""
-    status, _, err = card("issue", None, "--scheme", "desfire_ev2")
+    status, _, err = card("issue", None, "--scheme", "desfire_ev2", "--wait", "0.5")
     assert (status, "no card came" in err) == (1, True)
     status, _, err = card("issue", CARDS.felica(IDM), "--scheme", "desfire_ev2")
     assert (status, "not the kind" in err) == (1, True)
