@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import burst, commits, decisions, doors, mqtt, processes
+from bench import burst, cards, commits, decisions, doors, modbus, mqtt, osdp, processes
 from bench.figures import Figure, not_run, table, write
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "build"
@@ -28,7 +28,13 @@ FIGURES: Final[dict[str, Take]] = {
     "burst_lost": lambda folder, quick: burst.burst_lost(folder, is_quick=quick),
     "memory": lambda folder, quick: processes.memory(folder, is_quick=quick),
     "decisions": lambda folder, quick: decisions.decisions(folder, is_quick=quick),
+    "osdp": lambda folder, quick: osdp.reader_to_loop(folder, is_quick=quick),
+    "osdp_idle_cpu": lambda folder, quick: osdp.idle_cpu(folder, is_quick=quick),
+    "cards": lambda folder, quick: cards.per_apdu(folder, is_quick=quick),
+    "modbus_9600_relay": lambda folder, quick: modbus.order_to_relay(folder, is_quick=quick),
 }
+MEMBERS: Final = {"decisions": decisions.NAMES, "osdp": osdp.NAMES, "cards": cards.NAMES}
+"""Takes of more than one figure."""
 
 
 def main() -> int:
@@ -59,7 +65,7 @@ def _take(name: str, disk: Path, is_quick: bool) -> Sequence[Figure]:
     except Exception as error:  # noqa: BLE001 - one figure that cannot be taken must not cost the others
         traceback.print_exc()
         why = f"{type(error).__name__}: {error}".splitlines()[0]
-        return [not_run(one, why) for one in (decisions.NAMES if name == "decisions" else (name,))]
+        return [not_run(one, why) for one in MEMBERS.get(name, (name,))]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
