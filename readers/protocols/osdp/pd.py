@@ -604,7 +604,10 @@ class Pd:
             self.speed_answer = told[1] if told is not None and told[0] == self.plan.address else 0
         elif asked == commands.FILETRANSFER and code == replies.FTSTAT:
             self._take_file(body, now_ms)
-        elif code != replies.ACK:
+        elif code == replies.ACK:
+            if asked == commands.POLL:
+                self._reports.had_nothing()
+        else:
             self._has_more = asked == commands.POLL
             self._events += self._reports.take(code, body, now_ms)
             left = ORDERS_MAX - len(self._orders)

@@ -26,7 +26,11 @@ from readers.protocols.osdp.keypad import Keypad
 from readers.protocols.osdp.values import PdPlan
 
 HELD_BACK_MS: Final = 1_000
-"""Readers keep cards while the line is down and tell them afterwards, without a time: such a card opens nothing."""
+"""Readers keep what happens while the line is down, and tell it afterwards, one thing a poll and without a time: that
+opens nothing. It may last longer than this: it is over when a poll brought nothing.
+"""
+BACKLOG_MS_MAX: Final = 60_000
+"""No reader keeps so much; one whose input flutters for ever is heard again after this."""
 TAMPER: Final = "tamper"
 POWER: Final = "power"
 REX: Final = "rex"
@@ -51,6 +55,7 @@ class Reports:
         self._is_case_open = False
         self._is_reader_open = False
         self._held_back_until_ms = 0
+        self._has_backlog = False
         self._question: pkoc.Question | None = None
         self._present = pkoc.Assembly()
         self._is_total_first = True
@@ -78,9 +83,14 @@ class Reports:
         self.hold_back(now_ms)
 
     def hold_back(self, now_ms: int) -> None:
-        """From now on, and for a second, cards and keys may be old."""
+        """From now on, for a second and until the reader has nothing more to say, what it says may be old."""
         self._held_back_until_ms = now_ms + HELD_BACK_MS
+        self._has_backlog = True
         self._keypad.clear()
+
+    def had_nothing(self) -> None:
+        """A poll brought nothing: whatever it kept has been told."""
+        self._has_backlog = False
 
     def forget(self) -> None:
         """The channel is gone: half an entry and half an answer with it."""
@@ -111,25 +121,25 @@ class Reports:
 
     # -- inputs, outputs, tamper ---------------------------------------------------------------------------------
 
-    def _local(self, body: bytes, _now_ms: int) -> None:
+    def _local(self, body: bytes, now_ms: int) -> None:
         found = replies.local_status(body)
         if found is not None:
             self._is_case_open = found[0]
-            self._line(TAMPER, is_active=self._is_case_open or self._is_reader_open)
-            self._line(POWER, is_active=found[1])
+            self._line(TAMPER, now_ms, is_active=self._is_case_open or self._is_reader_open)
+            self._line(POWER, now_ms, is_active=found[1])
 
-    def _attached(self, body: bytes, _now_ms: int) -> None:
+    def _attached(self, body: bytes, now_ms: int) -> None:
         if body:
             self._is_reader_open = any(body)
-            self._line(TAMPER, is_active=self._is_case_open or self._is_reader_open)
+            self._line(TAMPER, now_ms, is_active=self._is_case_open or self._is_reader_open)
 
-    def _inputs(self, body: bytes, _now_ms: int) -> None:
+    def _inputs(self, body: bytes, now_ms: int) -> None:
         for number, state in enumerate(body):
             line = self._plan.inputs.get(number)
             if line is None:
                 continue
             if state in _INPUT_STATES:
-                self._line(line, is_active=_INPUT_STATES[state])
+                self._line(line, now_ms, is_active=_INPUT_STATES[state])
             elif self._lines.get(line, True) is not None:
                 is_first = line not in self._lines
                 self._lines[line] = None
@@ -142,14 +152,15 @@ class Reports:
                     )
                 )
 
-    def _line(self, line: str, *, is_active: bool) -> None:
+    def _line(self, line: str, now_ms: int, *, is_active: bool) -> None:
         before = self._lines.get(line)
         if line in self._lines and before is is_active:
             return
-        is_first = line not in self._lines
+        # a press of REX from while the line was down frees nobody now, and may be a burglar's; a leaf may still be told
+        is_level = line not in self._lines or (line == REX and self._is_held_back(now_ms))
         if self.is_trusted or is_active or line == REX:
             self._lines[line] = is_active
-            self._tell(InputChanged(source=self._plan.source, line=line, is_active=is_active, is_level_report=is_first))
+            self._tell(InputChanged(source=self._plan.source, line=line, is_active=is_active, is_level_report=is_level))
 
     def _output_states(self, body: bytes, _now_ms: int) -> None:
         for number, state in enumerate(body):
@@ -161,7 +172,8 @@ class Reports:
     # -- cards and keys ------------------------------------------------------------------------------------------
 
     def _is_held_back(self, now_ms: int) -> bool:
-        return now_ms < self._held_back_until_ms
+        has_backlog = self._has_backlog and now_ms < self._held_back_until_ms + BACKLOG_MS_MAX
+        return has_backlog or now_ms < self._held_back_until_ms
 
     def _raw(self, body: bytes, now_ms: int) -> None:
         self._card(replies.card_number(body), now_ms)

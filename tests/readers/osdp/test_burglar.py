@@ -150,3 +150,40 @@ def test_a_reader_that_only_says_that_it_took_a_key_is_found_out():
     bench.run(10_000)
     assert bench.of(KeyRenewed) == [KeyRenewed(source="r0", is_done=False)]
     assert bench.of(ReaderDistrusted) == [] and bench.bus.standing("r0").is_online
+
+
+@pytest.mark.req("B-11", "B-22")
+@pytest.mark.parametrize("is_short", [True, False], ids=["a short silence", "a cut line"])
+def test_forty_old_cards_and_presses_are_old_however_long_they_take_to_tell(is_short):
+    """A burglar cuts the line, people go in and out, he mends it; what the reader kept opens the door for him."""
+    keys = [KEY, OTHER_KEY, bytes.fromhex("c81f5307e6a94db27810fe3c95ab426d")]
+    plans = [PdPlan(source=f"r{at}", address=at, key=key, inputs={0: "rex"}) for at, key in enumerate(keys)]
+    bench = Bench(*(ScriptedPd(address=at, key=key) for at, key in enumerate(keys)), plans=plans)
+    bench.online()
+    presses = [(0x49, bytes((n % 2, 0, 0, 0))) for n in range(1, 41)]
+    kept = [(0x50, bytes.fromhex("00002000A1B2C3D4"))] * 40
+    if is_short:
+        for pd in bench.pds.values():
+            pd.is_silent = True
+        bench.run(900)
+    else:
+        bench.told += bench.bus.connection_lost(bench.now_ms)
+        for pd in bench.pds.values():
+            pd.restart()
+    bench.pds[0].polls, bench.pds[1].polls = list(kept), list(presses)
+    if is_short:
+        for pd in bench.pds.values():
+            pd.is_silent = False
+    else:
+        bench.bus.connection_made(bench.now_ms)
+    bench.until(lambda: not bench.pds[0].polls and not bench.pds[1].polls)
+    bench.run(100)
+    assert [event.is_held_back for event in bench.of(CardRead)] == [True] * 40
+    pressed = [event for event in bench.of(InputChanged) if event.line == "rex" and event.is_active]
+    assert pressed and all(event.is_level_report for event in pressed)
+    bench.run(1_500)
+    bench.told.clear()
+    bench.pds[0].polls, bench.pds[1].polls = kept[:1], presses[:1]
+    bench.run(500)
+    assert [event.is_held_back for event in bench.of(CardRead)] == [False]
+    assert [event.is_level_report for event in bench.of(InputChanged)] == [False], "and who presses now is let out"
