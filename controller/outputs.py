@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from readers.transports.mqtt import MqttLink
 
 SHOW_MS: Final = 3_000
+NO_RELAYS: Final = "has no relays here"
+"""Pins that could not be had, or a reader that speaks of an output that the site file does not know."""
 
 Outgoing = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | ReaderEffect
 """What goes out over a wire."""
@@ -120,7 +122,8 @@ class Outputs:
 
     def _release(self, effect: ReleaseStrike, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
-            return self._relays[strike.device].release(strike.channel, effect.for_ms, now)
+            relays = self._relays.get(strike.device)
+            return NO_RELAYS if relays is None else relays.release(strike.channel, effect.for_ms, now)
         issued_ms = self._time_of(strike.device, now)
         command = Release(
             id=effect.grant_id or self._next_id(),
@@ -132,7 +135,8 @@ class Outputs:
 
     def _secure(self, strike: Strike, now: Moment) -> str:
         if strike.channel is not None:
-            return self._relays[strike.device].secure(strike.channel, now)
+            relays = self._relays.get(strike.device)
+            return NO_RELAYS if relays is None else relays.secure(strike.channel, now)
         issued_ms = self._time_of(strike.device, now)
         return self._publish(
             strike.device, Secure(id=self._next_id(), issued_ms=issued_ms, not_after_ms=issued_ms + SHOW_MS)

@@ -16,6 +16,7 @@ from controller.boot import deviations_of
 from controller.config import SiteFileError, parse_site
 from controller.keystore.jobs import KeyJob, KeysStored, KeyView
 from controller.link.messages import DeviceOrder, Done, Refused
+from controller.outputs import Outputs
 from controller.turn import ShowAtReader, SwitchOff, TrustReader
 from readers.events import (
     CardProof,
@@ -30,6 +31,7 @@ from readers.events import (
 from readers.protocols.osdp import pkoc
 from readers.protocols.osdp.signals import signal
 from tests.controller.conftest import SITE
+from zones.portal import ReleaseStrike
 
 OSDP_SITE = (
     SITE.replace(
@@ -356,3 +358,28 @@ def test_what_bought_devices_lack_is_said_at_every_start() -> None:
         ("strike_without_timer", "dr-office"),
     ]
     assert {code for code, _ in found} <= DEVIATIONS.keys(), "officers read it in words"
+
+
+@pytest.mark.req("B-11", "D-24")
+@pytest.mark.parametrize("kind", ["an output that nobody knows", "pins that could not be had"])
+def test_an_output_that_is_not_there_stops_no_controller(site: Any, kind: str) -> None:
+    """A reader says that its own relay is on, or somebody leaves by a strike without pins, and all doors are dead."""
+    outputs = Outputs(
+        wiring=site.file.wiring,
+        relays={},
+        buses={},
+        mqtt=None,
+        shows=None,
+        displays=frozenset(),
+        boot=site.boot,
+        skew_ms=lambda _device, _now: 0,
+    )
+    site.effects.clear()
+    if kind.startswith("pins"):
+        site.presses_rex("dr-vault")
+    else:
+        site.happens(OutputReported(source="rd-vault", channel=1, is_on=True))
+        site.passes(1)
+    orders = [one for one in site.effects if isinstance(one, SwitchOff | ReleaseStrike)]
+    assert orders
+    assert {outputs.perform(one, site.now()) for one in orders} == {"has no relays here"}

@@ -396,7 +396,7 @@ class Pd:
         self._try_again("no answer", now_ms)
 
     def _answered(self, now_ms: int) -> None:
-        if self._silences and now_ms - self._heard_ms > SILENCE_MS:
+        if self._is_owed and now_ms - self._heard_ms > SILENCE_MS:
             self._reports.hold_back(now_ms)
         self._heard_ms = now_ms
         self._frame = b""
