@@ -141,6 +141,7 @@ class Lines:
                 identity=self._keys.view.identities.get(one.id),
                 inputs={number - 1: line for number, line in self._site.wiring.inputs.get(one.id, {}).items()},
                 has_keypad=bool(one.keypad),
+                has_outputs=bool(one.channels),
                 pkoc_reader_id=pkoc_reader_id(self._site) if is_asking else None,
                 **({} if one.offline_after_ms is None else {"offline_after_ms": one.offline_after_ms}),
             )

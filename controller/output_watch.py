@@ -23,6 +23,7 @@ class OutputWatch:
         self._standing = standing
         self._wiring = wiring
         self._confirm = Confirmations()
+        self._strikes = frozenset((strike.device, strike.channel) for strike in wiring.strikes.values())
         self._told_on: dict[Output, int] = {}
 
     def reported(self, event: OutputReported, now: Moment, turn: Turn) -> None:
@@ -30,6 +31,8 @@ class OutputWatch:
         else: on a plain line or a stolen password of the broker. It is switched off, and that is an alarm.
         """
         output = (event.source, event.channel)
+        if output not in self._strikes:
+            return  # a lamp, or whatever a stranger says that he has
         if event.is_on and output not in self._confirm.waiting:
             told = self._told_on.get(output)
             if told is None or now.tick_ms - told >= TOLD_AGAIN_MS:

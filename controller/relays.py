@@ -83,7 +83,7 @@ class ModbusRelays:
 
 
 class OsdpOutputs:
-    """The outputs of one OSDP device: its own timer drops the strike."""
+    """The outputs of one OSDP device: its own timer drops the strike, and it is asked whether that is so."""
 
     def __init__(self, bus: OsdpBus, device: str, channels: int, port: Port) -> None:
         self._bus, self._device, self._channels, self._port = bus, device, channels, port
@@ -104,6 +104,7 @@ class OsdpOutputs:
     def _sent(self, is_taken: bool, now: Moment) -> str:
         if not is_taken:
             return "does not answer"
+        self._bus.ask_outputs(self._device)  # what it does now is heard, not believed (B-26)
         self._port.send(now.tick_ms)
         return "" if self._port.is_open else BROKE
 

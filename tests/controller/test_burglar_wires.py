@@ -378,8 +378,10 @@ def test_an_output_that_is_not_there_stops_no_controller(site: Any, kind: str) -
     if kind.startswith("pins"):
         site.presses_rex("dr-vault")
     else:
-        site.happens(OutputReported(source="rd-vault", channel=1, is_on=True))
-        site.passes(1)
+        site.happens(*(OutputReported(source="rd-vault", channel=n, is_on=True) for n in range(1, 255)))
+        site.passes(10_000)
+        assert not site.effects and not told(site, "OUTPUT_FAILED"), "254 lamps of a stranger fill no disk"
+        site.effects.append(SwitchOff(device="rd-vault", channel=1))
     orders = [one for one in site.effects if isinstance(one, SwitchOff | ReleaseStrike)]
     assert orders
     assert {outputs.perform(one, site.now()) for one in orders} == {"has no relays here"}

@@ -279,8 +279,10 @@ class OsdpBus:
         return self._order(self._pd(source), commands.manufacturer(oui, payload))
 
     def ask_outputs(self, source: str) -> bool:
-        """Ask what the outputs do; OutputReported follows where it is news."""
-        return self._order(self._pd(source), commands.output_status())
+        """Ask what the outputs do; OutputReported of each follows, news or not."""
+        pd = self._pd(source)
+        pd.forget_outputs()
+        return self._order(pd, commands.output_status())
 
     def standing(self, source: str) -> Standing:
         """How a reader stands, for diagnosis."""

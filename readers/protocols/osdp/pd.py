@@ -659,6 +659,8 @@ class Pd:
         self._orders.append((commands.local_status(), now_ms))
         if self.plan.inputs and self._has(commands.CAN_INPUTS):
             self._orders.append((commands.input_status(), now_ms))
+        if self.plan.has_outputs and self._has(commands.CAN_OUTPUTS):
+            self._orders.append((commands.output_status(), now_ms))
 
     def _judge(self) -> None:
         """Is it still the reader that was approved?"""
@@ -763,6 +765,10 @@ class Pd:
         """What it takes at once; 128 where it does not say."""
         low, high = self._can.get(commands.RECEIVE_BYTES, (0, 0))
         return low + 256 * high or RECEIVE_BYTES_MIN
+
+    def forget_outputs(self) -> None:
+        """The next word on its outputs is told, whatever it is."""
+        self._reports.forget_outputs()
 
     def outputs(self) -> int:
         """How many outputs it says that it has."""

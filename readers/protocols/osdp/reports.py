@@ -88,6 +88,10 @@ class Reports:
         self._has_backlog = True
         self._keypad.clear()
 
+    def forget_outputs(self) -> None:
+        """What the outputs do is not known."""
+        self._outputs.clear()
+
     def had_nothing(self) -> None:
         """A poll brought nothing: whatever it kept has been told."""
         self._has_backlog = False

@@ -37,7 +37,8 @@ class PdPlan:
 
     `key`: its SCBK; None: not commissioned, it is not spoken to. `identity`: what ReaderIdentified told when two people
     approved it; None: whatever stands there with the right key is told and taken. `inputs`: which line hangs on which
-    input (from 0). `pkoc_reader_id`: 32 bytes where the controller itself asks PKOC cards through this reader.
+    input (from 0). `has_outputs`: something of ours hangs on its outputs; they are asked about when it comes online.
+    `pkoc_reader_id`: 32 bytes where the controller itself asks PKOC cards through this reader.
 
     Raises:
         ValueError: on an address out of range, or a key that can be guessed.
@@ -49,6 +50,7 @@ class PdPlan:
     identity: str | None = None
     inputs: Mapping[int, str] = field(default_factory=dict)
     has_keypad: bool = False
+    has_outputs: bool = False
     offline_after_ms: int = OFFLINE_AFTER_MS
     pkoc_reader_id: bytes | None = None
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from readers.events import CardRead, DeviceOffline, InputChanged, KeyRenewed, KeysEntered, ReaderDistrusted
+from readers.events import (
+    CardRead,
+    DeviceOffline,
+    InputChanged,
+    KeyRenewed,
+    KeysEntered,
+    OutputReported,
+    ReaderDistrusted,
+)
 from readers.protocols.osdp import PdPlan
 from tests.readers.osdp.scripted import KEY, OTHER_KEY, Bench, ScriptedPd, reply
 
@@ -187,3 +195,19 @@ def test_forty_old_cards_and_presses_are_old_however_long_they_take_to_tell(is_s
     bench.run(500)
     assert [event.is_held_back for event in bench.of(CardRead)] == [False]
     assert [event.is_level_report for event in bench.of(InputChanged)] == [False], "and who presses now is let out"
+
+
+@pytest.mark.req("B-26")
+def test_an_output_that_is_on_is_found_when_its_reader_comes_and_whenever_it_is_asked():
+    """A strike that hangs on an OSDP module stays on after a restart, or for ever, and nobody hears of it."""
+    plan = PdPlan(source="r0", address=0, key=KEY, has_outputs=True)
+    bench = Bench(ScriptedPd(answers={0x66: (0x4A, b"\1\0")}), plans=[plan])
+    bench.run(2_000)
+    on = [
+        OutputReported(source="r0", is_on=True, channel=1),
+        OutputReported(source="r0", is_on=False, channel=2),
+    ]
+    assert bench.of(OutputReported) == on
+    assert bench.run(2_000) == []
+    assert bench.bus.ask_outputs("r0")
+    assert bench.run(500) == on

@@ -260,7 +260,8 @@ def test_a_damaged_answer_costs_one_retry():
     assert wire.of(DeviceOffline) == []
     wire.readers[0].functions.present(b"\x01\x02\x03\x04", 32, is_wiegand=False, now_ms=wire.now_ms)
     wire.pair.flip(100)
-    assert wire.until(lambda: bool(wire.of(CardRead))) < 120
+    # a damaged byte may look like the beginning of a frame: then the whole patience is waited out
+    assert wire.until(lambda: bool(wire.of(CardRead))) < 300
 
 
 def test_a_file_arrives():
