@@ -28,6 +28,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import Record, Status
 
+IS_SOAK = "SEKISHO_SOAK" in os.environ
+"""`make soak`: more kills, longer stalls. `make test` has a fixed share of both."""
+
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.01
 START_S = 20.0

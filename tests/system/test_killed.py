@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from sekisho import verify
-from tests.system.parts import Program, eventually
+from tests.system.parts import IS_SOAK, Program, eventually
 from tests.system.site import ITO, NAKAMURA, SATO, STRANGER, SUZUKI, WATANABE, YAMAMOTO, Site
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto")]
 
-KILLS = 50
+KILLS = 50 if IS_SOAK else 15
 ON_BOARD = {"board/1": "vault", "board/2": "server"}
 
 
@@ -89,7 +89,7 @@ def check_what_is_left(site: Site, key: str) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.req("B-12", "B-26", "A-27", "S-03")
 @pytest.mark.needs("gcc")
-def test_killed_at_fifty_moments_under_load(ill_site, capsys):
+def test_killed_at_any_moment_under_load(ill_site, capsys):
     """The power goes, and a door was opened that no record speaks of, or stays open."""
     seed = int(os.environ.get("SEKISHO_SEED", time.time_ns() % 1_000_000))
     with capsys.disabled():
