@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,15 @@ from controller.turn import ShowAtReader, SwitchOff, TrustReader
 from readers.events import (
     CardProof,
     CardRead,
+    DeviceOffline,
     DeviceOnline,
+    InputChanged,
     InstallEnded,
     KeyRenewed,
+    KeysEntered,
+    LineFault,
     OutputReported,
+    PeopleCounted,
     ReaderDistrusted,
     ReaderIdentified,
 )
@@ -49,14 +55,20 @@ READY = KeyView(commissioned=frozenset({"rd-vault", "rd-vault-out"}), identities
 
 
 def proof(nonce: bytes, *, is_genuine: bool = True) -> CardProof:
-    return CardProof(scheme="desfire_ev2", is_genuine=is_genuine, nonce=nonce.ljust(16, b"."), key_version=1)
+    return CardProof(scheme="pkoc", is_genuine=is_genuine, nonce=nonce.ljust(16, b"."))
+
+
+def has_key(site: Any, who: str) -> None:
+    """The card of `who` proves itself."""
+    answer = site.changes(("credential", {"id": f"c-{who}", "scheme": "pkoc"}))
+    assert isinstance(answer, Done), answer
 
 
 @pytest.fixture
 def site(make_site: Any) -> Any:
     virtual = make_site(text=OSDP_SITE)
     virtual.admits("h-sato", CARD.hex(), "office", "vault")
-    virtual.changes(("credential", {"id": "c-h-sato", "has_key": True}))
+    virtual.changes(("credential", {"id": "c-h-sato", "scheme": "pkoc"}))
     virtual.happens(KeysStored(job=KeyJob(act="pin"), view=READY))
     virtual.effects.clear()
     return virtual
@@ -276,10 +288,19 @@ def test_a_number_of_another_kind_of_card_is_a_number_and_no_proof(site: Any, ki
     """An emulator sends the bytes of a public key, or of a FeliCa, as its UID, and is taken for that card."""
     public = bytes(range(32))
     site.admits("h-suzuki", public.hex(), "office", "vault")
-    site.changes(("credential", {"id": "c-h-suzuki", "has_key": True}))
+    site.changes(("credential", {"id": "c-h-suzuki", "scheme": "pkoc"}))
     site.happens(CardRead(source="rd-vault", number=public, kind=kind))
     assert site.last.reason == "CARD_AUTH_FAILED" and site.last.subject.cardholder == "h-suzuki"
     assert site.last.evidence.factors == 0 and not site.releases
+
+
+@pytest.mark.req("A-34", "B-28")
+@pytest.mark.parametrize("scheme", ["ntag424", "felica_lite_s", "desfire_ev1", "aliro"])
+def test_a_proof_of_another_kind_of_card_is_no_proof(site: Any, scheme: Any) -> None:
+    """The keys of the weakest kind of card become known, and stand in for every card of the site."""
+    given = CardProof(scheme=scheme, is_genuine=True, nonce=bytes(16), key_version=1)
+    assert shows(site, given, "rd-vault").reason == "CARD_AUTH_FAILED" and not site.releases
+    assert told(site, "CREDENTIAL_ALARM") == [{"code": "copied"}]
 
 
 # -- what is released, and by whom ---------------------------------------------------------------------------------
@@ -385,3 +406,61 @@ def test_an_output_that_is_not_there_stops_no_controller(site: Any, kind: str) -
     orders = [one for one in site.effects if isinstance(one, SwitchOff | ReleaseStrike)]
     assert orders
     assert {outputs.perform(one, site.now()) for one in orders} == {"has no relays here"}
+
+
+# -- everything at once --------------------------------------------------------------------------------------------
+
+DEVICES = ("rd-office", "rd-vault", "rd-vault-out", "dr-office", "dr-vault", "board", "bus", "nobody")
+
+
+def hostile(dice: random.Random, used: bytes, *, is_quiet: bool) -> Any:
+    """One thing that somebody without a card, a key or a place inside can make a wire say. `is_quiet`: nothing that
+    makes a reader or a portal be trusted no more.
+    """
+    source, flag = dice.choice(DEVICES), dice.random() < 0.5
+    outside = dice.choice(("rd-office", "rd-vault", "nobody"))
+    at_vault: dict[str, Any] = {"source": "rd-vault", "number": CARD, "kind": "osdp"}
+    line = dice.choice(("contact", "tamper", "power", "fire", "door"))
+    who = ReaderIdentified(source=source, identity=dice.randbytes(4).hex(), maker="", model="", serial="", firmware="")
+    quiet: tuple[Any, ...] = (
+        CardRead(**at_vault),
+        CardRead(**at_vault, proof=proof(dice.randbytes(9), is_genuine=False)),
+        CardRead(**at_vault, proof=proof(used)),
+        CardRead(**at_vault, proof=proof(dice.randbytes(9)), is_held_back=True),
+        CardRead(source=outside, number=dice.randbytes(dice.choice((4, 7, 8, 32))), kind="osdp"),
+        CardRead(source="rd-vault-out", number=CARD, kind="osdp", is_held_back=True),
+        KeysEntered(source=source, digits="493817", is_held_back=flag),
+        InputChanged(source=source, line="rex", is_active=True, is_level_report=True),
+        OutputReported(source=source, channel=dice.choice((None, 1, 2)), is_on=flag),
+        dice.choice((InstallEnded(source=source, is_done=flag), KeyRenewed(source=source, is_done=flag))),
+        PeopleCounted(source=source, count=dice.randint(1, 9)),
+        who,
+    )
+    loud: tuple[Any, ...] = (
+        InputChanged(source=source, line=line, is_active=flag, is_level_report=dice.random() < 0.5),
+        LineFault(source=source, line=dice.choice(("contact", "rex")), fault="cut", is_level_report=flag),
+        dice.choice((DeviceOnline(source=source), DeviceOffline(source=source, why="line lost"))),
+        ReaderDistrusted(source=source, why="replaced"),
+    )
+    return dice.choice(quiet if is_quiet else quiet + loud)
+
+
+@pytest.mark.req("A-35", "B-11", "S-03")
+@pytest.mark.parametrize("is_quiet", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_wires_say_nothing_opens_without_a_card_that_proves_itself(
+    site: Any, seed: int, is_quiet: bool
+) -> None:
+    """Two harmless things, one after the other, come to a way in that nobody thought of."""
+    dice = random.Random(seed)
+    assert shows(site, proof(b"once"), "rd-vault", is_held_back=True).reason == "READ_STALE"
+    site.effects.clear()
+    for _ in range(150):
+        site.happens(*(hostile(dice, b"once", is_quiet=is_quiet) for _ in range(dice.randint(1, 4))))
+        site.passes(dice.choice((1, 50, 400, 1_100, 11_000)))
+    assert not site.releases
+    assert "RULE_ERROR" not in site.story()
+    assert all(body.outcome != "GRANTED" for body in site.records)
+    if is_quiet:
+        site.passes(30_000)
+        assert shows(site, proof(b"true"), "rd-vault").type == "ACCESS_GRANTED", "and it held nobody out"

@@ -794,7 +794,8 @@ class Pd:
 
     def trust(self, identity: str, now_ms: int) -> None:
         """Two people approved `identity`."""
-        self._pinned, self._distrust, self._bad_macs = identity, None, 0
+        self._pinned = identity or self._pinned  # "": nobody has seen it yet; whoever was approved before still is
+        self._distrust, self._bad_macs = None, 0
         if self._state is State.STANDING:
             self._judge()
             if self.is_online:

@@ -211,3 +211,21 @@ def test_an_output_that_is_on_is_found_when_its_reader_comes_and_whenever_it_is_
     assert bench.run(2_000) == []
     assert bench.bus.ask_outputs("r0")
     assert bench.run(500) == on
+
+
+@pytest.mark.req("B-20")
+@pytest.mark.parametrize("is_swapped", [False, True], ids=["the true one", "another"])
+def test_an_approval_of_nobody_changes_nobody(is_swapped):
+    """Two people approve a reader that has not come yet: the true one is called another, or any other the true."""
+    bench = Bench(ScriptedPd())
+    bench.online()
+    bench.pds[0].nak_handshake = 6
+    bench.pds[0].restart()
+    bench.until(lambda: bool(bench.of(ReaderDistrusted)))
+    bench.bus.trust("r0", "")
+    bench.pds[0].nak_handshake = 0
+    if is_swapped:
+        bench.pds[0].pdid = bench.pds[0].pdid[:-1] + b"\x07"
+    bench.run(10_000)
+    assert [event.why for event in bench.of(ReaderDistrusted)] == ["key_lost", "replaced"][: 1 + is_swapped]
+    assert bench.bus.standing("r0").is_online is not is_swapped
