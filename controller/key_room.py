@@ -106,6 +106,7 @@ def secrets_of(site: Site, store: KeyStore | None) -> Secrets:
         cards=cards,
         aliro=store.single(ALIRO),
         reader_key=lambda reader: store.reader_key(reader) or store.pending_key(reader),
+        pending_key=lambda reader: store.pending_key(reader) if store.reader_key(reader) else None,
         view=key_view(store, site.wiring.secured, _schemes(site)),
     )
 

@@ -48,6 +48,7 @@ class Secrets:
     cards: CardKeys | None = None
     aliro: bytes | None = field(default=None, repr=False)
     reader_key: Callable[[str], bytes | None] = lambda _reader: None
+    pending_key: Callable[[str], bytes | None] = lambda _reader: None
     view: KeyView = field(default_factory=KeyView)
 
 
@@ -138,6 +139,7 @@ class Lines:
                 source=one.id,
                 address=one.address or 0,
                 key=self._keys.reader_key(one.id),
+                new_key=self._keys.pending_key(one.id),
                 identity=self._keys.view.identities.get(one.id),
                 inputs={number - 1: line for number, line in self._site.wiring.inputs.get(one.id, {}).items()},
                 has_keypad=bool(one.keypad),

@@ -310,9 +310,9 @@ class SecuredReaders:
         renewal = self._renewing.pop(event.source, None)
         detail = {"device": event.source, "is_done": event.is_done}
         self._standing.record(self._standing.scribe.draft("KEY_RENEWED", now=now, detail=detail), turn)
-        if renewal is not None:
-            act: KeyAct = "confirm" if event.is_done else "withdraw"
-            turn.urgent.append(KeyJob(act=act, reader=event.source, order=renewal.order.id))
+        act: KeyAct = "confirm" if event.is_done else "withdraw"
+        order = "" if renewal is None else renewal.order.id  # ordered before a restart: it took the key unheard, or not
+        turn.urgent.append(KeyJob(act=act, reader=event.source, order=order))
 
     def _end_install(self, why: str, now: Moment, turn: Turn) -> None:
         install, self._install = self._install, None

@@ -464,3 +464,12 @@ def test_whatever_the_wires_say_nothing_opens_without_a_card_that_proves_itself(
     if is_quiet:
         site.passes(30_000)
         assert shows(site, proof(b"true"), "rd-vault").type == "ACCESS_GRANTED", "and it held nobody out"
+
+
+@pytest.mark.req("A-09", "B-12")
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_key_that_was_ordered_before_a_restart_is_settled_after_it(site: Any, is_done: bool) -> None:
+    """The reader took its key as the power went; the store believes in the old one, for ever."""
+    site.happens(KeyRenewed(source="rd-vault", is_done=is_done))
+    jobs = [(one.act, one.reader) for one in site.effects if isinstance(one, KeyJob)]
+    assert jobs == [("confirm" if is_done else "withdraw", "rd-vault")]

@@ -22,6 +22,8 @@ from readers.protocols.osdp.signals import signal
 from readers.protocols.osdp.speeds import SpeedChange, SpeedSearch
 from readers.protocols.osdp.values import PdPlan, Signal, Standing
 
+SHORTEST_REPLY_BYTES: Final = 14
+"""A sealed ACK: header, security block, code, MAC, CRC."""
 BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 BITS_PER_BYTE: Final = 10
 ROUND_MS: Final = 28
@@ -80,7 +82,7 @@ class OsdpBus:
             raise ValueError(f"{source}: an OSDP line runs at one of {BAUDS}")
         if poll_every_ms < 1 or (rest_ms is not None and rest_ms < 0) or renew_after_ms < 1 or renew_after_messages < 1:
             raise ValueError(f"{source}: times and counts must be positive")
-        keys = [plan.key for plan in plans if plan.key is not None]
+        keys = [key for plan in plans for key in (plan.key, plan.new_key) if key is not None]
         for shared in ([plan.source for plan in plans], [plan.address for plan in plans], keys):
             if len(set(shared)) != len(shared):
                 raise ValueError(f"{source}: two readers share a source, an address or a key")
@@ -96,7 +98,7 @@ class OsdpBus:
             for plan in plans
         }
         self._by_address = {pd.plan.address: pd for pd in self._pds.values()}
-        self._keys = {plan.key: plan.source for plan in plans if plan.key is not None}
+        self._keys = {key: plan.source for plan in plans for key in (plan.key, plan.new_key) if key is not None}
         self._rest_ms = min(REST_MS_MAX, ROUND_MS // max(1, len(plans))) if rest_ms is None else rest_ms
         self._baud = baud
         self._search = SpeedSearch(baud, search_bauds)
@@ -110,6 +112,7 @@ class OsdpBus:
         self._give_up_ms = 0
         self._give_up_latest_ms = 0
         self._asked_at_ms = 0
+        self._sent_bytes = 0
         self._polled_at_ms = 0
         self._probe_free_ms = 0
         self._quiet_until_ms = 0
@@ -124,6 +127,18 @@ class OsdpBus:
         `connection_lost`.
         """
         return self._baud
+
+    @property
+    def quiet_ms(self) -> int:
+        """How long, from the last call on, nothing can come that is worth a look: our question and the shortest answer
+        take their time on the line, and so does the rest of an answer that has begun. The transport may sleep over it.
+        """
+        if self._asked is None or not self._is_open:
+            return 0
+        if self._frames.held_bytes:
+            return self._frames.missing_bytes * BITS_PER_BYTE * 1000 // self._baud
+        on_line = (self._sent_bytes + SHORTEST_REPLY_BYTES) * BITS_PER_BYTE * 1000 // self._baud
+        return max(0, self._asked_at_ms + on_line - self._now_ms)
 
     def connection_made(self, now_ms: int) -> None:
         """The line is open: every reader is asked who it is."""
@@ -324,7 +339,7 @@ class OsdpBus:
         if not pd.is_urgent:
             self._polled_at_ms = now_ms
         self._out = _MARKING + pd.next_frame(now_ms)
-        self._asked, self._asked_at_ms = pd, now_ms
+        self._asked, self._asked_at_ms, self._sent_bytes = pd, now_ms, len(self._out)
         sent_ms = now_ms + self._line_ms(len(self._out)) + 1
         self._give_up_ms = sent_ms + pd.patience_ms
         self._give_up_latest_ms = self._give_up_ms + self._line_ms(FRAME_BYTES_MAX)

@@ -170,7 +170,7 @@ class Pd:
     def _begin_keys(self) -> None:
         """Its key, the one to come, and who it says that it is."""
         self._key = self.plan.key
-        self._new_key: bytes | None = None
+        self._new_key = self.plan.new_key
         self._is_new_key_refused = self._is_by_new_key = False
         self._refusals = 0
         self._install_key: bytes | None = None

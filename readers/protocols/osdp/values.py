@@ -35,9 +35,10 @@ OfflineWhy: TypeAlias = Literal[
 class PdPlan:
     """One reader (PD) of a bus.
 
-    `key`: its SCBK; None: not commissioned, it is not spoken to. `identity`: what ReaderIdentified told when two people
-    approved it; None: whatever stands there with the right key is told and taken. `inputs`: which line hangs on which
-    input (from 0). `has_outputs`: something of ours hangs on its outputs; they are asked about when it comes online.
+    `key`: its SCBK; None: not commissioned, it is not spoken to. `new_key`: one that it was to get when the program
+    ended, and may have taken: it is tried too, and KeyRenewed tells. `identity`: what ReaderIdentified told when two
+    people approved it; None: whatever stands there with the right key is told and taken. `inputs`: which line hangs on
+    which input (from 0). `has_outputs`: something of ours hangs on its outputs; they are asked when it comes online.
     `pkoc_reader_id`: 32 bytes where the controller itself asks PKOC cards through this reader.
 
     Raises:
@@ -47,6 +48,7 @@ class PdPlan:
     source: str
     address: int
     key: bytes | None = field(default=None, repr=False)
+    new_key: bytes | None = field(default=None, repr=False)
     identity: str | None = None
     inputs: Mapping[int, str] = field(default_factory=dict)
     has_keypad: bool = False
@@ -57,8 +59,9 @@ class PdPlan:
     def __post_init__(self) -> None:
         if not 0 <= self.address <= ADDRESS_MAX:
             raise ValueError(f"{self.source}: an OSDP address is 0 to {ADDRESS_MAX}, not {self.address}")
-        if self.key is not None:
-            refuse_weak_key(self.key)
+        for key in (self.key, self.new_key):
+            if key is not None:
+                refuse_weak_key(key)
         if self.offline_after_ms < 500:
             raise ValueError(f"{self.source}: offline_after_ms must be at least 500: a reader may be busy that long")
         if self.pkoc_reader_id is not None and len(self.pkoc_reader_id) != READER_ID_BYTES:

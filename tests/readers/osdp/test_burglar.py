@@ -229,3 +229,17 @@ def test_an_approval_of_nobody_changes_nobody(is_swapped):
     bench.run(10_000)
     assert [event.why for event in bench.of(ReaderDistrusted)] == ["key_lost", "replaced"][: 1 + is_swapped]
     assert bench.bus.standing("r0").is_online is not is_swapped
+
+
+@pytest.mark.req("A-09", "B-18")
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_key_that_was_under_way_when_the_power_went_is_tried_afterwards(is_taken):
+    """The power goes between a reader's new key and its word: the reader is dead until somebody climbs to it."""
+    plan = PdPlan(source="r0", address=0, key=KEY, new_key=OTHER_KEY)
+    bench = Bench(ScriptedPd(key=OTHER_KEY if is_taken else KEY), plans=[plan])
+    bench.run(5_000)
+    assert bench.of(KeyRenewed) == [KeyRenewed(source="r0", is_done=is_taken)]
+    assert bench.of(ReaderDistrusted) == [] and bench.bus.standing("r0").is_online
+    bench.pds[0].restart()
+    bench.run(5_000)
+    assert bench.bus.standing("r0").is_online and len(bench.of(KeyRenewed)) == 1
