@@ -18,6 +18,7 @@ from api.tables import EventRow
 from api.words import moment_of
 from zones.ids import ID_PATTERN
 from zones.people import Basis, CardholderKind, CredentialState
+from zones.row_checks import CARD_SCHEMES
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
@@ -27,6 +28,7 @@ CardNumber = Annotated[
 ]
 BasisWord = Literal["KEIZAI_ANPO", "TOKUTEI_HIMITSU", "BOEI_HOGO", "COMPANY"]
 StateWord = Literal["ISSUED", "ACTIVE", "LOST", "RETURNED", "DESTROYED"]
+SchemeWord = Literal["desfire_ev1", "desfire_ev2", "ntag424", "pkoc", "felica_lite_s", "aliro"]
 KindWord = Literal["STAFF", "VISITOR", "MAINTENANCE"]
 Millis = Annotated[int, Field(ge=0, le=600_000)]
 Level = Annotated[int, Field(ge=0, le=9)]
@@ -35,6 +37,7 @@ ReleaseReason = Literal["visitor", "delivery", "forgotten_card", "reader_fault",
 
 assert set(BasisWord.__args__) == {basis.value for basis in Basis}  # type: ignore[attr-defined]
 assert set(KindWord.__args__) == {kind.value for kind in CardholderKind}  # type: ignore[attr-defined]
+assert set(SchemeWord.__args__) == CARD_SCHEMES  # type: ignore[attr-defined]
 assert set(StateWord.__args__) == {state.value for state in CredentialState}  # type: ignore[attr-defined]
 
 
@@ -169,19 +172,27 @@ class CardholderPublic(Given):
 
 class CredentialCreate(Asked):
     """A credential. `number` is passed to the controller and kept nowhere; it answers with its last four signs.
-    `has_key`: the card can prove itself, and its mere number is then a copy where the reader can ask.
+    `scheme`: how the card proves itself; its mere number is then a copy where the reader can ask. None: a bare number.
     """
 
     id: Id | None = None
     cardholder: Id
     number: CardNumber
     state: StateWord = "ACTIVE"
-    has_key: bool = False
+    scheme: SchemeWord | None = None
 
 
-class CredentialUpdate(Changed):
+class CredentialUpdate(Asked):
+    """Other values, at least one. `scheme` may be null: the card is a bare number from now on."""
+
     state: StateWord | None = None
-    has_key: bool | None = None
+    scheme: SchemeWord | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set or (self.state is None and "state" in self.model_fields_set):
+            raise ValueError("nothing")
+        return self
 
 
 class CredentialPublic(Given):
@@ -189,7 +200,7 @@ class CredentialPublic(Given):
     cardholder: str
     last4: str
     state: StateWord
-    has_key: bool
+    scheme: SchemeWord | None
 
 
 # -- clearances ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from api.words import (
     ACTORS,
     ALARMS,
     BY_CARD,
+    CARD_SCHEMES,
     CREDENTIAL_ALARMS,
     EXITS,
     FIRE_RELEASED,
@@ -292,7 +293,22 @@ def _changed(detail: dict[str, Any], language: Language) -> str:
     tables = list(dict.fromkeys(str(row[0]) for row in detail.get("changed") or () if row))
     told = [TABLES.get(table, {language: table})[language] for table in tables[:CHANGED_SHOWN]]
     more = ["…"] if len(tables) > CHANGED_SHOWN else []
-    return ("、" if language == "ja" else ", ").join(told + more)
+    how = _kind_of_card(detail, language) if tables == ["credential"] else ""
+    return ("、" if language == "ja" else ", ").join(told + more) + how
+
+
+def _kind_of_card(detail: dict[str, Any], language: Language) -> str:
+    """How the card proves itself that an edit was about; nothing where it was about several kinds."""
+    match detail.get("edit"):
+        case {"puts": [["credential", {**first}], *more]}:
+            kinds = {str(first.get("scheme") or "")}
+            for one in more:
+                match one:
+                    case ["credential", {**row}]:
+                        kinds.add(str(row.get("scheme") or ""))
+            words = CARD_SCHEMES.get(kinds.pop(), {}) if len(kinds) == 1 else {}
+            return f" ({words[language]})" if words else ""
+    return ""
 
 
 def _body(row: EventRow) -> dict[str, Any]:

@@ -89,9 +89,14 @@ def create(here: Parts, table: str, doc: Doc, key: str | None) -> Doc:
 
 
 def change(here: Parts, table: str, name: str, fields: Doc, key: str | None = None) -> Doc:
-    """Propose other values of fields of a row that is there; the row as recorded."""
+    """Propose other values of fields of a row that is there; the row as recorded. A field that is None is left out."""
     place = (table, name)
-    return proposed(here, key, (place,), lambda now: [(table, {**present(now, *place), **fields})], place)
+
+    def puts(snapshot: Snapshot) -> Puts:
+        row = {**present(snapshot, *place), **fields}
+        return [(table, {field: value for field, value in row.items() if value is not None})]
+
+    return proposed(here, key, (place,), puts, place)
 
 
 def proposed(

@@ -190,6 +190,17 @@ CREDENTIAL_ALARMS: Final[dict[str, Words]] = {
 }
 """What an alarm about a card is about."""
 
+CARD_SCHEMES: Final[dict[str, Words]] = {
+    "desfire_ev1": _w("DESFire EV1", "DESFire EV1"),
+    "desfire_ev2": _w("DESFire EV2", "DESFire EV2"),
+    "ntag424": _w("NTAG 424 DNA", "NTAG 424 DNA"),
+    "pkoc": _w("PKOC", "PKOC"),
+    "felica_lite_s": _w("FeliCa Lite-S", "FeliCa Lite-S"),
+    "aliro": _w("Aliro", "Aliro"),
+    "": _w("番号のみ", "number only"),
+}
+"""How a card proves itself; under no name, one that does not."""
+
 ACTORS: Final[dict[str, Words]] = {
     "officer": _w("担当者", "Officer"),
     "site-file": _w("設定ファイル", "Site file"),

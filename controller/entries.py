@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from controller.cards import CardNumbers, last4
+from controller.cards import CardNumbers, is_of_family, last4
 from controller.clock import wall_ms
 from controller.config import Wiring
 from controller.lateness import Lateness
@@ -609,21 +609,24 @@ class Entries:
 
     def _proved(self, event: CardRead) -> Evidence:
         """What a read comes to as evidence. A number alone proves nothing; and of a card that can prove itself it is a
-        copy where the reader asks (A-34).
+        copy where the reader could have asked that kind of card (A-34). So is a proof of another kind of card than the
+        one that was issued: the weakest card of a site must not stand in for all others.
         """
         number_hash = self._numbers.hash(event.number)
         self._remember_last4(number_hash, last4(event.number))
         link = self._wiring.links.get(event.source, LinkAssurance.CLEAR)
         proof = event.proof
+        credential = self._standing.policy.by_number.get(number_hash)
+        issued = None if credential is None else credential.scheme
         if proof is None:
-            credential = self._standing.policy.by_number.get(number_hash)
-            is_copy = credential is not None and credential.has_key and event.source in self._wiring.challenging
+            is_copy = is_of_family(issued, self._wiring.challenging.get(event.source, ()))
             method = Method.FAKED if is_copy else Method.UID
             return Evidence(number_hash=number_hash, method=method, factors=0, link=link)
+        is_genuine = proof.is_genuine and (issued is None or is_of_family(issued, [proof.scheme]))
         return Evidence(
             number_hash=number_hash,
-            method=Method.CHALLENGE if proof.is_genuine else Method.FAKED,
-            factors=int(proof.is_genuine),
+            method=Method.CHALLENGE if is_genuine else Method.FAKED,
+            factors=int(is_genuine),
             link=link,
             scheme=proof.scheme,
             key_version=proof.key_version,

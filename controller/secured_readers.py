@@ -7,7 +7,7 @@ restart ends it. A reader that is believed no more is so by an edit of the polic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -62,7 +62,7 @@ class SecuredReaders:
         standing: what the parts of the engine share.
         readers: those readers.
         buses: the lines that they are on.
-        challenging: readers that ask cards to prove themselves.
+        challenging: which schemes each reader asks cards for.
         view: what the key store holds.
         distrust: told of a reader that is believed no more.
     """
@@ -73,7 +73,7 @@ class SecuredReaders:
         standing: Standing,
         readers: frozenset[str],
         buses: frozenset[str],
-        challenging: frozenset[str],
+        challenging: Mapping[str, frozenset[str]],
         view: KeyView,
         distrust: Callable[[str], None],
     ) -> None:
@@ -107,7 +107,7 @@ class SecuredReaders:
         """Whether nothing that the factory set is left in what this reader goes by (B-14)."""
         if reader in self._readers and reader not in self._view.commissioned:
             return False
-        return not (reader in self._challenging and self._view.defaults)
+        return self._view.defaults.isdisjoint(self._challenging.get(reader, ()))
 
     @property
     def installing(self) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
 from controller.site_file import DeviceKind, DeviceSection, PortalSection, SiteFile, Source
 from readers import profiles
+from readers.events import CardScheme
 from readers.protocols.modbus import BAUD as MODBUS_BAUD
 from readers.protocols.modbus import SAMPLE_GAP_MS_MAX, ModbusBoardPlan, sample_gap_ms
 from readers.protocols.mqtt_profiles import OURS, MqttDevice
@@ -48,8 +49,11 @@ WITH_INPUTS: Final = BOARDS | {DeviceKind.MQTT, DeviceKind.OSDP}
 SHARED_PORT: Final = frozenset({DeviceKind.MODBUS})
 WITH_RELAYS: Final = frozenset({DeviceKind.LCUS, DeviceKind.MODBUS, DeviceKind.GPIO, DeviceKind.OSDP})
 _LINE_OF: Final = {"fire_input": "fire", "power_input": "power"}
-CHALLENGING: Final = frozenset({DeviceKind.PN532, DeviceKind.OSDP})
-"""Readers through which a card can be asked to prove itself."""
+CHALLENGING: Final[dict[DeviceKind, frozenset[str]]] = {
+    DeviceKind.PN532: frozenset(get_args(CardScheme)),
+    DeviceKind.OSDP: frozenset({"pkoc"}),
+}
+"""Readers through which a card can be asked to prove itself, and for what."""
 
 TELLING: Final = frozenset(
     {
@@ -76,8 +80,8 @@ class Wiring:
     `tampers`: every source that may tell of an enclosure, with the portal it serves (None: none). `fire_inputs`,
     `power_inputs`: sources whose line is the site's. `keypads`: readers whose digits are taken. `links`: what protects
     the line of each reader. `inputs`: of each board or module, which of its inputs (from 1) is which line.
-    `challenging`: readers that ask a card to prove itself. `secured`: readers on a line with a secure channel;
-    `buses`: those lines.
+    `challenging`: which schemes each reader can ask a card for; none: it is not there. `secured`: readers on a line
+    with a secure channel; `buses`: those lines.
     """
 
     strikes: dict[PortalId, Strike]
@@ -92,7 +96,7 @@ class Wiring:
     keypads: frozenset[str] = frozenset()
     links: dict[str, LinkAssurance] = field(default_factory=dict)
     inputs: dict[str, dict[int, str]] = field(default_factory=dict)
-    challenging: frozenset[str] = frozenset()
+    challenging: dict[str, frozenset[str]] = field(default_factory=dict)
     secured: frozenset[str] = frozenset()
     buses: frozenset[str] = frozenset()
 
@@ -328,10 +332,11 @@ class Wires:
                 found[f"{device.id}:{device.tamper_input}"] = served.get(device.id)
         return found
 
-    def _challenging(self) -> frozenset[str]:
-        if self._file.cards is None:
-            return frozenset()
-        return frozenset(device.id for device in self._file.device if device.kind in CHALLENGING)
+    def _challenging(self) -> dict[str, frozenset[str]]:
+        """What a card can be asked for at each reader: by a PN532 all that the site asks, by OSDP PKOC alone."""
+        asked: frozenset[str] = frozenset(() if self._file.cards is None else self._file.cards.schemes)
+        found = {device.id: asked & CHALLENGING.get(device.kind, frozenset()) for device in self._file.device}
+        return {reader: schemes for reader, schemes in found.items() if schemes}
 
     def _keypads(self, wiring: Wiring) -> frozenset[str]:
         keypads = frozenset(device.id for device in self._file.device if device.keypad)

@@ -265,9 +265,9 @@ def _issued(enrolment: _Enrolment, made: Issued) -> int:
         known = None if enrolment.register is None else enrolment.register.credential_of(made.number)
         return _told(arguments, found | {"credential": None if known is None else known.id})
     if enrolment.register is None or who is None:
-        return _told(arguments, found | _to_enter(arguments, made.number, is_alone=enrolment.register is None))
+        return _told(arguments, found | _to_enter(arguments, made, is_alone=enrolment.register is None))
     state = "ACTIVE" if arguments.active else "ISSUED"
-    name, answer = enrolment.register.issue(made.number, who, state, arguments.credential)
+    name, answer = enrolment.register.issue(made.number, made.scheme, who, state, arguments.credential)
     found |= {"credential": name, "cardholder": who, "state": state}
     return _recorded(arguments, found, answer)
 
@@ -293,15 +293,15 @@ def _end_state(arguments: argparse.Namespace, gone: Retired) -> str:
     return "DESTROYED" if arguments.destroyed or gone.scheme == "felica_lite_s" else "RETURNED"
 
 
-def _to_enter(arguments: argparse.Namespace, number: bytes, *, is_alone: bool) -> dict[str, Any]:
+def _to_enter(arguments: argparse.Namespace, made: Issued, *, is_alone: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "cardholder": arguments.cardholder,
-        "last4": last4(number),
-        "has_key": True,
+        "last4": last4(made.number),
+        "scheme": made.scheme,
         "state": "ACTIVE" if arguments.active else "ISSUED",
     }
     if arguments.print_number and is_alone:
-        row["number"] = number.hex()
+        row["number"] = made.number.hex()
     return {"to_enter": row}
 
 

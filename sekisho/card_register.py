@@ -52,17 +52,23 @@ class Register:
             return None
         if self._numbers is not None:
             return self._policy.by_number.get(self._numbers.hash(number))
-        fits = [one for one in self._policy.credentials.values() if one.last4 == last4(number) and one.has_key]
+        fits = [
+            one for one in self._policy.credentials.values() if one.last4 == last4(number) and one.scheme is not None
+        ]
         return fits[0] if len(fits) == 1 else None
 
-    def issue(self, number: bytes, cardholder: str, state: str, name: str | None) -> tuple[str, Done | Refused]:
-        """Register a card; its credential's id. A card that came back and is issued anew keeps its credential."""
+    def issue(
+        self, number: bytes, scheme: str, cardholder: str, state: str, name: str | None
+    ) -> tuple[str, Done | Refused]:
+        """Register a card that proves itself by `scheme`; its credential's id. A card that came back and is issued anew
+        keeps its credential.
+        """
         known = self.credential_of(number)
         if known is not None and known.cardholder != cardholder:
             why = f"this card is registered for {known.cardholder}; a number stays its first holder's"
             return known.id, Refused(id="", code="other_cardholder", why=why)
         given = name or (f"k-{secrets.token_hex(6)}" if known is None else known.id)
-        row = {"id": given, "cardholder": cardholder, "number": number.hex(), "state": state, "has_key": True}
+        row = {"id": given, "cardholder": cardholder, "number": number.hex(), "state": state, "scheme": scheme}
         return given, self._propose(row)
 
     def close(self, credential: Credential, state: str) -> Done | Refused:

@@ -24,6 +24,16 @@ NOTICE_VERSION: Final = 1
 """Of the notice on the use of entry records, that everybody here was handed (D-21)."""
 
 
+SCHEME_OF: Final[Mapping[str, str | None]] = {
+    "uid": None,
+    "desfire": "desfire_ev2",
+    "ntag424": "ntag424",
+    "pkoc": "pkoc",
+    "felica-lite-s": "felica_lite_s",
+}
+"""How the cards of a building file prove themselves."""
+
+
 class Post(Protocol):
     """Sends one document to one path of the API."""
 
@@ -53,13 +63,13 @@ class Person:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """What somebody brings to a reader. `numbers`: what credentials are looked up by; the first is on the outside of
-    the card, a second one is what it proves. `has_key`: it can prove itself.
+    the card, a second one is what it proves. `scheme`: how it proves itself.
     """
 
     card: str
     kind: str
     numbers: tuple[str, ...]
-    has_key: bool
+    scheme: str | None
     pin: str | None = None
     duress_pin: str | None = None
 
@@ -122,7 +132,7 @@ def _carried(person: PersonPlan, pockets: Pockets) -> Carried:
         card=person.card.upper(),
         kind="felica" if person.kind == "felica" else person.card_type,
         numbers=(person.card.lower(), *proved),
-        has_key=person.card_type != "uid",
+        scheme=SCHEME_OF[person.card_type],
         pin=person.pin,
         duress_pin=person.duress_pin,
     )
@@ -146,7 +156,7 @@ def _enter(post: Post, person: Person, kind: str, carried: Carried) -> None:
     name = {"name": person.name, "kana": person.kana, "roman": person.roman}
     post("/cardholders", {"id": person.id, "kind": kind, "notice_version": NOTICE_VERSION, **name})
     for number in carried.numbers:
-        credential = {"number": number, "state": person.card_state, "has_key": carried.has_key}
+        credential = {"number": number, "state": person.card_state, "scheme": carried.scheme}
         post("/credentials", {"cardholder": person.id, **credential})
     if carried.pin is not None:
         post(f"/cardholders/{person.id}/pin", {"pin": carried.pin, "duress": carried.duress_pin})

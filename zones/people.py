@@ -74,7 +74,8 @@ class Cardholder:
 class Credential:
     """The issued right to identify, of exactly one cardholder. `last4` is all of the number that is ever shown.
 
-    `has_key`: this card can prove itself. Its mere number, from a reader that could have asked, is then a copy (A-34).
+    `scheme`: how this card proves itself, None where it is a bare number. Its mere number, from a reader that could
+    have asked it, is then a copy, and so is a proof of another kind (A-34).
     """
 
     id: CredentialId
@@ -82,7 +83,7 @@ class Credential:
     number_hash: CardNumberHash
     last4: str
     state: CredentialState
-    has_key: bool = False
+    scheme: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

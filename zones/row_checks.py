@@ -76,6 +76,9 @@ LAST_DAY: Final = date(2199, 12, 31)
 LAST_MS: Final = 7_258_118_400_000
 """The end of LAST_DAY, in milliseconds since 1970."""
 
+CARD_SCHEMES: Final = frozenset({"desfire_ev1", "desfire_ev2", "ntag424", "pkoc", "felica_lite_s", "aliro"})
+"""How a card can prove itself: what readers can ask for, and nothing else (docs/wire/cards.md)."""
+
 _ID = re.compile(ID_PATTERN)
 _NUMBER_HASH = re.compile(r"[0-9a-f]{64}")
 _LAST4 = re.compile(r"[0-9A-Fa-f]{4}")
@@ -275,6 +278,8 @@ def _credential(row: Credential) -> None:
         raise refusal(row, "number_hash", "is not a keyed hash, 64 lower-case hex digits; numbers are never kept")
     if not _LAST4.fullmatch(row.last4):
         raise refusal(row, "last4", "is not the last four hex digits of the card number")
+    if row.scheme is not None and row.scheme not in CARD_SCHEMES:
+        raise refusal(row, "scheme", f"is not one of {', '.join(sorted(CARD_SCHEMES))}, or absent for a bare number")
 
 
 def _clearance(row: Clearance) -> None:

@@ -131,7 +131,7 @@ def _credential(doc: Doc) -> CredentialPublic:
         cardholder=doc["cardholder"],
         last4=doc["last4"],
         state=doc["state"],
-        has_key=bool(doc.get("has_key", False)),
+        scheme=doc.get("scheme"),
     )
 
 
@@ -152,14 +152,17 @@ def create_credential(
     """The card number goes to the controller, which keeps a keyed hash; here it is kept nowhere."""
     name = new_id("k", asked.id)
     doc: Doc = {"id": name, "cardholder": asked.cardholder, "number": asked.number, "state": asked.state}
-    doc["has_key"] = asked.has_key
+    if asked.scheme is not None:
+        doc["scheme"] = asked.scheme
     response.headers["Location"] = f"/api/v1/credentials/{name}"
     return _credential(create(here, "credential", doc, key))
 
 
 @router.patch("/credentials/{id}")
 def change_credential(here: Here, id: str, asked: CredentialUpdate) -> CredentialPublic:
-    return _credential(change(here, "credential", id, sent(asked)))
+    is_bare = "scheme" in asked.model_fields_set and asked.scheme is None
+    fields = sent(asked) | ({"scheme": None} if is_bare else {})
+    return _credential(change(here, "credential", id, fields))
 
 
 @router.post("/credentials/{id}/end")

@@ -148,7 +148,7 @@ class CredentialRow(SQLModel, table=True):
     number_hash: str = Field(unique=True)
     last4: str
     state: str
-    has_key: bool
+    scheme: str | None = None
 
 
 class PinRow(SQLModel, table=True):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.routes.registers import today
+from zones.row_checks import CARD_SCHEMES
 
 HOLDER = {"name": "山田 花子", "kana": "ヤマダ ハナコ", "roman": "Hanako Yamada"}
 STAFF = {"kind": "STAFF", "notice_version": 0, "held_extra_ms": 0}
@@ -39,7 +40,7 @@ def rows(cardholder: str) -> dict[str, dict[str, Any]]:
 
 
 CHANGES = {
-    "credentials": {"state": "LOST", "has_key": True},
+    "credentials": {"state": "LOST", "scheme": "pkoc"},
     "needs-to-know": {
         "is_suspended": True, "requested_by": "o-1", "approved_by_1": "o-2", "approved_by_2": "o-3",
         "recert_on": "2099-01-01",
@@ -72,12 +73,21 @@ def test_a_row_is_created_shown_listed_changed_and_ended(web: Any, table: str) -
 
 
 @pytest.mark.req("A-34")
-@pytest.mark.parametrize("has_key", [False, True])
-def test_that_a_card_has_a_key_reaches_the_controller(web: Any, has_key: bool) -> None:
+@pytest.mark.parametrize("scheme", [None, *sorted(CARD_SCHEMES)])
+def test_how_a_card_proves_itself_reaches_the_controller(web: Any, scheme: str | None) -> None:
     """A copy of the number of a card with keys would open a door that takes numbers, and nobody would hear of it."""
-    asked = {"cardholder": holder(web), "number": "04a1b2c3d4e5f6", "has_key": has_key}
-    assert web.client.post("/api/v1/credentials", json=asked).json()["has_key"] is has_key
-    assert web.controller.heard_of("propose")[-1]["puts"][0][1].get("has_key", False) is has_key
+    asked = {"cardholder": holder(web), "number": "04a1b2c3d4e5f6", "scheme": scheme}
+    made = web.client.post("/api/v1/credentials", json=asked).json()
+    assert made["scheme"] == scheme
+    assert web.controller.heard_of("propose")[-1]["puts"][0][1].get("scheme") == scheme
+    bare = web.client.patch(f"/api/v1/credentials/{made['id']}", json={"scheme": None})
+    assert bare.json()["scheme"] is None, "it was given the wrong one, and is a number again"
+
+
+def test_a_scheme_that_no_reader_can_ask_for_is_refused(web: Any) -> None:
+    """A typing error makes every copy of the card a plain number."""
+    asked = {"cardholder": holder(web), "number": "04a1b2c3d4e5f6", "scheme": "desfire"}
+    assert web.client.post("/api/v1/credentials", json=asked).status_code == 422
 
 
 @pytest.mark.req("E-10", "E-01")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from controller.calendars import YEARS, National, national_days
 from controller.config import SiteFileError, load_site, parse_site
-from controller.site_file import SiteFile
+from controller.site_file import CardsSection, SiteFile
 from controller.site_wires import input_plans
 from controller.toml_lines import line_of
 from zones.moment import JST, Moment
@@ -754,7 +754,10 @@ def test_boards_and_osdp_readers_are_wired_by_number():
         "pi": {5: "contact"},
     }
     assert wiring.tampers == {"rd-in": "main", "io:8": "main"}
-    assert (wiring.secured, wiring.challenging) == ({"rd-in"}, {"rd-in", "rd-out"})
+    assert (wiring.secured, wiring.challenging) == (
+        {"rd-in"},
+        {"rd-in": {"pkoc"}, "rd-out": set(CardsSection().schemes)},
+    )
     assert {reader: link.name for reader, link in wiring.links.items()} == {"rd-in": "ENCRYPTED", "rd-out": "CLEAR"}
     assert [(one.device, one.channel) for one in wiring.strikes.values()] == [("io", 1), ("pi", 17)]
 

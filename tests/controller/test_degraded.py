@@ -105,7 +105,7 @@ FAULTS = {
 def site(make_site):
     virtual = make_site(text=OSDP)
     virtual.admits("h-sato", VALID.hex(), "office", "vault")
-    virtual.changes(("credential", {"id": "c-h-sato", "has_key": True}))
+    virtual.changes(("credential", {"id": "c-h-sato", "scheme": "pkoc"}))
     view = KeyView(commissioned=frozenset({READER}))
     virtual.happens(KeysStored(job=KeyJob(act="pin"), view=view))
     virtual.closes("dr-vault")

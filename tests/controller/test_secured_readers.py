@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from controller.turn import BeginInstall, EndInstall, RenewKey, SetBaud, ShowAtR
 from readers.events import (
     CardProof,
     CardRead,
+    CardScheme,
     CardUnread,
     DeviceOnline,
     InstallEnded,
@@ -24,6 +25,7 @@ from readers.events import (
     ReaderIdentified,
 )
 from tests.controller.conftest import SITE
+from zones.row_checks import CARD_SCHEMES
 
 OSDP_SITE = (
     SITE.replace(
@@ -34,6 +36,13 @@ OSDP_SITE = (
     )
     + "\n[cards]\n"
 )
+PN532_SITE = (
+    SITE.replace(
+        '[[device]]\nid = "rd-vault"\nkind = "mqtt"\n',
+        '[[device]]\nid = "rd-vault"\nkind = "pn532"\nport = "/dev/ttyUSB1"\n',
+    )
+    + "\n[cards]\n"
+)
 CARD = bytes.fromhex("04a1b2c3d4e5f6")
 KEY = bytes(range(40, 56))
 IDENTITY = "ab" * 32
@@ -41,7 +50,7 @@ READY = KeyView(commissioned=frozenset({"rd-vault", "rd-spare"}), identities={"r
 
 
 def proof(*, nonce: bytes = bytes(16), **changed: Any) -> CardProof:
-    return replace(CardProof(scheme="desfire_ev2", is_genuine=True, nonce=nonce, key_version=3), **changed)
+    return replace(CardProof(scheme="pkoc", is_genuine=True, nonce=nonce), **changed)
 
 
 @pytest.fixture
@@ -49,10 +58,22 @@ def site(make_site):
     """A vault behind an OSDP reader that holds its key, and somebody with all three keys and a card that has one."""
     virtual = make_site(text=OSDP_SITE)
     virtual.admits("h-sato", CARD.hex(), "office", "vault")
-    virtual.changes(("credential", {"id": "c-h-sato", "has_key": True}))
+    virtual.changes(("credential", {"id": "c-h-sato", "scheme": "pkoc"}))
     stores(virtual, KeyJob(act="pin"), READY)
     virtual.effects.clear()
     return virtual
+
+
+def issued(make_site: Any, text: str, scheme: str | None) -> Any:
+    """Somebody has a card of that kind, and behind the reader it alone is asked for, and no number will do."""
+    asks_for_one = text.replace('kind = "EXCLUSION"', 'kind = "CONTROLLED"')
+    site = make_site(text=asks_for_one.replace('"HARD"\nuid_accepted = true\n', '"HARD"\n'))
+    site.admits("h-sato", CARD.hex(), "office", "vault")
+    if scheme is not None:
+        assert isinstance(site.changes(("credential", {"id": "c-h-sato", "scheme": scheme})), Done)
+    stores(site, KeyJob(act="pin"), READY)
+    site.effects.clear()
+    return site
 
 
 def stores(site: Any, job: KeyJob, view: KeyView = READY, **more: Any) -> None:
@@ -94,8 +115,8 @@ def told(site: Any, type_: str) -> list[dict[str, Any]]:
 @pytest.mark.req("A-34", "A-02")
 def test_a_card_that_proves_itself_is_recorded_with_how(site):
     """An auditor could not tell a card that answered a challenge from a number that anybody copied."""
-    evidence = shows(site, proof()).evidence
-    assert (evidence.method, evidence.factors, evidence.scheme) == ("CHALLENGE", 1, "desfire_ev2")
+    evidence = shows(site, proof(key_version=3)).evidence
+    assert (evidence.method, evidence.factors, evidence.scheme) == ("CHALLENGE", 1, "pkoc")
     assert (evidence.key_version, evidence.is_fresh, evidence.link) == (3, True, 2)
 
 
@@ -108,6 +129,65 @@ def test_a_copied_number_is_refused_with_an_alarm(site, given):
     assert last.subject.cardholder == "h-sato"
     assert told(site, "CREDENTIAL_ALARM") == [{"code": "copied"}]
     assert not site.releases
+
+
+KINDS = {
+    # text, the card as issued, what its number alone comes to
+    "DESFire at OSDP": (OSDP_SITE, "desfire_ev2", "UID"),
+    "FeliCa at OSDP": (OSDP_SITE, "felica_lite_s", "UID"),
+    "PKOC at OSDP": (OSDP_SITE, "pkoc", "FAKED"),
+    "DESFire at PN532": (PN532_SITE, "desfire_ev2", "FAKED"),
+    "PKOC at PN532": (PN532_SITE, "pkoc", "FAKED"),
+    "Aliro at PN532, which is off": (PN532_SITE, "aliro", "UID"),
+    "DESFire EV1 where EV2 is asked": (PN532_SITE + 'schemes = ["desfire_ev2"]\n', "desfire_ev1", "FAKED"),
+    "DESFire EV2 where EV1 is asked": (PN532_SITE + 'schemes = ["desfire_ev1"]\n', "desfire_ev2", "FAKED"),
+    "NTAG where DESFire is asked": (PN532_SITE + 'schemes = ["desfire_ev2"]\n', "ntag424", "UID"),
+    "PKOC at OSDP where it is not asked": (OSDP_SITE + 'schemes = ["desfire_ev2"]\n', "pkoc", "UID"),
+    "a bare number at PN532": (PN532_SITE, None, "UID"),
+    "no cards": (OSDP_SITE.replace("[cards]", ""), "pkoc", "UID"),
+}
+
+
+@pytest.mark.req("A-34")
+@pytest.mark.parametrize("case", KINDS)
+def test_a_number_is_a_copy_only_where_that_card_would_have_been_asked(make_site, case):
+    """A genuine card at a reader that cannot ask its kind raises the alarm about its holder; or a copy raises none."""
+    text, scheme, method = KINDS[case]
+    site = issued(make_site, text, scheme)
+    last = shows(site, None)
+    assert (last.evidence.method, last.evidence.factors) == (method, 0)
+    assert (last.outcome, last.reason) == ("DENIED", "CARD_AUTH_FAILED" if method == "FAKED" else "FACTOR_MISSING")
+    assert told(site, "CREDENTIAL_ALARM") == ([{"code": "copied"}] if method == "FAKED" else [])
+    assert not site.releases
+
+
+@pytest.mark.req("A-34", "A-02")
+@pytest.mark.parametrize(
+    ("scheme", "proved", "method"),
+    [
+        ("desfire_ev2", "felica_lite_s", "FAKED"),
+        ("desfire_ev2", "pkoc", "FAKED"),
+        ("desfire_ev2", "ntag424", "FAKED"),
+        ("pkoc", "aliro", "FAKED"),
+        ("desfire_ev2", "desfire_ev1", "CHALLENGE"),
+        ("desfire_ev1", "desfire_ev2", "CHALLENGE"),
+        (None, "felica_lite_s", "CHALLENGE"),
+    ],
+)
+def test_a_proof_of_another_kind_of_card_is_a_copy(make_site, scheme, proved, method):
+    """Whoever can forge the weakest card of the site opens every door as the holder of the strongest."""
+    site = issued(make_site, PN532_SITE, scheme)
+    last = shows(site, proof(scheme=proved))
+    assert (last.evidence.method, last.evidence.factors) == (method, int(method != "FAKED"))
+    assert last.evidence.scheme == proved, "the record says what it proved itself with"
+    assert last.outcome == ("DENIED" if method == "FAKED" else "GRANTED")
+    assert (last.reason == "CARD_AUTH_FAILED") is (method == "FAKED")
+    assert told(site, "CREDENTIAL_ALARM") == ([{"code": "copied"}] if method == "FAKED" else [])
+
+
+def test_the_register_knows_every_scheme_that_a_reader_can_tell():
+    """A card of a new kind is made, and cannot be registered as what it is."""
+    assert frozenset(get_args(CardScheme)) == CARD_SCHEMES
 
 
 @pytest.mark.req("B-22")
@@ -188,7 +268,7 @@ def test_a_distrusted_reader_stays_so_over_a_restart(site):
     "view",
     [
         KeyView(commissioned=frozenset({"rd-spare"})),
-        replace(READY, defaults=frozenset({"desfire_ev2"})),
+        replace(READY, defaults=frozenset({"pkoc"})),
     ],
     ids=["the reader has no key of its own", "a card key is the maker's"],
 )
@@ -198,6 +278,15 @@ def test_nobody_enters_where_a_factory_default_is_left(site, view):
     last = shows(site, proof())
     assert (last.outcome, last.reason) == ("DENIED", "COMMISSIONING")
     assert of(site, ShowAtReader)[-1].shown.value == "out_of_order"
+
+
+@pytest.mark.req("B-14", "A-35")
+@pytest.mark.parametrize(("text", "is_commissioned"), [(OSDP_SITE, True), (PN532_SITE, False)], ids=["osdp", "pn532"])
+def test_a_factory_default_closes_the_doors_that_go_by_it(make_site, text, is_commissioned):
+    """A DESFire key of the maker's opens a door; or shuts one whose reader never asks for DESFire."""
+    site = make_site(text=text)
+    stores(site, KeyJob(act="pin"), replace(READY, defaults=frozenset({"desfire_ev2"})))
+    assert site.engine.is_commissioned("rd-vault") is is_commissioned
 
 
 # -- install mode --------------------------------------------------------------------------------------------------

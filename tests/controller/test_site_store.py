@@ -69,6 +69,7 @@ from zones.places import (
 from zones.policy import EMPTY, TABLES, Edit, Policy, Row
 from zones.terms import term_of
 
+SCHEMES = ("pkoc", None)
 SEAL = Seal(bytes(range(32)))
 DAY = date(2026, 11, 2)
 
@@ -81,7 +82,7 @@ def person(n: int, card: CredentialState = CredentialState.ACTIVE, *, is_ended: 
         Cardholder(id=who, ended_on=ended_on, notice_version=n, held_extra_ms=1000 * n),
         Pin(id=who, salt="5a" * 16, pin_hash=f"{n:064x}", duress_hash=None if n % 2 else "ee" * 32),
         Credential(
-            id=f"c-{n}", cardholder=who, number_hash=f"{n:064x}", last4=f"{n:04X}", state=card, has_key=n % 2 == 0
+            id=f"c-{n}", cardholder=who, number_hash=f"{n:064x}", last4=f"{n:04X}", state=card, scheme=SCHEMES[n % 2]
         ),
         Clearance(
             id=f"k-{n}",

@@ -44,7 +44,7 @@ def test_a_blank_card_becomes_a_credential_and_its_number_stays_untold(card, sch
     status, told = in_json(card("issue", blank, "--scheme", scheme, "--json"))
     assert status == 0
     assert (told["outcome"], told["scheme"], told["last4"], told["key_version"]) == ("done", scheme, "E580", 1)
-    assert told["to_enter"] == {"cardholder": None, "last4": "E580", "has_key": True, "state": "ISSUED"}
+    assert told["to_enter"] == {"cardholder": None, "last4": "E580", "scheme": scheme, "state": "ISSUED"}
     status, told = in_json(card("look", blank, "--json"))
     assert (status, told["ours"], told["is_original"], told["is_blank"]) == (0, "genuine", True, False)
     status, out, err = card("issue", blank, "--scheme", scheme, lang="en")
@@ -211,7 +211,7 @@ def test_a_card_is_registered_through_the_running_controller(card, tmp_path):
         status, told = in_json(card("issue", blank, *for_h1, "--active"))
         assert (status, told["is_registered"], told["state"]) == (0, True, "ACTIVE")
         row = site.rows[told["credential"]]
-        assert (row.cardholder, row.state, row.last4, row.has_key) == ("h-01", "ACTIVE", "E580", True)
+        assert (row.cardholder, row.state, row.last4, row.scheme) == ("h-01", "ACTIVE", "E580", "desfire_ev2")
         assert site.asked[-1].officer == "officer-01"
         status, told = in_json(card("issue", blank, *for_h2, "--again"))
         assert (status, told["why"]) == (1, "other_cardholder")

@@ -16,6 +16,7 @@ from controller.config import load_site
 from controller.key_room import open_key_store
 from controller.keystore.store import KeyStore
 from controller.link.messages import DeviceOrder, Devices, DeviceStanding, Done, Refused
+from sekisho.demo_people import SCHEME_OF
 from simulators.building import BadgeReply
 from simulators.cards.pkoc import PkocCard
 from tests.system.parts import epoch_ms, eventually
@@ -86,6 +87,10 @@ class SecuredSite(Site):
         held = self.building.pockets.held(card, person.kind)
         return held.credential.hex() if isinstance(held, PkocCard) else card.lower()
 
+    def scheme_of(self, card: str) -> str | None:
+        """How the card proves itself."""
+        return next(SCHEME_OF[one.card_type] for one in self.building.plan.people if one.card.upper() == card.upper())
+
     def rows(self) -> list[tuple[str, dict[str, Any]]]:
         today = datetime.now(JST).date()
         period = {"from_on": f"{today}", "until_on": f"{today + timedelta(days=330)}"}
@@ -96,7 +101,7 @@ class SecuredSite(Site):
             mine = {"cardholder": who}
             credential = {"id": f"cr-{at}", "number": self.number_of(card), "state": "ACTIVE"}
             rows.append(("cardholder", {"id": who}))
-            rows.append(("credential", {**credential, "has_key": True, **mine}))
+            rows.append(("credential", {**credential, "scheme": self.scheme_of(card), **mine}))
             if "vault" in zones:
                 valid = {"notified_on": f"{notified}", "last_valid_on": f"{term_of(Basis.KEIZAI_ANPO, notified)}"}
                 signed = {"recorded_by": "officer-01", "confirmed_by": "officer-02"}

@@ -81,6 +81,8 @@ REFUSED_PUTS = [
     ("credential", "card-9", "number_hash", credential(number=1), "Ana's number"),
     ("credential", "card-9", "number_hash", credential(number_hash="04a1b2c3"), "a card number in clear"),
     ("credential", "card-9", "last4", credential(last4="04A1B2C3"), "the whole number"),
+    ("credential", "card-9", "scheme", credential(scheme="desfire"), "none that a reader can ask for"),
+    ("credential", "card-9", "scheme", credential(scheme=""), "neither one nor none"),
 ]
 
 

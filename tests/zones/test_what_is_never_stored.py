@@ -54,7 +54,7 @@ STORED = {
     "walk": {"id", "one", "other", "min_ms"},
     "item": {"id", "designated_until", "contract_until", "lifted_on"},
     "cardholder": {"id", "ended_on", "kind", "notice_version", "held_extra_ms"},
-    "credential": {"id", "cardholder", "number_hash", "last4", "state", "has_key"},
+    "credential": {"id", "cardholder", "number_hash", "last4", "state", "scheme"},
     "pin": {"id", "salt", "pin_hash", "duress_hash", "is_locked"},
     "clearance": {
         *("id", "cardholder", "basis", "notified_on", "last_valid_on", "recorded_by", "confirmed_by", "ended_on"),
