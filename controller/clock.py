@@ -25,6 +25,7 @@ ROLLBACK_TOLERANCE: Final = timedelta(seconds=2)
 class Clock(Protocol):
     """Something that can be asked for the time: the system's, or a simulated one."""
 
+    def tick_ms(self) -> int: ...
     def now(self) -> Moment: ...
 
 
@@ -64,7 +65,11 @@ class SystemClock:
     def __init__(self, latest: datetime | None) -> None:
         self._trust = ClockTrust(latest)
 
+    def tick_ms(self) -> int:
+        """Milliseconds of the clock that never steps, alone: a loop asks for them several times a turn."""
+        return time.monotonic_ns() // 1_000_000
+
     def now(self) -> Moment:
         at = datetime.now(UTC)
         at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as it is recorded, so that a replay sees the same
-        return Moment(at=at, tick_ms=time.monotonic_ns() // 1_000_000, is_trusted=self._trust.judge(at))
+        return Moment(at=at, tick_ms=self.tick_ms(), is_trusted=self._trust.judge(at))

@@ -131,6 +131,7 @@ class Lines:
 
     def _osdp(self, device: DeviceSection) -> None:
         from readers.protocols.osdp import OsdpBus, PdPlan
+        from readers.protocols.osdp.values import OFFLINE_AFTER_MS
 
         members = [one for one in self._site.devices.values() if one.bus == device.id]
         is_asking = self._site.cards is not None and "pkoc" in self._site.cards.schemes
@@ -145,7 +146,7 @@ class Lines:
                 has_keypad=bool(one.keypad),
                 has_outputs=bool(one.channels),
                 pkoc_reader_id=pkoc_reader_id(self._site) if is_asking else None,
-                **({} if one.offline_after_ms is None else {"offline_after_ms": one.offline_after_ms}),
+                offline_after_ms=one.offline_after_ms or OFFLINE_AFTER_MS,
             )
             for one in members
         ]

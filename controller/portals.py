@@ -54,6 +54,8 @@ class Portals:
         self._modes_at = 0
         self._opened_zones: list[ZoneId] = []
         self._changed: dict[PortalId, Phase] = {}
+        self._looked_at: Policy | None = None
+        self._is_scheduled = False
 
     def phase(self, portal: PortalId) -> Phase:
         """What is known of a portal's leaf and strike."""
@@ -218,7 +220,10 @@ class Portals:
 
     def _has_modes(self) -> bool:
         policy = self._standing.policy
-        return bool(self._modes or policy.portal_statuses) or any(p.unlock_schedule for p in policy.portals.values())
+        if policy is not self._looked_at:  # asked twice a turn, and the same from edit to edit
+            self._looked_at = policy
+            self._is_scheduled = any(portal.unlock_schedule for portal in policy.portals.values())
+        return self._is_scheduled or bool(self._modes or policy.portal_statuses)
 
 
 def _is_opener(holder: Holder, zone: ZoneId, now: Moment) -> bool:

@@ -25,7 +25,8 @@ class WireProtocol(Protocol):
     """Bytes in, events out, bytes to send, and a deadline: what every protocol of `readers` is to the loop.
 
     One that changes the speed of its line also has `baud`: the bits per second that hold once what `data_to_send` gave
-    is out, or None to leave the line as it was opened. It says nothing more until it has waited for the change.
+    is out, or None to leave the line as it was opened. It says nothing more until it has waited for the change. One
+    that knows for how long nothing can come that is worth a look tells it in `quiet_ms`: the loop sleeps over it.
     """
 
     def connection_made(self, now_ms: int) -> None: ...
@@ -68,6 +69,7 @@ class Port:
         self._retry_at: int | None = 0
         self._is_reported = False
         self._mask = 0
+        self._quiet_until: int | None = None
         self._has_answer = False
 
     @property
@@ -80,6 +82,12 @@ class Port:
             if tick_ms >= self._retry_at:
                 self._open(tick_ms)
             return
+        if self._quiet_until is not None and tick_ms >= self._quiet_until:
+            self._quiet_until = None
+            self._listen(self._mask | selectors.EVENT_READ)
+            self._ready(selectors.EVENT_READ, tick_ms)
+            if self._retry_at is not None:
+                return
         due = self.protocol.deadline()
         if due is not None and due <= tick_ms:
             self._tell(self.protocol.tick(tick_ms))
@@ -87,7 +95,10 @@ class Port:
 
     def deadline(self) -> int | None:
         """The next tick (ms) at which `tick` has something to do."""
-        return self.protocol.deadline() if self._retry_at is None else self._retry_at
+        if self._retry_at is not None:
+            return self._retry_at
+        due = (self.protocol.deadline(), self._quiet_until)
+        return min((tick for tick in due if tick is not None), default=None)
 
     def answer(self, tick_ms: int) -> None:
         """Write what the protocol answers to what was read in this turn: after the turn's decisions, because the next
@@ -108,12 +119,12 @@ class Port:
         except TransportError as error:
             self._lost(str(error), tick_ms)
             return
-        self._watch()
+        self._watch(tick_ms)
 
     def close(self, tick_ms: int) -> None:
         """Close for good."""
         if self._retry_at is None:
-            self._selector.unregister(self._line.fileno())
+            self._listen(0)
             self.protocol.connection_lost(tick_ms)
             self._line.close()
             self._retry_at = tick_ms
@@ -134,8 +145,8 @@ class Port:
         if self._is_bus:
             self._emit(DeviceOnline(source=self.device))
         self._retry_at, self._is_reported = None, False
-        self._mask = selectors.EVENT_READ
-        self._selector.register(self._line.fileno(), self._mask, self._ready)
+        self._quiet_until = None
+        self._listen(selectors.EVENT_READ)
         self.protocol.connection_made(tick_ms)
         self._tell(self.protocol.tick(tick_ms))
         self.send(tick_ms)
@@ -163,7 +174,7 @@ class Port:
 
     def _lost(self, why: str, tick_ms: int) -> None:
         log.warning("%s: %s", self.device, why)
-        self._selector.unregister(self._line.fileno())
+        self._listen(0)
         self._line.close()
         self._retry_at = tick_ms + self._backoff.next_ms()
         self._is_reported = True
@@ -171,11 +182,26 @@ class Port:
             self._emit(DeviceOffline(source=self.device, why="line lost"))
         self._tell(self.protocol.connection_lost(tick_ms))
 
-    def _watch(self) -> None:
-        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._line.wants_write else 0)
-        if mask != self._mask:
-            self._mask = mask
+    def _watch(self, tick_ms: int) -> None:
+        """Listen to the line, unless its protocol knows that for a while nothing can be whole: a paced line would wake
+        the loop for every byte or two.
+        """
+        quiet_ms: int = getattr(self.protocol, "quiet_ms", 0)
+        self._quiet_until = tick_ms + quiet_ms if quiet_ms > 0 else None
+        mask = 0 if self._quiet_until is not None else selectors.EVENT_READ
+        self._listen(mask | (selectors.EVENT_WRITE if self._line.wants_write else 0))
+
+    def _listen(self, mask: int) -> None:
+        """What the selector waits for on this line; 0: nothing."""
+        if mask == self._mask:
+            return
+        if mask and self._mask:
             self._selector.modify(self._line.fileno(), mask, self._ready)
+        elif mask:
+            self._selector.register(self._line.fileno(), mask, self._ready)
+        else:
+            self._selector.unregister(self._line.fileno())
+        self._mask = mask
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:

@@ -205,7 +205,7 @@ class Runtime:
     def turn(self) -> None:
         """One turn of the loop."""
         for key, mask in self._selector.select(self._timeout_s()):
-            key.data(mask, self._clock.now().tick_ms)
+            key.data(mask, self._clock.tick_ms())
         waiting, refused = self._inbox.drain(max(0, EVENTS_PER_TURN - len(self._events)))
         now = self._clock.now()
         for port in self._ports:
@@ -275,7 +275,7 @@ class Runtime:
     def _timeout_s(self) -> float:
         if self._events:
             return 0.0
-        now_ms = self._clock.now().tick_ms
+        now_ms = self._clock.tick_ms()
         due = [self._core.deadline(), now_ms + WATCHDOG_MS]
         due += [port.deadline() for port in self._ports]
         if self._link is not None:

@@ -87,3 +87,57 @@ def test_everybody_on_a_line_that_cannot_be_opened_is_away(tmp_path):
         for tick in (0, 60_000):
             port.tick(tick)
     assert told == [DeviceOffline(source="b1", why="cannot be opened"), DeviceOffline(source="b2", why="line lost")]
+
+
+class Patient(Hasty):
+    """Knows that nothing worth a look comes for a while after it spoke."""
+
+    def __init__(self, quiet_ms: int) -> None:
+        super().__init__(None)
+        self.quiet_ms = quiet_ms
+        self.heard: list[tuple[int, bytes]] = []
+
+    def receive_data(self, chunk: bytes, now_ms: int) -> list[object]:
+        self.heard.append((now_ms, chunk))
+        self.quiet_ms = 0
+        return []
+
+
+def test_the_loop_sleeps_while_a_protocol_knows_that_nothing_can_be_whole(far):
+    """Every byte of every answer wakes the loop, and an idle line of readers takes a tenth of the processor."""
+    master, slave = far
+    selector, protocol, told = selectors.DefaultSelector(), Patient(quiet_ms=7), []
+    port = Port("bus", SerialLine(os.ttyname(slave), 9_600), protocol, selector, told.append)
+    port.tick(1_000)
+    assert os.read(master, 64) == b"go faster"
+    os.write(master, b"piece by piece")
+    assert not selector.get_map(), "it is not listened to"
+    assert port.deadline() == 1_007
+    port.tick(1_006)
+    assert not protocol.heard
+    port.tick(1_007)
+    assert protocol.heard == [(1_007, b"piece by piece")]
+    port.answer(1_007)
+    assert selector.get_map() and port.deadline() is None, "it is listened to again"
+    os.write(master, b"more")
+    for key, mask in selector.select(1):
+        key.data(mask, 1_010)
+    assert protocol.heard[-1] == (1_010, b"more")
+    protocol.quiet_ms = 50
+    port.answer(1_010)
+    port.close(1_011)
+    assert not selector.get_map()
+
+
+def test_a_line_that_hangs_up_while_the_loop_sleeps_is_lost_when_it_wakes():
+    """The adapter is pulled in the one moment in which nobody looks, and its readers count as there for ever."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    selector, protocol, told = selectors.DefaultSelector(), Patient(quiet_ms=7), []
+    port = Port("bus", SerialLine(os.ttyname(slave), 9_600), protocol, selector, told.append, is_bus=True)
+    os.close(slave)
+    port.tick(1_000)
+    os.close(master)
+    port.tick(1_007)
+    assert protocol.is_lost and not port.is_open
+    assert told[-1] == DeviceOffline(source="bus", why="line lost")

@@ -138,6 +138,11 @@ class FrameReader:
         """Bytes of a frame that is not whole yet."""
         return len(self._held)
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many more there must be before there is anything to look at; 0 where nothing is known of it."""
+        return max(0, self._wanted - len(self._held)) if self._held else 0
+
     def receive(self, chunk: bytes) -> tuple[list[Frame], bytes]:
         """The frames that are whole by now, and the bytes that belong to none."""
         self._held += chunk

@@ -31,3 +31,18 @@ def test_eight_readers_are_asked_nearly_as_often_as_four(count, least, most):
 def test_who_asks_for_rest_gets_it():
     """A small controller could not spare its processor."""
     assert polls_a_second(8, 115_200, rest_ms=9) == pytest.approx(1000 / 72, abs=0.5)
+
+
+@pytest.mark.parametrize("baud", [9_600, 38_400, 115_200])
+def test_the_transport_may_sleep_while_nothing_can_be_whole_and_no_longer(baud):
+    """The loop wakes for every byte of an idle line, or wakes too late and people wait for the door."""
+    pd = ScriptedPd(address=0, key=bytes(range(7, 23)), latency_ms=0, baud=baud)
+    bench = Bench(pd, baud=baud)
+    bench.online()
+    bus, quiet = bench.bus, []
+    for _ in range(400):
+        bench.run(1)
+        quiet.append(bus.quiet_ms)
+    line_ms = (14 + 20) * 10_000 / baud  # the shortest answer behind a poll, neither longer than twenty bytes
+    assert 0 < max(quiet) <= line_ms
+    assert quiet.count(0) > 0
