@@ -136,9 +136,12 @@ class OsdpBus:
         if self._asked is None or not self._is_open:
             return 0
         if self._frames.held_bytes:
-            return self._frames.missing_bytes * BITS_PER_BYTE * 1000 // self._baud
-        on_line = (self._sent_bytes + SHORTEST_REPLY_BYTES) * BITS_PER_BYTE * 1000 // self._baud
-        return max(0, self._asked_at_ms + on_line - self._now_ms)
+            quiet_ms = self._frames.missing_bytes * BITS_PER_BYTE * 1000 // self._baud
+        else:
+            on_line = (self._sent_bytes + SHORTEST_REPLY_BYTES) * BITS_PER_BYTE * 1000 // self._baud
+            quiet_ms = self._asked_at_ms + on_line - self._now_ms
+        # what has come by then is to be seen before it is given up; and a length is only what somebody says
+        return max(0, min(quiet_ms, self._give_up_ms - self._now_ms - 1))
 
     def connection_made(self, now_ms: int) -> None:
         """The line is open: every reader is asked who it is."""

@@ -243,3 +243,17 @@ def test_a_key_that_was_under_way_when_the_power_went_is_tried_afterwards(is_tak
     bench.pds[0].restart()
     bench.run(5_000)
     assert bench.bus.standing("r0").is_online and len(bench.of(KeyRenewed)) == 1
+
+
+@pytest.mark.req("B-11")
+def test_a_length_that_somebody_says_makes_nobody_wait_past_the_end_of_patience():
+    """A long answer, or a lie about its length, is given up before anybody has looked at what came."""
+    bench = alone()
+    bench.pds[0].is_silent = True
+    bench.until(lambda: bench.bus.quiet_ms > 0)
+    bench.told += bench.bus.receive_data(bytes.fromhex("5380A0050E") + bytes(8), bench.now_ms)
+    for _ in range(20):
+        quiet_ms, due_ms = bench.bus.quiet_ms, bench.bus.deadline()
+        assert due_ms is not None and bench.now_ms + quiet_ms < due_ms
+        bench.now_ms += max(quiet_ms, 1)
+        bench.told += bench.bus.receive_data(bytes(16), bench.now_ms)
