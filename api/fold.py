@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller.link.messages import Record
+from zones.row_checks import CARD_SCHEMES
 
 RELEASING: Final = frozenset({"ACCESS_GRANTED", "EXIT_GRANTED", "RELEASED", "REX"})
 NOT_USED: Final = frozenset({"NO_PASSAGE", "RELEASE_EXPIRED", "OUTPUT_FAILED"})
@@ -161,14 +162,16 @@ def _without_rows(
     body: dict[str, Any], puts: list[tuple[str, str, dict[str, Any]]], drops: list[tuple[str, str]]
 ) -> dict[str, Any]:
     """The body with rows of policy replaced by their places: a reader of events must not be able to tell a lapsed
-    clearance from one that never was (E-03), and has no use for number hashes.
+    clearance from one that never was (E-03), and has no use for number hashes. Of cards is told what kinds they are.
     """
     detail = body.get("detail")
     if body.get("type") != "POLICY_EDITED" or not isinstance(detail, dict):
         return body
     changed = [[table, row] for table, row, _ in puts] + [[table, row] for table, row in drops]
     kept = {key: value for key, value in detail.items() if key != "edit"}
-    return {**body, "detail": {**kept, "changed": changed}}
+    cards = {str(row.get("scheme") or "") for table, _, row in puts if table == "credential"}
+    schemes = {"schemes": sorted(cards & {"", *CARD_SCHEMES})} if cards else {}
+    return {**body, "detail": {**kept, "changed": changed, **schemes}}
 
 
 def _loads(text: str | None) -> dict[str, Any]:

@@ -299,16 +299,8 @@ def _changed(detail: dict[str, Any], language: Language) -> str:
 
 def _kind_of_card(detail: dict[str, Any], language: Language) -> str:
     """How the card proves itself that an edit was about; nothing where it was about several kinds."""
-    match detail.get("edit"):
-        case {"puts": [["credential", {**first}], *more]}:
-            kinds = {str(first.get("scheme") or "")}
-            for one in more:
-                match one:
-                    case ["credential", {**row}]:
-                        kinds.add(str(row.get("scheme") or ""))
-            words = CARD_SCHEMES.get(kinds.pop(), {}) if len(kinds) == 1 else {}
-            return f" ({words[language]})" if words else ""
-    return ""
+    schemes = [CARD_SCHEMES[one][language] for one in detail.get("schemes") or () if one in CARD_SCHEMES]
+    return f" ({schemes[0]})" if len(schemes) == 1 else ""
 
 
 def _body(row: EventRow) -> dict[str, Any]:

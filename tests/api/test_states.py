@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from api.words import CARD_SCHEMES as CARD_WORDS
 from api.words import TABLES
 from zones import policy
+from zones.row_checks import CARD_SCHEMES
 
 
 def told(web: Any) -> tuple[str, dict[str, Any]]:
@@ -107,6 +109,31 @@ def test_every_table_that_an_edit_can_name_has_words() -> None:
     """The officer would read the name of a table in our code."""
     assert set(TABLES) == set(policy.TABLES)
     assert all(words["ja"] and words["en"] for words in TABLES.values())
+
+
+@pytest.mark.parametrize(
+    ("schemes", "words"),
+    [
+        (["desfire_ev2"], "カードの登録 (DESFire EV2)"),
+        (["felica_lite_s", "felica_lite_s"], "カードの登録 (FeliCa Lite-S)"),
+        ([None], "カードの登録 (番号のみ)"),
+        (["pkoc", None], "カードの登録<"),
+    ],
+)
+def test_the_page_tells_what_kind_of_card_was_entered(web: Any, schemes: list[str | None], words: str) -> None:
+    """A card with keys is entered as a number, every copy of it opens doors, and no officer sees it."""
+    rows = [
+        ("credential", {"id": f"k-{n}", "cardholder": "h-1", "last4": "0001"} | ({"scheme": one} if one else {}))
+        for n, one in enumerate(schemes)
+    ]
+    web.controller.edit(*rows, name="cards")
+    web.caught_up()
+    assert words in web.parts.rendered["pages"].live("ja")
+
+
+def test_every_kind_of_card_has_words() -> None:
+    """An officer reads a bare code."""
+    assert CARD_WORDS.keys() == CARD_SCHEMES | {""}
 
 
 @pytest.mark.req("A-12")
