@@ -193,6 +193,9 @@ class Wires:
                 raise self._refuse(where, "socket:// carries no authentication: only in a [simulation]")
             if not is_loopback(urlsplit(port).hostname or ""):
                 raise self._refuse(where, "socket:// goes to this machine only, for example socket://127.0.0.1:7001")
+        elif not port.startswith("/"):
+            why = f"{port!r} is no serial line: an absolute path, best one under /dev/serial/by-id/ (it stays the same)"
+            raise self._refuse(where, why)
         if device.kind is DeviceKind.PN532 and device.baud not in {None, FIRST_BAUD, *BAUD_CODES}:
             speeds = ", ".join(map(str, sorted(BAUD_CODES)))
             raise self._refuse(f".device[{index}].baud", f"a PN532 goes at {FIRST_BAUD}, or faster: {speeds}")

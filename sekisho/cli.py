@@ -161,8 +161,10 @@ def _api(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from api.words import DEVIATIONS
     from controller.boot import deviations_of
     from controller.config import SiteFileError, load_site
+    from controller.keystore.store import UNSEALED
 
     try:
         site = load_site(arguments.site)
@@ -170,8 +172,13 @@ def _check(arguments: argparse.Namespace) -> int:
         _say(str(error))
         return NO
     print(f"{arguments.site}: {len(site.zones)} zones, {len(site.portals)} portals, {len(site.devices)} devices: ok")
-    for code, place in deviations_of(site):
-        print(f"deviation: {code}{f' ({place})' if place else ''}")
+    found_odd = deviations_of(site)
+    if site.keys.seal == "file" and (site.cards is not None or site.wiring.secured):
+        found_odd.append((UNSEALED, ""))
+    for code, place in found_odd:
+        words = DEVIATIONS.get(code)
+        meant = f": {words['ja']} / {words['en']}" if words else ""
+        print(f"deviation: {code}{f' ({place})' if place else ''}{meant}")
     for found in site.warnings:
         print(f"warning: {found.way}: {found.ja} / {found.en} [{found.code}]")
     return OK

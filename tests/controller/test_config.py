@@ -109,6 +109,7 @@ def complaint(text: str) -> str:
 
 
 FAULTS = [
+    ('port = "/dev/ttyUSB0"', 'port = "ttyUSB0"', 'port = "ttyUSB0"', "device[2].port", "an absolute path"),
     # what was there, what stands there instead, the line that is named, the key, words of the complaint
     ('node = "gate"', 'nod = "gate"', 'nod = "gate"', "controller.nod", "no such key here; there are node, state_dir"),
     ('node = "gate"\n', "", "[controller]", "controller", "`node` is missing"),
@@ -140,7 +141,7 @@ FAULTS = [
     ),
     ('"/dev/ttyUSB0"', '"/dev/ttyUSB1"', ('port = "/dev/ttyUSB1"', 2), "device[3].port", "is the port of rd-line alre"),
     ('port = "/dev/ttyUSB0"', 'port = "x"\nbaud = 0', "baud = 0", "device[2].baud", ">= 1200"),
-    ('port = "/dev/ttyUSB0"', 'port = "x"\nbaud = 9600', "baud = 9600", "device[2].baud", "or faster: 230400, 46"),
+    ('port = "/dev/ttyUSB0"', 'port = "/dev/x"\nbaud = 9600', "baud = 9600", "device[2].baud", "or faster: 230400, 46"),
     ('id = "dr"', 'id = "rd-in"', ('id = "rd-in"', 2), "device[1].id", "'rd-in' is declared twice"),
     ('id = "side"', 'id = "front"', ('id = "front"', 2), "portal[1].id", "'front' is declared twice"),
     ('id = "office"', 'id = "outside"', ('id = "outside"', 2), "zone[1].id", "'outside' is declared twice"),
