@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import DeviceOrder, Devices, Done, Record, Refused, Status
 from sekisho.devices import next_steps
@@ -232,7 +234,11 @@ class _Order:
     def _steps(self) -> list[Words]:
         """What remains to be done about this reader."""
         found = next((one for one in self._devices().devices if one.id == self._reader), None)
-        return [] if found is None else next_steps(found)
+        if found is None:
+            return []
+        if self._act == "install_on":  # what stands in the controller's list may be older than the record just heard
+            found = replace(found, is_commissioned=True)
+        return next_steps(found)
 
     def _devices(self) -> Devices:
         with LinkClient(self._socket, NAME) as client:

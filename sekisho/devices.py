@@ -235,6 +235,8 @@ def next_steps(one: DeviceStanding) -> list[Words]:
         steps.append((f"鍵の設置中です。終えるには {order}", f"it is in install mode; {order} ends it"))
     elif not one.is_online and one.facts.get("last_why") == "installing":
         steps.append(("鍵の設置が終わったばかりです。少し待つ", "install mode is just over: wait a little"))
+    elif not one.is_commissioned and one.kind == "osdp":
+        return [_commission(one)]  # it is not spoken to before: that nothing comes of it is no fault of the cable
     elif not one.is_online:
         why = one.fault or one.facts.get("last_why", "")
         told = f" ({why})" if why else ""

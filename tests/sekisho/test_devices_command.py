@@ -147,5 +147,7 @@ def test_every_standing_has_words():
     """A column is empty where an officer looks for help."""
     for one in STANDINGS:
         assert devices.is_wrong(one) is bool(devices.next_steps(one))
+    fresh = DeviceStanding(id="rd-5", kind="osdp", is_online=False, is_commissioned=False, fault="not commissioned")
+    assert [words[1].partition(":")[0] for words in devices.next_steps(fresh)] == ["it has no key of its own"]
     busy = DeviceStanding(id="rd-4", kind="osdp", is_online=False, facts={"is_installing": "True"})
     assert "install-off rd-4" in devices.next_steps(busy)[0][1]

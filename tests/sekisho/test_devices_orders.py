@@ -48,6 +48,7 @@ def test_a_reader_gets_its_own_key_by_two_officers_and_what_remains_is_told(runn
         status, out, err = type_in("install", "rd-vault", "--officers", "officer-01", "officer-02", "--minutes", "3")
         assert status == 0
         assert "has a key of its own now" in out and "restore" in out
+        assert "it has no key of its own" not in out
         assert "E5CA11 1.1 10203040 1.4.2" in err
         order = running.asked[-1]
         assert (order.act, order.officer, order.second, order.minutes) == (
