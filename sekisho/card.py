@@ -373,7 +373,7 @@ def _looked_at(enrolment: _Enrolment, shown: Shown) -> int:
         "chip": found.chip,
         "last4": last4(number),
         "is_number_random": is_random(shown.target.number),
-        "ours": _ours(found),
+        "ours": _ours(found, has_ended=known is not None and known.state.value in _ENDED),
         "scheme": found.verdict.proof.scheme if isinstance(found.verdict, Proved) else None,
         "is_original": found.is_original,
         "is_blank": found.is_blank,
@@ -390,18 +390,26 @@ def _looked_at(enrolment: _Enrolment, shown: Shown) -> int:
     return NO if document["ours"] == "copy" or found.is_original is False else OK
 
 
-def _ours(found: Looked) -> str:
-    """genuine, own_key (PKOC: the register knows whose it is), copy, or no."""
-    if not isinstance(found.verdict, Proved):
-        return "no"
-    if found.verdict.proof.is_genuine and found.verdict.proof.scheme == "pkoc":
-        return "own_key"
-    return "genuine" if found.verdict.proof.is_genuine else "copy"
+_ENDED: Final = frozenset({"RETURNED", "DESTROYED"})
+
+
+def _ours(found: Looked, *, has_ended: bool) -> str:
+    """genuine, own_key (PKOC: the register knows whose it is), retired, copy, or no."""
+    proof = found.verdict.proof if isinstance(found.verdict, Proved) else None
+    if proof is None or not proof.is_genuine:
+        if has_ended:
+            return "retired"
+        return "no" if proof is None else "copy"
+    return "own_key" if proof.scheme == "pkoc" else "genuine"
 
 
 _OURS: Final[dict[str, Words]] = {
     "genuine": ("本物 (当所の鍵で確認)", "genuine: it proved itself"),
     "own_key": ("署名は正しい。当所のものかは登録による", "it proved its own key; the register says whose it is"),
+    "retired": (
+        "何も証明しません。登録では返却・破棄済み: 廃止したカードならこれで正しい",
+        "proves nothing, and its credential has ended: as it should be with a card that was retired",
+    ),
     "copy": ("偽物または複製。保管して管理者へ", "NOT genuine: a copy or a fake; keep it"),
     "no": ("当所のカードではありません", "not a card of this site"),
 }

@@ -105,6 +105,19 @@ def test_a_whole_life_of_a_card(card, scheme, make, chip, state):
     assert in_json(card("look", one, "--json"))[1]["ours"] != "genuine"
 
 
+def test_a_card_that_was_retired_is_not_called_a_fake(card, tmp_path):
+    """A card lies in the drawer of returned ones, and the desk says: a copy, keep it, call somebody."""
+    socket, one = tmp_path / "link.sock", blank_ntag424(UID)
+    with RunningSite(tmp_path, socket, SITE):
+        to_h1 = (*OFFICER, "--socket", socket, "--cardholder", "h-01", "--json")
+        assert in_json(card("issue", one, "--scheme", "ntag424", *to_h1))[0] == 0
+        found, told = in_json(card("look", fakes.wrong_keys(UID), "--socket", socket, "--json"))
+        assert (found, told["ours"]) == (1, "copy")
+        assert card("retire", one, "--scheme", "ntag424", *OFFICER, "--socket", socket)[0] == 0
+        found, told = in_json(card("look", one, "--socket", socket, "--json"))
+        assert (found, told["ours"], told["state"]) == (0, "retired", "RETURNED")
+
+
 def test_a_card_that_hides_its_number_and_a_key_of_its_own(card, tmp_path):
     """A card whose number nobody may see is registered under a number that is made up anew each time."""
     socket, hidden, own = tmp_path / "link.sock", blank_desfire(UID), PkocCard(b"own", uid=UID)
