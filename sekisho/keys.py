@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pwd
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -30,11 +31,21 @@ from controller.keystore.store import KeyStore
 from controller.keystore.weak import KEY_BYTES
 from controller.site_file import KeysSection
 from sekisho.keys_arguments import ALIRO
+from sekisho.spoken import Words, print_lines, said, table, tell
 from zones.moment import here
 
 OK: Final = 0
 NO: Final = 1
 CANNOT_RUN: Final = 3
+
+_HEADS: Final[tuple[Words, ...]] = (
+    *(("鍵", "key"), ("版", "version"), ("状態", "state"), ("作成日", "made on")),
+    *(("印", "mark"), ("使用回数", "uses"), ("管理者", "custodians"), ("更新", "due")),
+)
+_STATES: Final[Mapping[str, Words]] = MappingProxyType(
+    {"ACTIVE": ("使用中", "ACTIVE"), "RETIRING": ("更新中 (旧)", "RETIRING"), "RETIRED": ("廃止", "RETIRED")}
+)
+_DUE: Final[Words] = ("要更新", "DUE")
 
 _WHO: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]{0,63}")
 
@@ -58,8 +69,23 @@ def _check_people(people: list[str]) -> None:
         raise KeyRefused("this takes two different people: --by ID --by ID")
 
 
+def _check_account(folder: Path) -> None:
+    """As root the key store would be written for root, and the controller of another account could not read it."""
+    owner = next(place.stat().st_uid for place in (folder, *folder.parents) if place.exists())
+    if os.geteuid() == 0 and owner != 0:
+        raise KeyRefused(f"{folder} is of another account: sudo -u {_name_of(owner)} sekisho keys …")
+
+
+def _name_of(account: int) -> str:
+    try:
+        return pwd.getpwuid(account).pw_name
+    except KeyError:
+        return f"'#{account}'"
+
+
 def _opened(path: Path, *, is_restored: bool = False) -> KeyStore:
     site = load_site(path)
+    _check_account(Path(site.keys.dir or path))
     store = open_key_store(site, os.urandom, is_restored=is_restored)
     if store is None:
         raise KeyRefused(f"{path} names neither cards nor readers with keys: there is no key store")
@@ -95,10 +121,17 @@ def _list(arguments: argparse.Namespace) -> int:
         ]
         print(json.dumps(documents, ensure_ascii=False))
         return OK
+    if not rows:
+        words = ("鍵はまだありません: `sekisho keys make`", "there is no key yet: `sekisho keys make` draws one")
+        tell(said(words, arguments.lang))
+        return OK
+    told = [tuple(said(head, arguments.lang) for head in _HEADS)]
     for row in rows:
-        due = "  要更新 rotation due" if row.is_due else ""
-        people = ", ".join(row.custodians)
-        print(f"{row.name}  v{row.version}  {row.state}  {row.made_on}  {row.fingerprint}  {row.uses}  {people}{due}")
+        state = said(_STATES.get(row.state, (row.state, row.state)), arguments.lang)
+        due = said(_DUE, arguments.lang) if row.is_due else "-"
+        people = ", ".join(row.custodians) or "-"
+        told.append((row.name, f"v{row.version}", state, str(row.made_on), row.fingerprint, str(row.uses), people, due))
+    print_lines(table(told))
     return OK
 
 

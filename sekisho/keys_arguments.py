@@ -23,6 +23,7 @@ def add_parsers(commands: Any) -> None:
 
     action = _action(actions, "list", "every key by its mark, without the key (一覧)", is_by_two=False)
     action.add_argument("--json", action="store_true", help="print the answer as JSON")
+    action.add_argument("--lang", choices=("ja", "en", "both"), default="both")
 
     action = _action(actions, "make", "draw a card key, or its next version (カードの鍵を作る・更新する)")
     action.add_argument("purpose", choices=(*PURPOSES, ALIRO))

@@ -66,7 +66,30 @@ def test_keys_are_made_rotated_retired_and_listed(type_in, site_file, key_file):
     ]
     assert rows[0]["custodians"] == ["officer-01", "officer-02"]
     assert GOOD.hex() not in shown
-    assert "felica_card  v7  ACTIVE" in type_in("list", site_file)[1]
+    english, japanese = (type_in("list", site_file, "--lang", lang)[1].splitlines() for lang in ("en", "ja"))
+    assert english[0].split() == ["key", "version", "state", "made", "on", "mark", "uses", "custodians", "due"]
+    assert english[3].split()[:3] == ["felica_card", "v7", "ACTIVE"]
+    assert japanese[2].split()[:3] == ["desfire_read", "v1", "廃止"]
+
+
+def test_a_site_without_keys_is_told_how_it_gets_one(type_in, site_file):
+    """An empty answer: is there no key, or was it not asked?"""
+    status, out, err = type_in("list", site_file, "--lang", "en")
+    assert (status, out) == (0, "")
+    assert "sekisho keys make" in err
+
+
+@pytest.mark.req("B-28")
+def test_root_does_not_take_the_key_store_away_from_the_controllers_account(type_in, site_file, monkeypatch):
+    """Keys are made as root, and the controller, which has an account of its own, starts no more."""
+    state = site_file.parent / "state"
+    if os.geteuid() == 0:
+        os.chown(site_file.parent, 65534, 65534)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    status, _, err = type_in("make", site_file, "desfire_read", *BY)
+    assert status == 1
+    assert "sudo -u" in err
+    assert not state.exists()
 
 
 @pytest.mark.parametrize(
