@@ -6,19 +6,18 @@ hour alone. The digits of a PIN pass through here to the thread that checks them
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from controller.cards import CardNumbers, is_of_family, last4
-from controller.clock import wall_ms
+from controller.cards import CardNumbers
 from controller.config import Wiring
 from controller.lateness import Lateness
 from controller.ledger import body
 from controller.noise import Noise
 from controller.pins import Digits, PinAnswered, PinJob
 from controller.portals import Portals
+from controller.reads import Reads
 from controller.records import trace_of
 from controller.refusal_numbers import RefusalNumbers
 from controller.secured_readers import SecuredReaders
@@ -53,7 +52,7 @@ from zones.dialogue import Input as DialogueInput
 from zones.ids import AccessPointId, CardholderId, CardNumberHash, PortalId, ZoneId
 from zones.moment import Moment, here
 from zones.people import CardholderKind, Credential, CredentialState
-from zones.places import Direction, LinkAssurance, Portal, PortalMode, entry_id, exit_id
+from zones.places import Direction, Portal, PortalMode, entry_id, exit_id
 from zones.portal import (
     DoorHeld,
     DoorHeldSoon,
@@ -67,16 +66,8 @@ from zones.portal import (
     TimePassed,
 )
 
-READ_AGE_MS_MAX: Final = 5_000
-"""A read that a device stamped earlier (or later) than this is late or from a wrong clock: refused."""
-
-REPEAT_MS: Final = 1_000
-"""The same number at the same reader within this time is one presentation."""
-
 GRANT_MS_MAX: Final = 3_000
 """A grant whose record took longer than this to become durable releases nothing."""
-
-REMEMBERED_MAX: Final = 4096
 
 _TYPED: Final = frozenset({PinCheck.RIGHT, PinCheck.DURESS, PinCheck.WRONG})
 
@@ -124,16 +115,13 @@ class Entries:
         self._signals = signals
         self._lateness = lateness
         self._noise = noise
-        self._numbers = numbers
+        self._reads = Reads(standing=standing, wiring=wiring, numbers=numbers)
         self._refusal_numbers = refusal_numbers
         self._check_pin = check_pin
         self._next_grant = next_grant
         self._secured = secured
         self._dialogues: dict[str, DialogueState] = {}
         self._shown_at_ms: dict[str, int] = {}
-        self._recent: OrderedDict[tuple[str, bytes], int] = OrderedDict()
-        self._last4: OrderedDict[str, str] = OrderedDict()
-        self._nonces: OrderedDict[bytes, None] = OrderedDict()
         self._secured_zones: list[ZoneId] = []
 
     # -- what comes in -------------------------------------------------------------------------------------------------
@@ -143,8 +131,8 @@ class Entries:
         if (portal := self._wiring.exit_readers.get(event.source)) is not None:
             self._exit(event, portal, now, turn)
             return
-        evidence, is_replayed = self._proved(event), self._is_replayed(event)
-        is_stale, is_repeated = self._is_stale(event, now), self._is_repeated(event, now)
+        evidence, is_replayed = self._reads.evidence(event), self._reads.is_replayed(event)
+        is_stale, is_repeated = self._reads.is_stale(event, now), self._reads.is_repeated(event, now)
         portal = self._wiring.entry_readers.get(event.source)
         if is_repeated and self._is_talking(event.source):
             is_repeated = False  # the dialogue knows that it is the same presentation
@@ -172,7 +160,7 @@ class Entries:
             return
         if not self._is_talking(event.source):
             turn.urgent.append(ShowAtReader(reader=event.source, shown=Shown.NOT_READ))
-        if self._is_repeated(event, now):
+        if self._reads.is_repeated(event, now):
             return
         detail = {"device": event.source, "why": event.why[:80]}
         self._standing.record(self._standing.scribe.draft("CARD_UNREAD", now=now, portal=portal, detail=detail), turn)
@@ -182,7 +170,7 @@ class Entries:
         if event.source not in self._wiring.keypads:
             self._noise.note(MessageRefused(source=event.source, why="no keypad is wired"), now, turn)
             return
-        if event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX):
+        if self._reads.is_stale(event, now):
             self._noise.note(MessageRefused(source=event.source, why="late"), now, turn)
             return
         if not self._may_ask(event.source):
@@ -507,7 +495,7 @@ class Entries:
             direction=decision.direction,
             cardholder=decision.cardholder,
             credential=decision.credential,
-            evidence=self._evidence(request.evidence),
+            evidence=self._reads.in_record(request.evidence),
             revision=self._standing.at.revision,
             corr=corr,
             trace=trace_of(decision.findings),
@@ -519,22 +507,10 @@ class Entries:
         )
         return self._standing.record(draft, turn)
 
-    def _evidence(self, evidence: Evidence) -> body.Evidence:
-        return body.Evidence(
-            method=evidence.method.value,
-            factors=evidence.factors,
-            last4=self._last4.get(evidence.number_hash),
-            link=int(evidence.link),
-            pin=evidence.pin.value,
-            scheme=evidence.scheme,
-            key_version=evidence.key_version,
-            is_fresh=True if evidence.method is Method.CHALLENGE else None,
-        )
-
     def _companion(self, evidence: Evidence) -> body.Companion:
         credential = self._standing.policy.by_number.get(evidence.number_hash)
         return body.Companion(
-            evidence=self._evidence(evidence),
+            evidence=self._reads.in_record(evidence),
             cardholder=None if credential is None else credential.cardholder,
             credential=None if credential is None else credential.id,
         )
@@ -569,8 +545,8 @@ class Entries:
         standing = self._standing
         request = Request(
             access_point=exit_id(portal_id),
-            evidence=self._proved(event),
-            evidence_is_replayed=self._is_replayed(event),
+            evidence=self._reads.evidence(event),
+            evidence_is_replayed=self._reads.is_replayed(event),
             reader_is_trusted=self._signals.is_believed(event.source),
         )
         is_copy = request.evidence.method is Method.FAKED
@@ -606,60 +582,6 @@ class Entries:
             direction=direction,
             held_extra_ms=0 if holder is None else holder.held_extra_ms,
         )
-
-    def _proved(self, event: CardRead) -> Evidence:
-        """What a read comes to as evidence. A number alone proves nothing; and of a card that can prove itself it is a
-        copy where the reader could have asked that kind of card (A-34). So is a proof of another kind of card than the
-        one that was issued: the weakest card of a site must not stand in for all others.
-        """
-        number_hash = self._numbers.hash(event.number)
-        self._remember_last4(number_hash, last4(event.number))
-        link = self._wiring.links.get(event.source, LinkAssurance.CLEAR)
-        proof = event.proof
-        credential = self._standing.policy.by_number.get(number_hash)
-        issued = None if credential is None else credential.scheme
-        if proof is None:
-            is_copy = is_of_family(issued, self._wiring.challenging.get(event.source, ()))
-            method = Method.FAKED if is_copy else Method.UID
-            return Evidence(number_hash=number_hash, method=method, factors=0, link=link)
-        is_genuine = proof.is_genuine and (issued is None or is_of_family(issued, [proof.scheme]))
-        return Evidence(
-            number_hash=number_hash,
-            method=Method.CHALLENGE if is_genuine else Method.FAKED,
-            factors=int(is_genuine),
-            link=link,
-            scheme=proof.scheme,
-            key_version=proof.key_version,
-        )
-
-    def _is_replayed(self, event: CardRead) -> bool:
-        """Whether the challenge that this card answered was answered before (B-22)."""
-        if event.proof is None:
-            return False
-        if (nonce := event.proof.nonce) in self._nonces:
-            return True
-        self._nonces[nonce] = None
-        if len(self._nonces) > REMEMBERED_MAX:
-            self._nonces.popitem(last=False)
-        return False
-
-    def _is_stale(self, event: CardRead, now: Moment) -> bool:
-        return event.is_held_back or (event.at_ms is not None and abs(wall_ms(now.at) - event.at_ms) > READ_AGE_MS_MAX)
-
-    def _is_repeated(self, event: CardRead | CardUnread, now: Moment) -> bool:
-        key = (event.source, event.number if isinstance(event, CardRead) else b"")
-        before = self._recent.pop(key, None)
-        self._recent[key] = now.tick_ms
-        if len(self._recent) > REMEMBERED_MAX:
-            self._recent.popitem(last=False)
-        return before is not None and now.tick_ms - before < REPEAT_MS
-
-    def _remember_last4(self, number_hash: str, digits: str) -> None:
-        """The last four digits stand in records; a dialogue carries hashes alone."""
-        self._last4[number_hash] = digits
-        self._last4.move_to_end(number_hash)
-        if len(self._last4) > REMEMBERED_MAX:
-            self._last4.popitem(last=False)
 
 
 def _facts(request: Request) -> body.Facts | None:
