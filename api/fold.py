@@ -19,7 +19,7 @@ LEAF_OPEN: Final = frozenset({"open", "held", "forced"})
 LASTING: Final = {
     "FIRE_ON": "device", "POWER_LOST": "device", "LINE_FAULT": "device", "TAMPER": "device",
     "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
-    "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone",
+    "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone", "CREDENTIAL_ALARM": "zone",
     "READER_POWER_LOST": "device", "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
 }  # fmt: skip
 """Record types of alarms that last, and what each is of. ALARM_CEASED names a key or a place in its `row`."""

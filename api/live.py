@@ -17,8 +17,9 @@ ALARM_STATES: Final = ("forced", "held")
 WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced"})
 """Kinds that go before all others."""
 
-DURESS_SHOWN_MS: Final = 30 * 60_000
-"""Nothing ends a duress alarm but the people who answer it; after so long it is in the events alone."""
+PASSING: Final = frozenset({"DURESS", "CREDENTIAL_ALARM"})
+PASSING_SHOWN_MS: Final = 30 * 60_000
+"""Nothing ends these alarms but the people who answer them; after so long they are in the events alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +155,15 @@ def alarms(view: View) -> list[Alarm]:
         since_ms = device.since_ms if device is not None and not device.is_online else None
         found.append(Alarm(kind="device", text=name, since_ms=since_ms, portal=device.portal if device else None))
     for raised in view.alarms():
-        if raised.kind != "DURESS" or raised.since_ms > now_ms() - DURESS_SHOWN_MS:
+        if raised.kind not in PASSING or raised.since_ms > now_ms() - PASSING_SHOWN_MS:
             about = raised.zone if LASTING.get(raised.kind) == "zone" else raised.place
             found.append(Alarm(kind=raised.kind, portal=raised.portal, since_ms=raised.since_ms, text=about or ""))
     found.sort(key=lambda alarm: alarm.kind not in WORST)
-    found += [Alarm(kind="untrusted", text=device.id) for device in devices(view) if not device.is_trusted]
+    found += [
+        Alarm(kind="untrusted", text=device.id, portal=device.portal)
+        for device in devices(view)
+        if not device.is_trusted
+    ]
     if site_status(view).is_locked_down:
         found.append(Alarm(kind="lockdown"))
     if status is not None and not status.is_clock_trusted:

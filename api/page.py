@@ -12,16 +12,18 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.live import Alarm, alarms, is_current, now_ms, portals, site_status, zones
+from api.live import Alarm, alarms, devices, is_current, now_ms, portals, site_status, zones
 from api.models import PortalPublic, ZonePublic, iso
 from api.tables import EventRow, NameRow
 from api.view import View
 from api.words import (
     ACTORS,
+    ALARM_DOS,
     ALARMS,
     BY_CARD,
     CARD_SCHEMES,
     CREDENTIAL_ALARMS,
+    DISTRUSTS,
     EXITS,
     FIRE_RELEASED,
     KINDS,
@@ -114,6 +116,7 @@ class Pages:
         wrong = alarms(view)
         found = [_alarm(view, alarm, door_names, zone_names, language) for alarm in wrong]
         names = view.names()
+        at_device = {_hanging(one.id): door_names.get(one.portal or "", "") for one in devices(view)}
         now = SiteNow(
             is_locked_down=site_status(view).is_locked_down,
             fire_released=_fire_released(view) if any(alarm.kind == "FIRE_ON" for alarm in wrong) else frozenset(),
@@ -121,7 +124,10 @@ class Pages:
         return _templates.get_template("live.html").render(
             words=_words(language), zones=_tree(zones(view), doors, now, language),
             alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
-            events=[_event(row, names, door_names, zone_names, language) for row in view.newest_events(EVENTS_SHOWN)],
+            events=[
+                _event(row, names, door_names | at_device, zone_names, language)
+                for row in view.newest_events(EVENTS_SHOWN)
+            ],
         )  # fmt: skip
 
 
@@ -209,7 +215,7 @@ def _alarm(
     text = zones.get(alarm.text, alarm.text)
     where = f"{door} ({text})" if door and text else door or text
     at = iso(alarm.since_ms)
-    notes: list[str] = []
+    notes = [ALARM_DOS[alarm.kind][language]] if alarm.kind in ALARM_DOS else []
     if alarm.kind == "deviations" and view.live.status is not None:
         notes = deviations(view.live.status.deviations, zones, language)
     return {
@@ -235,9 +241,20 @@ def _event(
         "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "",
         "day": f"{at:%m/%d}" if at and not is_today else "",
         "who": _who(row.cardholder, names, language) or ACTORS.get(officer, {language: officer})[language],
-        "door": doors.get(row.portal or "", row.portal or "") or zones.get(row.zone or "", row.zone or ""),
+        "door": _where(row, doors, zones),
         "reason": why,
     }  # fmt: skip
+
+
+def _where(row: EventRow, doors: dict[str, str], zones: dict[str, str]) -> str:
+    """The door of an event, else its zone, else the door that its device hangs at: nobody knows devices by their id."""
+    at = doors.get(row.portal or "", row.portal or "") or zones.get(row.zone or "", row.zone or "")
+    return at or (doors.get(_hanging(_detail(row).get("device")), "") if row.type in ABOUT_DEVICES else "")
+
+
+def _hanging(device: object) -> str:
+    """A device among the names of doors: no id has a space in it."""
+    return f"device {device}"
 
 
 ABOUT_DEVICES: Final = frozenset(
@@ -284,8 +301,10 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
         return officer, TYPES[kind][0][language]
     if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
         return officer, PROBLEMS[code][language][0]
-    about = detail.get("device") or detail.get("key") or detail.get("place")
-    return officer, str(about or "") if row.type in ABOUT_DEVICES else ""
+    about = str(detail.get("device") or detail.get("key") or detail.get("place") or "")
+    if row.type == "READER_UNTRUSTED" and (why := detail.get("why", "")) in DISTRUSTS:
+        about = f"{about}: {DISTRUSTS[why][language]}"
+    return officer, about if row.type in ABOUT_DEVICES else ""
 
 
 def _changed(detail: dict[str, Any], language: Language) -> str:

@@ -190,6 +190,13 @@ CREDENTIAL_ALARMS: Final[dict[str, Words]] = {
 }
 """What an alarm about a card is about."""
 
+DISTRUSTS: Final[dict[str, Words]] = {
+    "key_lost": _w("当所の鍵を知らない", "does not know its key"),
+    "default_key": _w("初期鍵で応答する", "answers with the default key"),
+    "macs_failed": _w("通信が改ざんされている", "its frames are tampered with"),
+}
+"""Why a reader is believed no more, where the type of the record does not say it."""
+
 CARD_SCHEMES: Final[dict[str, Words]] = {
     "desfire_ev1": _w("DESFire EV1", "DESFire EV1"),
     "desfire_ev2": _w("DESFire EV2", "DESFire EV2"),
@@ -257,6 +264,8 @@ def deviations(codes: Sequence[str], places: Mapping[str, str], language: Langua
 
 _LONG: Final = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
 ALARMS: Final[dict[str, Words]] = _LONG["alarm"]
+ALARM_DOS: Final[dict[str, Words]] = _LONG["alarm_do"]
+"""What an officer does about an alarm. Of deviations there is nothing but the list of them."""
 PAGE: Final[dict[str, Words]] = _LONG["page"]
 PROBLEMS: Final[dict[str, dict[str, tuple[str, str]]]] = _LONG["problem"]
 """(title, detail) of each problem."""

@@ -256,7 +256,32 @@ def test_duress_stands_first_and_tells_where(web: Any) -> None:
 def test_every_alarm_that_lasts_has_its_words() -> None:
     """The page would fail on the day that something new is wrong."""
     from api.fold import ENDING, LASTING
-    from api.words import ALARMS, TYPES
+    from api.words import ALARM_DOS, ALARMS, TYPES
 
     assert set(LASTING) <= set(ALARMS) and set(LASTING) <= set(TYPES) and set(ENDING) <= set(TYPES)
     assert all(set(words) == {"ja", "en"} for words in ALARMS.values())
+    assert set(ALARM_DOS) == set(ALARMS) - {"deviations"}
+
+
+def test_a_reader_that_is_not_believed_is_told_with_its_door_why_and_what_to_do(web: Any) -> None:
+    """The officer reads an id that he does not know, and that two people are needed; not where, and not for what."""
+    web.controller.record("DEVICE_ONLINE", portal="front", detail={"device": "rd-1"})
+    web.controller.record("READER_UNTRUSTED", detail={"device": "rd-1", "why": "key_lost"})
+    web.controller.record("LINE_NOISE", detail={"device": "rd-1"})
+    web.controller.edit(("device_status", {"id": "rd-1", "is_trusted": False}))
+    web.caught_up()
+    alarms, _, events = web.parts.rendered["pages"].live("ja").partition('<div class="columns">')
+    assert "正面玄関 (rd-1)" in alarms and "sekisho devices install" in alarms
+    told = events.partition("読取装置の信頼を外した")[2].partition("</tr>")[0]
+    assert "正面玄関" in told and "rd-1: 当所の鍵を知らない" in told
+    assert "正面玄関" in events.partition("回線の雑音")[2].partition("</tr>")[0]
+
+
+@pytest.mark.req("A-34")
+def test_a_copied_card_is_an_alarm_for_whoever_was_not_looking(web: Any) -> None:
+    """A copy is tried at night, and in the morning it is one of a thousand lines."""
+    extra = {"portal": "vault-door", "zone": "vault", "subject": {"cardholder": "c-1"}, "detail": {"code": "copied"}}
+    web.controller.record("CREDENTIAL_ALARM", **extra)
+    web.caught_up()
+    alarms = web.parts.rendered["pages"].live("ja").partition('<div class="columns">')[0]
+    assert "カードの異常 (複製・紛失・使い回しなど): 取扱室扉 (取扱室)" in alarms and "本人とカードを確かめる" in alarms
