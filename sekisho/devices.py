@@ -237,6 +237,8 @@ def next_steps(one: DeviceStanding) -> list[Words]:
         steps.append(("鍵の設置が終わったばかりです。少し待つ", "install mode is just over: wait a little"))
     elif not one.is_commissioned and one.kind == "osdp":
         return [_commission(one)]  # it is not spoken to before: that nothing comes of it is no fault of the cable
+    elif not one.is_online and not one.is_trusted and one.facts.get("last_why") in _ANOTHER_KEY:
+        steps.append(_another_key(one.id))
     elif not one.is_online:
         why = one.fault or one.facts.get("last_why", "")
         told = f" ({why})" if why else ""
@@ -250,6 +252,17 @@ def next_steps(one: DeviceStanding) -> list[Words]:
     elif not one.is_trusted:
         steps.append(restore_words(one.id))
     return steps
+
+
+_ANOTHER_KEY: Final = frozenset({"wrong key", "default key"})
+
+
+def _another_key(device: str) -> Words:
+    order = f"`sekisho devices install {device} --officers A B`"
+    return (
+        f"別の鍵を持っています: 交換・初期化されていないか現物を見る。正しい装置なら、製造者の手順で初期化して {order}",
+        f"it has another key: was it exchanged or reset? The right one is reset as its maker says; then {order}",
+    )
 
 
 def _commission(one: DeviceStanding) -> Words:

@@ -149,5 +149,9 @@ def test_every_standing_has_words():
         assert devices.is_wrong(one) is bool(devices.next_steps(one))
     fresh = DeviceStanding(id="rd-5", kind="osdp", is_online=False, is_commissioned=False, fault="not commissioned")
     assert [words[1].partition(":")[0] for words in devices.next_steps(fresh)] == ["it has no key of its own"]
+    swapped = DeviceStanding(id="rd-6", kind="osdp", is_online=False, is_trusted=False, facts={"last_why": "wrong key"})
+    first, second = (words[1] for words in devices.next_steps(swapped))
+    assert "exchanged" in first and "devices install rd-6" in first and "cable" not in first
+    assert "restore" in second
     busy = DeviceStanding(id="rd-4", kind="osdp", is_online=False, facts={"is_installing": "True"})
     assert "install-off rd-4" in devices.next_steps(busy)[0][1]
