@@ -11,7 +11,7 @@ import re
 import secrets
 import stat
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -152,8 +152,3 @@ def read_token(settings: Settings) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_~.+/=-]{20,}", token):
         raise SettingsError(f"token_file: {path} holds no token of 20 letters and digits or more; delete it")
     return token
-
-
-def with_port(settings: Settings, port: int) -> Settings:
-    """The same settings at another port."""
-    return replace(settings, port=port)

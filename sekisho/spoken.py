@@ -6,12 +6,10 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 Words: TypeAlias = tuple[str, str]
 """The same said in Japanese and in English."""
-
-LANGUAGES: Final = ("ja", "en", "both")
 
 
 def said(words: Words, lang: str) -> str:

@@ -38,8 +38,6 @@ DECISIONS: Final = frozenset({"ACCESS_GRANTED", "ACCESS_DENIED", "EXIT_GRANTED"}
 FIRST_REVISION: Final = "0" * 64
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OF_PLACES: Final = frozenset({"access", "alarm", "command", "system"})
-"""Classes of the records that tell of people's places."""
 
 
 class Line(Protocol):

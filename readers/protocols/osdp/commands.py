@@ -15,7 +15,6 @@ CAP: Final = 0x62
 LSTAT: Final = 0x64
 ISTAT: Final = 0x65
 OSTAT: Final = 0x66
-RSTAT: Final = 0x67
 OUT: Final = 0x68
 LED: Final = 0x69
 BUZ: Final = 0x6A
@@ -95,11 +94,6 @@ def output_status() -> Command:
     return Command(OSTAT, needs=CAN_OUTPUTS)
 
 
-def reader_status() -> Command:
-    """osdp_RSTAT: of readers attached to this PD."""
-    return Command(RSTAT)
-
-
 def output(number: int, *, is_on: bool, for_ms: int, not_after_ms: int) -> Command:
     """osdp_OUT. On for a time: the reader itself drops it (control code 5), whatever becomes of us. On without a time
     stands (2); off is off at once and for good (1), and never too late.
@@ -116,11 +110,6 @@ def light(
     """osdp_LED: a temporary light that gives way to the permanent one after `for_ms`."""
     temporary = bytes((2, _units(on_ms), _units(off_ms), color, off_color)) + _units(for_ms).to_bytes(2, "little")
     return Command(LED, bytes((reader, number)) + temporary + bytes(5), CAN_LEDS)
-
-
-def standing_light(color: int, *, reader: int = 0, number: int = 0) -> Command:
-    """osdp_LED: the permanent light, without touching a temporary one."""
-    return Command(LED, bytes((reader, number)) + bytes(7) + bytes((1, 1, 0, color, color)), CAN_LEDS)
 
 
 def buzzer(*, on_ms: int, off_ms: int = 0, times: int = 1, reader: int = 0) -> Command:
