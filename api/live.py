@@ -14,7 +14,7 @@ from api.view import View
 from zones.places import ZoneKind
 
 ALARM_STATES: Final = ("forced", "held")
-WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced"})
+WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced", "CREDENTIAL_ALARM"})
 """Kinds that go before all others."""
 
 PASSING: Final = frozenset({"DURESS", "CREDENTIAL_ALARM"})
@@ -147,6 +147,11 @@ def alarms(view: View) -> list[Alarm]:
         found.append(Alarm(kind="ledger"))
     if view.live.fault is not None and "LEDGER_SHORTER" in view.live.fault:
         found.append(Alarm(kind="shorter"))
+    found += [
+        Alarm(kind="untrusted", text=device.id, portal=device.portal)
+        for device in devices(view)
+        if not device.is_trusted
+    ]
     known = {row.id: row for row in view.devices()}
     offline = [row.id for row in known.values() if not row.is_online]
     offline += [name for name in (status.devices_offline if status else []) if name not in offline]
@@ -159,11 +164,6 @@ def alarms(view: View) -> list[Alarm]:
             about = raised.zone if LASTING.get(raised.kind) == "zone" else raised.place
             found.append(Alarm(kind=raised.kind, portal=raised.portal, since_ms=raised.since_ms, text=about or ""))
     found.sort(key=lambda alarm: alarm.kind not in WORST)
-    found += [
-        Alarm(kind="untrusted", text=device.id, portal=device.portal)
-        for device in devices(view)
-        if not device.is_trusted
-    ]
     if site_status(view).is_locked_down:
         found.append(Alarm(kind="lockdown"))
     if status is not None and not status.is_clock_trusted:

@@ -282,6 +282,9 @@ def test_a_copied_card_is_an_alarm_for_whoever_was_not_looking(web: Any) -> None
     """A copy is tried at night, and in the morning it is one of a thousand lines."""
     extra = {"portal": "vault-door", "zone": "vault", "subject": {"cardholder": "c-1"}, "detail": {"code": "copied"}}
     web.controller.record("CREDENTIAL_ALARM", **extra)
+    for device in ("rd-1", "rd-2", "rd-3"):
+        web.controller.record("DEVICE_OFFLINE", portal="front", detail={"device": device})
     web.caught_up()
     alarms = web.parts.rendered["pages"].live("ja").partition('<div class="columns">')[0]
     assert "カードの異常 (複製・紛失・使い回しなど): 取扱室扉 (取扱室)" in alarms and "本人とカードを確かめる" in alarms
+    assert alarms.index("カードの異常") < alarms.index("機器の応答なし")
