@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from controller.site_wires import mqtt_device
-from readers.events import DeviceOnline, Event
+from readers.events import DeviceOffline, DeviceOnline, Event
 from readers.protocols.mqtt_messages import Release, Secure, Show
 from readers.transports.gpio import GpioPins
 from readers.transports.libnfc import LibnfcReader
-from sekisho.device_report import pause, wait_for
+from sekisho.device_report import Report, pause, wait_for
 from sekisho.spoken import Words
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def try_mqtt(tried: Tried) -> None:
             report.bad("broker", *_no_broker(tried))
             return
         report.good("broker", ("ブローカーに接続しました", "the broker takes us"))
-        if not wait_for(heard, report, DeviceOnline, ONLINE_S):
+        if not _is_here(report) and not wait_for(heard, report, DeviceOnline, ONLINE_S):
             words = (f"{device.id} が接続していません", f"{device.id} is not connected to the broker")
             report.bad("answer", words, ("電源、無線、証明書を確かめてください", "look at power, radio, certificate"))
             return
@@ -122,6 +122,12 @@ def try_mqtt(tried: Tried) -> None:
         tried.pulse(heard, lambda: _mqtt_order(link, name, tried.for_ms), lambda: _mqtt_order(link, name))
     finally:
         link.stop()
+
+
+def _is_here(report: Report) -> bool:
+    """Whether the device said so already: its retained state comes with the connection."""
+    said = [isinstance(one, DeviceOnline) for one in report.events if isinstance(one, DeviceOnline | DeviceOffline)]
+    return bool(said) and said[-1]
 
 
 def _no_broker(tried: Tried) -> tuple[Words, Words]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 import pytest
+from paho.mqtt import publish
 
 from controller.link.messages import DeviceStanding
-from sekisho import device_osdp, device_test, devices, probe
+from sekisho import device_osdp, device_others, device_test, devices, probe
 from sekisho.device_report import Report
 from sekisho.devices_arguments import add_parsers
 from simulators.lcus import LcusBoard
@@ -15,6 +16,7 @@ from simulators.modbus import ModbusBoard, ModbusBus
 from simulators.pn532 import Pn532
 from tests.controller.conftest import SITE
 from tests.sekisho.console_rig import CARDS, RunningSite, in_json, typed, walled_site, wired
+from tests.simulators.conftest import Mosquitto
 
 UID = bytes.fromhex("04A1B2C3D4E580")
 
@@ -71,6 +73,25 @@ def test_boards_answer_pulse_and_are_off_afterwards(tmp_path, site, type_in):
         assert (status, switched) == (0, [(1, True), (1, False)])
         assert type_in("test", site, "strike", "--pulse")[0] == 2
     assert switched == [(1, True), (1, False)]
+
+
+@pytest.mark.needs("mosquitto")
+@pytest.mark.parametrize(("said", "wanted"), [("online", 0), ("offline", 1)])
+def test_a_device_that_is_on_the_broker_is_said_to_be_there(tmp_path, type_in, monkeypatch, said, wanted):
+    """Its retained word comes with the connection, and an installer is sent to look at power and radio."""
+    monkeypatch.setattr(device_others, "ONLINE_S", 1.0)
+    monkeypatch.setattr(device_others, "STATES_S", 0.1)
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    try:
+        path = tmp_path / "site.toml"
+        path.write_text(SITE.replace("[mqtt]", f"[mqtt]\nport = {broker.address[1]}"), "utf-8")
+        publish.single("sekisho/v1/dr-office/state", said, qos=1, retain=True, port=broker.address[1])
+        for _ in range(3):
+            status, told = in_json(type_in("test", path, "dr-office", "--json"))
+            assert (status, told["steps"][0]["step"]) == (wanted, "broker")
+    finally:
+        broker.stop()
 
 
 def test_a_relay_is_off_whatever_ends_the_trial(site, capsys):
