@@ -7,12 +7,14 @@ Exit status: 0 done, 1 the answer is no (a ledger that does not verify, a site f
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sekisho import card_arguments, devices_arguments, keys_arguments, lint_arguments, review_arguments
+from sekisho.review_arguments import SOCKET_VARIABLE
 
 if TYPE_CHECKING:
     from controller.config import Site
@@ -73,10 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     actions = command.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("export", help="write every record of a running controller as JSON Lines (書き出し)")
     action.add_argument("file", type=Path, help="where to write; - for standard output")
-    action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
+    _add_socket(action)
     action.set_defaults(run=_export)
     action = actions.add_parser("key", help="print the ledger's public key of a running controller (公開鍵)")
-    action.add_argument("--socket", type=Path, required=True, help="the controller's Unix socket")
+    _add_socket(action)
     action.set_defaults(run=_key)
 
     card_arguments.add_parsers(commands)
@@ -91,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_building(commands)
     return parser
+
+
+def _add_socket(action: argparse.ArgumentParser) -> None:
+    """`--socket`, or what the environment says, as with every other question to a running controller."""
+    named = os.environ.get(SOCKET_VARIABLE)
+    words = "the running controller's Unix socket (default: $SEKISHO_SOCKET) 制御部のソケット"
+    action.add_argument("--socket", type=Path, default=named and Path(named), required=not named, help=words)
 
 
 def _add_building(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
