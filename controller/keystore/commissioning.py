@@ -14,7 +14,7 @@ PURPOSES_OF: Final[Mapping[str, tuple[KeyPurpose, ...]]] = MappingProxyType(
     {
         "desfire_ev1": ("desfire_master", "desfire_read", "desfire_uid"),
         "desfire_ev2": ("desfire_master", "desfire_read", "desfire_uid"),
-        "ntag424": ("ntag424_master", "ntag424_read"),
+        "ntag424": ("ntag424_master", "ntag424_read", "desfire_uid"),
         "felica_lite_s": ("felica_card",),
     }
 )

@@ -264,6 +264,24 @@ def test_what_came_with_its_key_is_found(tmp_path):
     store.close()
 
 
+@pytest.mark.req("B-14")
+@pytest.mark.parametrize(
+    ("purpose", "stopped"),
+    [
+        ("desfire_uid", {"desfire_ev2", "desfire_ev1", "ntag424"}),
+        ("ntag424_read", {"ntag424"}),
+        ("felica_card", {"felica_lite_s"}),
+    ],
+)
+def test_a_factory_key_stops_every_scheme_whose_cards_carry_it(tmp_path, purpose, stopped):
+    """A kind of card is taken for commissioned while one of its keys is the one that everybody knows."""
+    store = opened(tmp_path / "keys")
+    store.import_card_key(purpose, 1, bytes(16), TODAY, is_factory=True)
+    schemes = ("desfire_ev2", "desfire_ev1", "ntag424", "pkoc", "felica_lite_s")
+    assert defaults_found(store, (), schemes) == stopped
+    store.close()
+
+
 # -- secrets ---------------------------------------------------------------------------------------------------------
 
 
