@@ -25,6 +25,8 @@ WIRE_MS: Final = 2.0
 HOLD_MS_MAX: Final = 300.0
 """A poll that no card answers is answered empty after this; the product waits for a second."""
 LOST_AFTER_S: Final = 5.0
+RELAY_FRAME_BYTES: Final = 4
+STATES_QUERY: Final = 0xFF
 
 POLL_A: Final = bytes.fromhex("D44A0100")
 ANSWERS: Final = {0x12: b"\xd5\x13", 0x14: b"\xd5\x15", 0x32: b"\xd5\x33", 0x52: b"\xd5\x53\x00", 0x4A: b"\xd5\x4b\x00"}
@@ -227,6 +229,15 @@ class Bench:
         held = self._boards[fd]
         held += os.read(fd, 4096)
         at = time.perf_counter()
-        on = [(at, held[n + 1]) for n in range(0, len(held) - 3, 4) if held[n + 2] == 1]
-        del held[: len(held) // 4 * 4]
+        on: list[tuple[float, int]] = []
+        while held:
+            if held[0] == STATES_QUERY:
+                del held[0]  # unanswered, as on boards of one channel
+            elif len(held) < RELAY_FRAME_BYTES:
+                break
+            else:
+                _, channel, is_on, _ = held[:RELAY_FRAME_BYTES]
+                del held[:RELAY_FRAME_BYTES]
+                if is_on:
+                    on.append((at, channel))
         return on
