@@ -24,6 +24,8 @@ from readers.protocols.osdp.values import PdPlan, Signal, Standing
 
 SHORTEST_REPLY_BYTES: Final = 14
 """A sealed ACK: header, security block, code, MAC, CRC."""
+FAST_BAUD: Final = 100_000
+"""Sleep is counted in whole milliseconds and may end one late: on a line this fast a poll has gone by in that."""
 BAUDS: Final = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 BITS_PER_BYTE: Final = 10
 ROUND_MS: Final = 28
@@ -141,7 +143,8 @@ class OsdpBus:
             on_line = (self._sent_bytes + SHORTEST_REPLY_BYTES) * BITS_PER_BYTE * 1000 // self._baud
             quiet_ms = self._asked_at_ms + on_line - self._now_ms
         # what has come by then is to be seen before it is given up; and a length is only what somebody says
-        return max(0, min(quiet_ms, self._give_up_ms - self._now_ms - 1))
+        quiet_ms = min(quiet_ms, self._give_up_ms - self._now_ms - 1)
+        return max(0, quiet_ms - (self._baud >= FAST_BAUD))
 
     def connection_made(self, now_ms: int) -> None:
         """The line is open: every reader is asked who it is."""

@@ -33,8 +33,8 @@ def test_who_asks_for_rest_gets_it():
     assert polls_a_second(8, 115_200, rest_ms=9) == pytest.approx(1000 / 72, abs=0.5)
 
 
-@pytest.mark.parametrize("baud", [9_600, 38_400, 115_200])
-def test_the_transport_may_sleep_while_nothing_can_be_whole_and_no_longer(baud):
+@pytest.mark.parametrize(("baud", "spare_ms"), [(9_600, 0), (38_400, 0), (115_200, 1)])
+def test_the_transport_may_sleep_while_nothing_can_be_whole_and_no_longer(baud, spare_ms):
     """The loop wakes for every byte of an idle line, or wakes too late and people wait for the door."""
     pd = ScriptedPd(address=0, key=random.Random(7).randbytes(16), latency_ms=0, baud=baud)
     bench = Bench(pd, baud=baud)
@@ -44,4 +44,4 @@ def test_the_transport_may_sleep_while_nothing_can_be_whole_and_no_longer(baud):
         bench.run(1)
         quiet.append(bus.quiet_ms)
     line_ms = (14 + 20) * 10_000 / baud  # the shortest answer behind a poll, neither longer than twenty bytes
-    assert 0 < max(quiet) <= line_ms
+    assert 0 < max(quiet) <= line_ms - spare_ms  # a sleep may end a millisecond late, which a fast line has not got
