@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_badge_at_the_bench_still_moves_its_relay(tmp_path: Path) -> None:
-    # The bench's board once took the question for all states as part of a frame, and the figure was NOT RUN.
+    """A board that took the question for all states as part of a frame: the figure was NOT RUN, and nobody was told."""
     found = tmp_path / "bench.json"
     arguments = ["--quick", "--only", "badge_to_relay_1_door", "--out", str(found), "--disk", str(tmp_path)]
     done = subprocess.run(
