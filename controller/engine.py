@@ -46,17 +46,20 @@ from controller.turn import (
     Turn,
 )
 from readers.events import (
+    CardAnswered,
     CardRead,
     CardUnread,
     DeviceOffline,
     DeviceOnline,
     Event,
+    FileSent,
     InputChanged,
     InstallEnded,
     KeyRenewed,
     KeysEntered,
     LineFault,
     LineNoise,
+    MakerReplied,
     MessageRefused,
     OutputReported,
     PeopleCounted,
@@ -92,6 +95,10 @@ SAID_AGAIN_MS: Final = 60_000
 
 Moved = Callable[[Moment, Turn], None]
 Handler = Callable[[Any, Moment, Turn], None]
+
+
+def _for_whoever_asked(_event: object, _now: Moment, _turn: Turn) -> None:
+    """Answers to a question on the wire: whoever asked it hears them there."""
 
 
 class Engine:
@@ -193,7 +200,7 @@ class Engine:
         )
 
     def _heard_by(self) -> dict[type[Any], Handler]:
-        """Who hears of what. CardAnswered, FileSent and MakerReplied are for whoever asked on the wire."""
+        """Who hears of what: every kind of event stands here. A kind that nobody knows is an error, and recorded."""
         entries, signals, secured, noise = self._entries, self._signals, self._secured, self._noise
         return {
             CardRead: entries.card,
@@ -215,6 +222,7 @@ class Engine:
             OutputReported: self._outputs.reported,
             LinkRequest: self._request,
             PinsHashed: self._hashed,
+            **dict.fromkeys((CardAnswered, FileSent, MakerReplied), _for_whoever_asked),
         }
 
     # -- the face ----------------------------------------------------------------------------------------------
@@ -363,9 +371,7 @@ class Engine:
     # -- events ------------------------------------------------------------------------------------------------
 
     def _handle(self, event: Happened, now: Moment, turn: Turn) -> None:
-        handle = self._handlers.get(type(event))
-        if handle is not None:
-            handle(event, now, turn)
+        self._handlers[type(event)](event, now, turn)
 
     def _request(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
         """A request of the web process. One that sets PINs is judged when their slow hashes are done."""

@@ -8,7 +8,7 @@ import pytest
 
 from controller.ledger.errors import LedgerUnavailable
 from controller.link.messages import Done, Refused
-from readers.events import CardRead, InputChanged
+from readers.events import CardAnswered, CardRead, FileSent, InputChanged, MakerReplied
 from zones.portal import ReleaseStrike
 
 SATO = "04a1b2c3"
@@ -334,6 +334,21 @@ def test_a_bad_edit_is_refused_whole_and_names_the_field(site: Any, puts: Any, f
     assert isinstance(answer, Refused) and answer.code == "edit_refused"
     assert field is None or answer.field == field
     assert site.engine.policy is before
+
+
+@pytest.mark.parametrize(
+    ("event", "is_known"),
+    [
+        (CardAnswered(source="rd-office", answer=None), True),
+        (FileSent(source="rd-office", is_done=True), True),
+        (MakerReplied(source="rd-office", oui=b"\x1a\x90\x21", payload=b""), True),
+        (object(), False),
+    ],
+)
+def test_a_kind_of_event_that_nobody_hears_is_recorded(site: Any, event: Any, is_known: bool) -> None:
+    """An adapter's new event would be lost without a word; an answer to its own question would be an alarm."""
+    site.happens(event)
+    assert ("RULE_ERROR" not in site.story()) is is_known and site.releases == []
 
 
 def test_an_edit_made_against_another_policy_is_refused(site: Any) -> None:
