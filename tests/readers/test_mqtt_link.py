@@ -492,19 +492,6 @@ def test_a_broker_that_talks_nonsense_does_not_end_the_link(hand_broker, told, l
     assert link._thread.is_alive()
 
 
-AMQTT = """
-import asyncio, sys
-from amqtt.broker import Broker
-async def main():
-    broker = Broker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{sys.argv[1]}"}},
-                     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}})
-    await broker.start()
-    print("up", flush=True)
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
 def test_the_demos_own_broker_is_spoken_to(told, link_to, device_on):
     """`make demo` would show a building without doors: amqtt hangs up on MQTT 5."""
     import subprocess
@@ -513,10 +500,10 @@ def test_the_demos_own_broker_is_spoken_to(told, link_to, device_on):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with subprocess.Popen(
-        [sys.executable, "-c", AMQTT, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "sekisho.demo_broker", str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            assert process.stdout.readline() == b"up\n"
+            assert process.stdout.readline() == b"ready\n"
             link = link_to(port)
             device = device_on(port, protocol=paho.MQTTv311, name="device")
             device.subscribe(COMMAND)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import getpass
 import json
 import os
@@ -11,6 +9,7 @@ import queue
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from amqtt.broker import Broker
 
 from simulators.journal import Journal
 from simulators.loop import Loop
@@ -147,35 +145,17 @@ def peer(mosquitto) -> Iterator[Peer]:
 
 @pytest.fixture
 def old_broker() -> Iterator[tuple[str, int]]:
-    """amqtt, which speaks 3.1.1 only: the demo's broker."""
+    """The demo's own broker (amqtt, which speaks 3.1.1 only), in a process of its own as in the demo: in this one it
+    would leave sockets behind, whose warning then fails some other test.
+    """
     address = ("127.0.0.1", _free_port())
-    loop = asyncio.new_event_loop()
-    started = threading.Event()
-    config = {
-        "listeners": {"default": {"type": "tcp", "bind": f"{address[0]}:{address[1]}"}},
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    }
-    stopping = asyncio.Event()
-
-    async def serve() -> None:
-        broker = Broker(config)
-        await broker.start()
-        started.set()
-        await stopping.wait()
-        await broker.shutdown()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert started.wait(TIMEOUT_S)
-    yield address
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(stopping.set)
-    thread.join(TIMEOUT_S)
+    command = [sys.executable, "-m", "sekisho.demo_broker", str(address[1])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield address
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 0
 
 
 @pytest.fixture
