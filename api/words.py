@@ -121,6 +121,19 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "KEY_ROTATION_DUE": (_w("鍵の更新が必要", "Key must be rotated"), "alarm", "key"),
     "CARD_UNREAD": (_w("カードを読み切れず", "Card not read to the end"), "plain", "dash"),
     "COMMISSIONING": (_w("初期設定 (既定の鍵) のまま", "Not commissioned: a factory default is left"), "alarm", "key"),
+    "LEDGER_KEY_ROTATED": (_w("監査ログの署名鍵を更新", "Ledger's signing key rotated"), "warn", "key"),
+    "TAIL_SET_ASIDE": (_w("監査ログの末尾が壊れ、別に保管", "Damaged end of the ledger set aside"), "alarm", "alarm"),
+    "WITNESS_REFUSED": (_w("立会人が監査ログを認めず", "A witness does not know this history"), "alarm", "alarm"),
+    "SINK_LOST": (_w("記録の送り先に届かない", "Records do not reach a sink"), "alarm", "plug"),
+    "SINK_RESTORED": (_w("記録の送り先の回復", "Records reach the sink again"), "plain", "check"),
+    "CLOCK_SKEW": (_w("時計のずれ", "Clocks differ"), "warn", "alarm"),
+    "STORAGE_75": (_w("記憶領域の使用が75%を超過", "Three quarters of the disk used"), "warn", "alarm"),
+    "STORAGE_90": (_w("記憶領域の使用が90%を超過", "Nine tenths of the disk used"), "alarm", "alarm"),
+    "PURGED": (_w("保存期間を過ぎた記録を消去", "Records past their term dropped"), "plain", "pen"),
+    "LEGAL_HOLD_ON": (_w("記録の消去を止めた(保全)", "Legal hold begun"), "warn", "lock"),
+    "LEGAL_HOLD_OFF": (_w("記録の保全を終えた", "Legal hold ended"), "warn", "key"),
+    "LOG_ADMIN_REFUSED": (_w("監査ログの操作を受け付けず", "Act on the log not accepted"), "alarm", "cross"),
+    "CONFIG_REFUSED": (_w("設定の一部を受け付けず", "Part of the site file not accepted"), "alarm", "cross"),
 }
 
 REASONS: Final[dict[str, Words]] = {reason.value: _w(*words) for reason, words in OFFICER_WORDS.items()}

@@ -155,7 +155,7 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("POLICY_EDITED", "policy", "id edit revision base signatures signed"),
         ("EDIT_REFUSED", "policy", "id code"),
         ("COMMAND_REFUSED", "command", "id code"),
-        ("NOTE", "view", "id kind"),
+        ("NOTE", "view", "id kind purpose officer2 count"),
         ("DEVICE_ONLINE", "system", "device"),
         ("DEVICE_OFFLINE", "system", "device why"),
         ("LINE_NOISE", "system", "device count"),
@@ -217,6 +217,19 @@ RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
         ("KEY_ROTATION_DUE", "alarm", "key"),
         ("CARD_UNREAD", "access", "device why"),
         ("COMMISSIONING", "alarm", "place code"),
+        ("LEDGER_KEY_ROTATED", "policy", "id old new officer2"),
+        ("TAIL_SET_ASIDE", "alarm", "first count file sha256 why"),
+        ("WITNESS_REFUSED", "alarm", "witness code size"),
+        ("SINK_LOST", "alarm", "sink why"),
+        ("SINK_RESTORED", "alarm", "sink from_seq to_seq for_ms"),
+        ("CLOCK_SKEW", "alarm", "against by_ms"),
+        ("STORAGE_75", "alarm", "used_percent free_mb"),
+        ("STORAGE_90", "alarm", "used_percent free_mb"),
+        ("PURGED", "policy", "id code of_class ranges count term_days"),
+        ("LEGAL_HOLD_ON", "policy", "id hold from_ms until_ms officer2"),
+        ("LEGAL_HOLD_OFF", "policy", "id hold officer2"),
+        ("LOG_ADMIN_REFUSED", "alarm", "id act code"),
+        ("CONFIG_REFUSED", "alarm", "code place"),
     )
 }
 

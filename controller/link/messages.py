@@ -104,11 +104,68 @@ class AskDevices(Message, tag="ask_devices", frozen=True, kw_only=True):
 
 
 class Note(Message, tag="note", frozen=True, kw_only=True):
-    """Please record that something happened in the web process (a view, a sign-in, an export)."""
+    """Please record that something happened in the web process (a view, a sign-in, an export). `cardholder`: at whose
+    history somebody looks, for which `purpose` (one of PURPOSES); `second`: who agreed, where two are needed; `count`:
+    how many it was about.
+    """
 
     id: str
     type: str
     officer: str
+    cardholder: str | None = None
+    purpose: str | None = None
+    second: str | None = None
+    count: int | None = None
+
+
+class LogOrder(Message, tag="log_order", frozen=True, kw_only=True):
+    """Something done to the log itself, at the console alone and by an auditor alone (A-29). `act` is one of
+    LOG_ORDERS; `hold` names a legal hold, over what was recorded from `from_ms` until `until_ms` (None: for good).
+    `second` agrees where LOG_ORDERS says that two people are needed. Expires after `not_after_ms` (epoch).
+    """
+
+    id: str
+    boot: str
+    not_after_ms: int
+    act: str
+    officer: str
+    second: str | None = None
+    hold: str = ""
+    from_ms: int = 0
+    until_ms: int | None = None
+
+
+class StreamReport(Message, tag="stream_report", frozen=True, kw_only=True):
+    """What the program that carries records outside saw: `code` is one of STREAM_REPORTS, the other fields are those
+    of the record of that type. `sink`: which sink or witness.
+    """
+
+    id: str
+    code: str
+    sink: str
+    officer: str = "streams"
+    why: str = ""
+    from_seq: int = 0
+    to_seq: int = 0
+    for_ms: int = 0
+    size: int = 0
+    by_ms: int = 0
+
+
+class Cosign(Message, tag="cosign", frozen=True, kw_only=True):
+    """A checkpoint of this ledger with a witness's line under it (docs/ledger.md §8). Answered with Done (`seq`: the
+    last record it vouches for) or Refused.
+    """
+
+    id: str
+    note: str
+
+
+class AskCosigned(Message, tag="ask_cosigned", frozen=True, kw_only=True):
+    """Cosigned checkpoints from `from_size` on, the oldest first. Answered with Cosigned."""
+
+    id: str
+    from_size: int = 0
 
 
 class Subscribe(Message, tag="subscribe", frozen=True, kw_only=True):
@@ -203,6 +260,13 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     is_due: bool = False
 
 
+class Cosigned(Message, tag="cosigned", frozen=True, kw_only=True):
+    """Answer to AskCosigned: checkpoints with the witnesses' lines; as many as fit, ask again after the last size."""
+
+    id: str
+    notes: tuple[str, ...] = ()
+
+
 class Devices(Message, tag="devices", frozen=True, kw_only=True):
     """Answer to AskDevices."""
 
@@ -224,9 +288,17 @@ DEVICE_ORDERS: Final = {
 }
 """What can be done to devices and keys, and whether it takes two people: what only takes away takes one."""
 
-Request = Propose | Command | Order | DeviceOrder | Note
-ToController = Hello | Request | AskDevices | Subscribe
-FromController = Welcome | Done | Refused | Record | Status | Devices
+LOG_ORDERS: Final = {"hold_on": False, "hold_off": True, "purge": False}
+"""What can be done to the log, and whether it takes two people."""
+
+STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK_SKEW")
+
+PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")
+"""Why somebody looks at a person's history (E-07)."""
+
+Request = Propose | Command | Order | DeviceOrder | LogOrder | StreamReport | Note
+ToController = Hello | Request | AskDevices | Cosign | AskCosigned | Subscribe
+FromController = Welcome | Done | Refused | Record | Status | Devices | Cosigned
 
 REFUSAL_CODES: Final = (
     "protocol",  # not understood
@@ -250,4 +322,8 @@ REFUSAL_CODES: Final = (
     "offline",  # the device does not answer
     "fire_lasts",  # the fire alarm still speaks
     "busy",  # too much is waiting; try again
+    "not_your_role",  # the log is administered by its auditors, and by nobody who edits rosters
+    "no_purpose",  # a look at somebody's history needs one
+    "unknown_hold",
+    "not_ours",  # a checkpoint of another history, or a witness that the site file does not name
 )

@@ -124,6 +124,11 @@ ABOUT_REQUESTS = {
     "DOOR_HELD_SOON": "the leaf stands open, and soon too long",
     "PIN_LOCKED": "that a PIN was missed five times in a row; no digits",
     "PIN_UNLOCKED": "that an officer lifted that",
+    "WITNESS_REFUSED": "a checkpoint",
+    "LEGAL_HOLD_ON": "that records of a time are kept; about nobody",
+    "LEGAL_HOLD_OFF": "that they are not kept any longer",
+    "LOG_ADMIN_REFUSED": "an order about the log itself",
+    "CONFIG_REFUSED": "a line of the site file",
 }
 
 ABOUT_MACHINES = {
@@ -141,6 +146,10 @@ ABOUT_MACHINES = {
     ("OSDP_INSTALL_OFF", "why"): "how install mode ended",
     ("KEYS_FAILED", "why"): "what was wrong with the key store",
     ("CARD_UNREAD", "why"): "what became of a card in the field, a short stable code",
+    ("LEGAL_HOLD_ON", "hold"): "the name of a legal hold",
+    ("LEGAL_HOLD_OFF", "hold"): "the name of a legal hold",
+    ("TAIL_SET_ASIDE", "why"): "what was wrong with the file",
+    ("SINK_LOST", "why"): "the network's error",
 }
 
 
@@ -174,12 +183,13 @@ def test_no_field_of_a_record_is_about_what_must_not_be_known():
 def test_codes_that_records_hold_are_about_requests():
     """A release would be recorded with somebody's failing for a reason."""
     codes = {*desk.RELEASE_REASONS, *desk.NOTE_TYPES, *messages.REFUSAL_CODES}
-    found = {code for code in codes if words_of(code) & (DENIED - {"refused", "name"})}
+    found = {code for code in codes if words_of(code) & (DENIED - {"refused", "name", "hold"})}
     assert found == set()
-    assert {code for code in codes if words_of(code) & {"refused", "name"}} <= {
+    assert {code for code in codes if words_of(code) & {"refused", "name", "hold"}} <= {
         "REFUSED_ATTEMPT",  # of a sign-in or a request, in the officers' pages
         "NAME_CHANGED",  # that a name was changed there, not to what
         "edit_refused",
+        "unknown_hold",  # a legal hold, over records of a time
     }
 
 
@@ -217,6 +227,10 @@ def test_nothing_typed_freely_reaches_the_ledger(site):
 ON_THE_LINK = {
     ("Command", "reason"): "one of controller.desk.RELEASE_REASONS",
     ("Refused", "why"): "our own words about a request, for the officer who made it; not recorded",
+    ("StreamReport", "why"): "the network's error",
+    ("LogOrder", "hold"): "the name of a legal hold",
+    ("Cosign", "note"): "a signed note, which is what C2SP calls a checkpoint",
+    ("Cosigned", "notes"): "the same",
 }
 
 
@@ -234,7 +248,8 @@ def test_no_message_between_the_processes_is_about_what_must_not_be_known():
     assert {pair for pair in fields if words_of(pair[1]) & DENIED} == set(ON_THE_LINK)
     tags = {kind.__struct_config__.tag for kind in typing.get_args(messages.ToController)}
     about_people = {"hello", "propose", "command", "order", "note", "subscribe"}
-    assert tags == about_people | {"device_order", "ask_devices"}  # of readers and keys; nothing about anybody
+    about_things = {"device_order", "ask_devices", "log_order", "stream_report", "cosign", "ask_cosigned"}
+    assert tags == about_people | about_things
 
 
 # -- what others can see --------------------------------------------------------------------------------------------
@@ -363,5 +378,5 @@ def test_the_controller_has_no_words_for_what_it_must_not_know():
 
 def test_done_and_note_hold_ids_and_codes_only():
     """The list above would be of another protocol than the one that is spoken."""
-    assert set(Note.__struct_fields__) == {"id", "type", "officer"}
+    assert set(Note.__struct_fields__) == {"id", "type", "officer", "cardholder", "purpose", "second", "count"}
     assert set(Done.__struct_fields__) == {"id", "seq", "revision"}
