@@ -1,0 +1,98 @@
+"""One record on its way outside: what every sink is handed, and how the link's record becomes it (docs/streams.md §2).
+
+The ledger's own texts travel unchanged, so that whoever keeps them can prove them later; what a sink filters and
+labels by stands beside them. A record is numbered by (origin, seq) everywhere; the origin is the ledger's, from its
+public key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from controller.link.messages import Record
+
+LATE_AFTER_MS: Final = 10_000
+"""A record that is sent later than this after it was made says by how much."""
+
+
+class Unreadable(ValueError):
+    """A record that does not say its own type and time: not of a schema that we know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One record as a sink gets it.
+
+    `leaf`, `salt` (hex), `body` and `checkpoint` are the exact texts of the ledger (docs/ledger.md §1); salt and body
+    are None where retention dropped them, and then `type` is empty and `at_ms` 0: all that is left is the class.
+    `late_ms`: 0 where the record is sent in time, else how long after `at_ms` it is sent.
+    """
+
+    origin: str
+    seq: int
+    leaf: str
+    salt: str | None
+    body: str | None
+    checkpoint: str | None
+    at_ms: int
+    type: str
+    zone: str | None
+    class_: str
+    late_ms: int
+
+    @property
+    def number(self) -> str:
+        """`origin/seq`: the same for every sending of the same record, and for no other record."""
+        return f"{self.origin}/{self.seq}"
+
+
+class _Leaf(msgspec.Struct, frozen=True):
+    class_: str = msgspec.field(name="class")
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What of a body matters on the way. Other fields pass unread: they are not ours to judge."""
+
+    at_ms: int
+    type: str
+    zone: str | None = None
+
+
+_leaf: Final = msgspec.json.Decoder(_Leaf).decode
+_said: Final = msgspec.json.Decoder(_Said).decode
+
+
+def outgoing(record: Record, origin: str, now_ms: int) -> Outgoing:
+    """The link's `record` of the ledger `origin`, as it is sent at `now_ms` (UTC, epoch).
+
+    Raises Unreadable where leaf or body are not of the ledger's format.
+    """
+    try:
+        class_ = _leaf(record.leaf).class_
+        said = _Said(at_ms=0, type="") if record.body is None else _said(record.body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unreadable(f"record {record.seq} is not of the ledger's format: {error}") from error
+    age_ms = now_ms - said.at_ms if said.type else 0
+    return Outgoing(
+        origin=origin,
+        seq=record.seq,
+        leaf=record.leaf,
+        salt=record.salt,
+        body=record.body,
+        checkpoint=record.checkpoint,
+        at_ms=said.at_ms,
+        type=said.type,
+        zone=said.zone,
+        class_=class_,
+        late_ms=age_ms if age_ms > LATE_AFTER_MS else 0,
+    )
+
+
+def export_line(one: Outgoing) -> str:
+    """The record as a line of an export (docs/ledger.md §3), without its line end."""
+    texts = {"leaf": one.leaf, "salt": one.salt, "body": one.body, "checkpoint": one.checkpoint}
+    line: dict[str, Any] = {"seq": one.seq, **{key: text for key, text in texts.items() if text is not None}}
+    return msgspec.json.encode(line).decode()
