@@ -16,6 +16,7 @@ from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
 from controller.ledger.body import Draft
 from controller.link.messages import ORDERS, Command, DeviceOrder, Note, Order, Propose, Refused, Request
+from controller.notes import complaint
 from controller.policy_log import edit_to_doc
 from controller.portals import shut_zones
 from controller.secured_readers import SecuredReaders
@@ -69,7 +70,6 @@ _RECORD_OF: Final = {
     "unlock_pin": "PIN_UNLOCKED",
     "reset_fire": "FIRE_RESET",
 }
-NOTE_TYPES: Final = ("SIGN_IN", "NAME_CHANGED", "VIEW_PERSONAL", "EXPORT", "REFUSED_ATTEMPT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,10 +368,15 @@ class Desk:
         self._secured.record_order(session, message, now, turn)
 
     def _note(self, session: int, message: Note, now: Moment, turn: Turn) -> None:
-        if message.type not in NOTE_TYPES:
-            raise _Rejected("protocol", f"type must be one of {', '.join(NOTE_TYPES)}", "type")
-        detail = {"id": message.id, "kind": message.type}
-        draft = self._scribe.draft("NOTE", now=now, officer=message.officer, detail=detail)
+        if (wrong := complaint(message)) is not None:
+            raise _Rejected(*wrong)
+        detail = {
+            "id": message.id, "kind": message.type, "purpose": message.purpose, "officer2": message.second,
+            "count": message.count,
+        }  # fmt: skip
+        draft = self._scribe.draft(
+            "NOTE", now=now, officer=message.officer, cardholder=message.cardholder, detail=detail
+        )
         index = self._standing.record(draft, turn)
         turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
 

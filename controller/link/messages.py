@@ -105,8 +105,8 @@ class AskDevices(Message, tag="ask_devices", frozen=True, kw_only=True):
 
 class Note(Message, tag="note", frozen=True, kw_only=True):
     """Please record that something happened in the web process (a view, a sign-in, an export). `cardholder`: at whose
-    history somebody looks, for which `purpose` (one of PURPOSES); `second`: who agreed, where two are needed; `count`:
-    how many it was about.
+    history somebody looks, for which `purpose` (one of PURPOSES; of FORGOTTEN, of FORGET_REASONS); `second`: who agreed,
+    where two are needed; `count`: how many people it was about. `controller.notes` says which kind needs what.
     """
 
     id: str
@@ -295,6 +295,9 @@ STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK
 
 PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")
 """Why somebody looks at a person's history (E-07)."""
+
+FORGET_REASONS: Final = ("term_over", "request", "mistake")
+"""Why somebody's name is destroyed (E-08): its term is over, the person asked, it was entered by mistake."""
 
 Request = Propose | Command | Order | DeviceOrder | LogOrder | StreamReport | Note
 ToController = Hello | Request | AskDevices | Cosign | AskCosigned | Subscribe

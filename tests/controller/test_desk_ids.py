@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from controller.cards import CardNumbers
 from controller.clock import wall_ms
-from controller.desk import IDS_MAX, NOTE_TYPES, RELEASE_MS_MAX, RELEASE_REASONS, Desk
+from controller.desk import IDS_MAX, RELEASE_MS_MAX, RELEASE_REASONS, Desk
 from controller.ledger.body import Scribe
 from controller.link.messages import REFUSAL_CODES, Command, Done, Note, Propose, Refused
 from controller.link.server import REQUESTS_BURST, REQUESTS_PER_S, SESSIONS_MAX
+from controller.notes import NOTE_TYPES
 from controller.pins import PinMisses
 from controller.policy_log import PolicyAt
 from controller.standing import Standing

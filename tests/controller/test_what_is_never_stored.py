@@ -21,6 +21,7 @@ from controller.ledger import body
 from controller.ledger.body import RECORD_TYPES
 from controller.link import messages
 from controller.link.messages import Done, Note, Refused
+from controller.notes import NOTE_TYPES
 from controller.policy_log import PolicyAt
 from controller.site.schema import open_site
 from controller.site.tables import MODELS
@@ -182,7 +183,7 @@ def test_no_field_of_a_record_is_about_what_must_not_be_known():
 @pytest.mark.req("E-02")
 def test_codes_that_records_hold_are_about_requests():
     """A release would be recorded with somebody's failing for a reason."""
-    codes = {*desk.RELEASE_REASONS, *desk.NOTE_TYPES, *messages.REFUSAL_CODES}
+    codes = {*desk.RELEASE_REASONS, *NOTE_TYPES, *messages.PURPOSES, *messages.FORGET_REASONS, *messages.REFUSAL_CODES}
     found = {code for code in codes if words_of(code) & (DENIED - {"refused", "name", "hold"})}
     assert found == set()
     assert {code for code in codes if words_of(code) & {"refused", "name", "hold"}} <= {
