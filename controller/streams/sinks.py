@@ -60,6 +60,10 @@ class Sink(Protocol):
         """Bring `batch` (never empty, in order) to the other side; how many of the first ones it has acknowledged.
 
         Raises SinkDown where it cannot. Whatever is not acknowledged is handed over again, also after a restart.
+
+        Fewer than it was given, even none, is no failure: syslog knows what arrived only by what it could write after
+        it. The rest is handed over again with what follows it, and without that after a few seconds, so that a line
+        that broke is noticed while nothing happens; never at once, over and over.
         """
         ...
 
