@@ -18,7 +18,7 @@ from controller.ledger.checkpoint import Notary, SigningKey
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
 from controller.ledger.file import open_file
 from controller.ledger.tail import SALT_BYTES, leaf_text, verify_tail
-from controller.ledger.tree import Tile, Tree, leaf_hash
+from controller.link.tree import Tile, Tree, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

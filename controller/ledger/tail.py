@@ -13,7 +13,7 @@ import msgspec
 
 from controller.ledger.body import CLASSES
 from controller.ledger.errors import LedgerDamaged
-from controller.ledger.tree import TILE_BITS, TILE_LEAVES, Tile, Tree, leaf_hash, restore
+from controller.link.tree import TILE_BITS, TILE_LEAVES, Tile, Tree, leaf_hash, restore
 
 if TYPE_CHECKING:
     import sqlite3

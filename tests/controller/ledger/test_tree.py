@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.ledger.tree import EMPTY_ROOT, Tree, leaf_hash, restore
+from controller.link.tree import EMPTY_ROOT, Tree, leaf_hash, restore
 
 # The eight leaves and their roots with which the Certificate Transparency implementations test
 # (github.com/google/certificate-transparency, merkletree tests; github.com/transparency-dev/merkle, testonly).

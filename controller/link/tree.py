@@ -2,6 +2,8 @@
 
 The edge holds one hash per set bit of the size, so a copy is cheap: a commit grows a copy and keeps it only once the
 disk has the records. Whoever grows the tree also learns which tiles (complete subtrees of 256^level leaves) it closed.
+Pure, and beside the link because the writer, the web process and the console all hash the same tree; only the verifier
+does not use it (docs/ledger.md: it shares no code with the writer).
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ class Tile(NamedTuple):
 def leaf_hash(leaf: bytes) -> bytes:
     """SHA-256(0x00 ‖ leaf)."""
     return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 ‖ left ‖ right)."""
+    return sha256(b"\x01" + left + right).digest()
 
 
 class Tree:
