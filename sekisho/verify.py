@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 APPLICATION_ID: Final = 0x53454B49
-USER_VERSION: Final = 1
+USER_VERSIONS: Final = (1, 2)
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 INTEGER_MAX: Final = 2**53 - 1  # RFC 8785 §3.2.2.3: what every reader of JSON holds exactly
 PROGRESS_EVERY: Final = 2048
@@ -459,7 +459,7 @@ class Store:
         try:
             if self.one("PRAGMA application_id") != APPLICATION_ID:
                 raise CannotRun("this SQLite file is no Sekisho ledger (application_id)")
-            if self.one("PRAGMA user_version") != USER_VERSION:
+            if self.one("PRAGMA user_version") not in USER_VERSIONS:
                 raise CannotRun("this ledger's format is of another version: take the verifier that came with it")
             self.seq_max = self.one("SELECT max(seq) FROM record") or 0
             for row in self.connection.execute("SELECT seq, leaf, salt, body, checkpoint FROM record ORDER BY seq"):

@@ -22,13 +22,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID: Final = 0x53454B49  # "SEKI"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+COSIGNATURES: Final = (
+    "CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line BLOB NOT NULL,"
+    " PRIMARY KEY (size, witness)) STRICT, WITHOUT ROWID"
+)
+MIGRATIONS: Final = {1: COSIGNATURES}
+"""By the version that a file has: the statement that makes it one of the next."""
+
 SCHEMA: Final = (
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL, salt BLOB, body BLOB, checkpoint BLOB) STRICT",
     (
         "CREATE TABLE tile (level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,"
         " PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID"
     ),
+    COSIGNATURES,
 )
 PAGE_BYTES: Final = 2048
 """A record is about 1 kB: with pages of 4 kB a commit writes 15 µs more (bench commit_rate)."""
@@ -75,7 +83,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         run("PRAGMA secure_delete=ON")  # a body that retention drops is overwritten
         run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
-        run("COMMIT")
+        _migrate(connection, path)
         with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile
             _grow(path.with_name(path.name + "-wal"))
     except sqlite3.Error as error:
@@ -86,6 +94,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerUnavailable(f"{path}: {error}") from error
     except OSError as error:
         raise LedgerUnavailable(f"{path}: {error.strerror or error}") from error
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an older file to this program's version: the transaction that is open, to its end."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()  # the header may be behind its write-ahead log
+    if version > SCHEMA_VERSION:
+        raise _newer(path, version)
+    try:
+        for older in range(version, SCHEMA_VERSION):
+            connection.execute(MIGRATIONS[older])
+            connection.execute(f"PRAGMA user_version={older + 1}")
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        if connection.in_transaction:  # a full disk: exits must be served meanwhile, and the next start tries again
+            connection.execute("ROLLBACK")
+
+
+def _newer(path: Path, version: int) -> LedgerRefused:
+    return LedgerRefused(f"{path}: of version {version}, and this program knows {SCHEMA_VERSION}: run a newer one")
 
 
 def _create(path: Path) -> None:
@@ -123,8 +152,8 @@ def _check_header(path: Path) -> None:
     (application,) = struct.unpack_from(">I", head, 68)
     if application != APPLICATION_ID:
         raise LedgerRefused(f"{path}: a database of another program (application_id {application:#010x})")
-    if version != SCHEMA_VERSION:
-        raise LedgerRefused(f"{path}: of version {version}, and this program knows {SCHEMA_VERSION}: run a newer one")
+    if version not in (*MIGRATIONS, SCHEMA_VERSION):
+        raise _newer(path, version)
 
 
 def _grow(log: Path) -> None:

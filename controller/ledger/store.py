@@ -32,6 +32,12 @@ _INSERT: Final = "INSERT INTO record (seq, leaf, salt, body, checkpoint) VALUES 
 _INSERT_TILE: Final = "INSERT INTO tile (level, number, hash) VALUES (?, ?, ?)"
 _READ: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
 _READ_BACK: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+_COSIGN: Final = "INSERT OR IGNORE INTO cosignature (size, witness, line) VALUES (?, ?, ?)"
+_COSIGNED: Final = (
+    "SELECT size, checkpoint, witness, line FROM cosignature JOIN record ON seq = size - 1"
+    " WHERE size IN (SELECT DISTINCT size FROM cosignature WHERE size >= ? ORDER BY size LIMIT ?)"
+    " ORDER BY size, witness"
+)
 
 _Row = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
 
@@ -174,6 +180,35 @@ class Ledger:
                     f"{self.path}: {error}; run `sekisho verify {self.path}` and keep the file as it is"
                 ) from error
             raise self._unavailable(error) from error
+
+    def add_cosignature(self, size: int, witness: str, line: str) -> bool:
+        """Keep a witness's signature line (without line end) under the checkpoint of `size`, durably; the tree stays
+        as it is. False where that witness's is there already: the first one stays.
+
+        ValueError: no checkpoint of ours has that size, or `line` is no line. Whether the signature is good is the
+        caller's to check (docs/ledger.md §8). LedgerUnavailable: the disk refused, nothing was kept.
+        """
+        if not line or not witness or len(line.splitlines()) != 1 or line.endswith("\n"):
+            raise ValueError(f"{witness!r}: a cosignature is one line, without its line end")
+        if not 0 < size <= self.size or not (record := self.read(size - 1, 1)) or record[0].checkpoint is None:
+            raise ValueError(f"this ledger has no checkpoint of size {size}")
+        try:
+            return self._run(_COSIGN, (size, witness, line.encode())).rowcount == 1
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise self._unavailable(error) from error
+
+    def cosigned(self, from_size: int, limit: int) -> list[tuple[int, str, list[str]]]:
+        """The first `limit` cosigned checkpoints of at least `from_size` records: size, checkpoint, signature lines by
+        witness.
+        """
+        found: dict[int, tuple[int, str, list[str]]] = {}
+        try:
+            for size, checkpoint, _witness, line in self._run(_COSIGNED, (from_size, limit)):
+                found.setdefault(size, (size, checkpoint.decode(), []))[2].append(line.decode())
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        return list(found.values())
 
     def close(self) -> None:
         """Write everything back into the one file and let go of it. A second call does nothing."""

@@ -23,7 +23,9 @@ SCHEMA = """
 CREATE TABLE record (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL, salt BLOB, body BLOB, checkpoint BLOB) STRICT;
 CREATE TABLE tile   (level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
                      PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1; PRAGMA application_id = 0x53454B49;
+CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line BLOB NOT NULL,
+                          PRIMARY KEY (size, witness)) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2; PRAGMA application_id = 0x53454B49;
 """
 
 

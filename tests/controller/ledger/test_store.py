@@ -253,7 +253,7 @@ def test_the_pragmas_are_those_of_the_page(site, path):
             "journal_mode": "wal",
             "synchronous": 2,
             "locking_mode": "exclusive",
-            "user_version": 1,
+            "user_version": 2,
             "application_id": 0x53454B49,
             "page_size": 2048,
         }
@@ -298,7 +298,7 @@ def strangers_database(path):
 def newer_ledger(path):
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA application_id={file.APPLICATION_ID}")
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=3")
         connection.execute("CREATE TABLE record (seq)")
 
 
@@ -309,7 +309,7 @@ def newer_ledger(path):
         (lambda path: path.write_text("[controller]\n" * 40), "not a database"),
         (lambda path: path.write_bytes(b"SQLite format 3\x00"), "not a database"),
         (strangers_database, "another program"),
-        (newer_ledger, "version 2"),
+        (newer_ledger, "version 3"),
         (lambda path: path.with_name("ledger.db-wal").write_bytes(b"x"), r"missing, but ledger\.db-wal"),
     ],
     ids=["empty", "text", "header", "stranger", "newer", "log alone"],
