@@ -23,6 +23,7 @@ from controller.site_file import (
     DeviceKind,
     DeviceSection,
     KeysSection,
+    LedgerSection,
     MqttSection,
     PortalSection,
     ScheduleSection,
@@ -98,6 +99,7 @@ class Site:
     mqtt: MqttSection | None
     cards: CardsSection | None
     keys: KeysSection
+    ledger: LedgerSection
     simulation: SimulationSection | None
     devices: dict[str, DeviceSection]
     calendars: tuple[Calendar, ...]
@@ -163,6 +165,7 @@ class _Builder:
             mqtt=None if file.mqtt is None else self._mqtt(file.mqtt),
             cards=file.cards,
             keys=self._keys(file.keys),
+            ledger=self._ledger(file.ledger),
             simulation=file.simulation,
             devices=devices,
             calendars=tuple(_calendar(section) for section in file.calendar),
@@ -222,17 +225,24 @@ class _Builder:
 
     def _keys(self, keys: KeysSection) -> KeysSection:
         """The key store's section, with its files named from the site file's folder."""
-        needed = {"module", "token", "pin_file"} if keys.seal == "pkcs11" else set()
-        for key in ("module", "token", "pin_file"):
-            if (getattr(keys, key) is None) is (key in needed):
-                why = (
-                    "is needed to open the token" if key in needed else f'belongs to seal = "pkcs11", not {keys.seal!r}'
-                )
-                raise self._refuse(f".keys.{key}", why)
+        self._check_token(".keys", keys, f"seal = {keys.seal!r}", is_token=keys.seal == "pkcs11")
         folder = self._file.controller.state_dir if keys.dir is None else keys.dir
         found = self._base / folder / "keys" if keys.dir is None else self._base / folder
         pin_file = None if keys.pin_file is None else str(self._base / keys.pin_file)
         return msgspec.structs.replace(keys, dir=str(found), pin_file=pin_file)
+
+    def _ledger(self, ledger: LedgerSection) -> LedgerSection:
+        """The ledger's section, with its files named from the site file's folder."""
+        self._check_token(".ledger", ledger, f"key = {ledger.key!r}", is_token=ledger.key == "pkcs11")
+        pin_file = None if ledger.pin_file is None else str(self._base / ledger.pin_file)
+        return msgspec.structs.replace(ledger, pin_file=pin_file)
+
+    def _check_token(self, where: str, section: KeysSection | LedgerSection, said: str, *, is_token: bool) -> None:
+        """What opens a PKCS#11 token is there where one is asked for, and only there."""
+        for key in ("module", "token", "pin_file"):
+            if (getattr(section, key) is None) is is_token:
+                why = "is needed to open the token" if is_token else f'belongs to "pkcs11", not {said}'
+                raise self._refuse(f"{where}.{key}", why)
 
     def _socket(self, name: str) -> Path:
         path = self._base / name

@@ -161,6 +161,24 @@ class KeysSection(_Section, frozen=True, kw_only=True):
     pin_file: str | None = None
 
 
+class LedgerSection(_Section, frozen=True, kw_only=True):
+    """Who signs the ledger, who looks on, and what is kept (docs/ledger.md §8-§10).
+
+    `key`: "file" (`ledger.key` in `state_dir`), "credential" (systemd) or "pkcs11" with its module, token and label.
+    `witnesses`, `auditors`: vkeys. `omit`: record types that are not kept. `terms_days`: how long, by record class.
+    """
+
+    key: Literal["file", "credential", "pkcs11"] = "file"
+    module: str | None = None
+    token: str | None = None
+    label: str = "sekisho-ledger"
+    pin_file: str | None = None
+    witnesses: tuple[str, ...] = ()
+    auditors: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    terms_days: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = {}
+
+
 class CalendarSection(_Section, frozen=True, kw_only=True):
     """Holidays: those of the country (`national = "JP"`) and the company's own (`days = [2026-12-29]`)."""
 
@@ -265,6 +283,7 @@ class SiteFile(_Section, frozen=True, kw_only=True):
     mqtt: MqttSection | None = None
     cards: CardsSection | None = None
     keys: KeysSection = KeysSection()
+    ledger: LedgerSection = LedgerSection()
     simulation: SimulationSection | None = None
 
 
@@ -313,10 +332,12 @@ class Source:
 
 
 def _at(key_path: str) -> Any:
-    """The section or enum that stands at a key path."""
+    """The section or enum that stands at a key path, or the texts that may."""
     kind: Any = SiteFile
     for name in re.findall(r"\.(\w+)", key_path):
         kind = typing.get_type_hints(kind)[name]
+        if typing.get_origin(kind) is Literal:
+            return typing.get_args(kind)
         while inner := [one for one in typing.get_args(kind) if one is not types.NoneType]:
             kind = inner[0]
     return kind
