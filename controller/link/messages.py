@@ -291,6 +291,29 @@ DEVICE_ORDERS: Final = {
 LOG_ORDERS: Final = {"hold_on": False, "hold_off": True, "purge": False}
 """What can be done to the log, and whether it takes two people."""
 
+SINK_WHY: Final = (
+    "unreachable",  # no route, refused, no such name
+    "timeout",  # it did not answer in time
+    "tls",  # its certificate or its TLS is not what was agreed
+    "not_authorized",  # it does not know us, or not for this
+    "rejected",  # it answered, and would not take the record
+    "gone",  # it says that it will take no more, ever
+    "busy",  # it says: later
+    "storage",  # its folder is full, away or broken
+    "protocol",  # it answered what its protocol has no place for
+    "foreign_archive",  # it holds other records under these numbers
+    "ledger_behind",  # our cursor stands beyond the ledger's end: an older one was put back
+    "other_history",  # the last record that was sent is another one in the ledger now
+    "other_ledger",  # the ledger has another origin than the cursor
+    "other_key",  # the ledger is signed with a key that does not follow from the cursor's
+    "cursor",  # its cursor cannot be read or written
+    "fault",  # a mistake of ours
+)
+"""Why a sink is down (SINK_LOST): stable codes, never the network's own words."""
+
+WITNESS_WHY: Final = ("fork", "rollback", "not_consistent", "unknown_key", "bad_signature")
+"""What a witness refuses (docs/ledger.md §8)."""
+
 STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK_SKEW")
 
 PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")

@@ -8,7 +8,7 @@ public key.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -88,6 +88,50 @@ def outgoing(record: Record, origin: str, now_ms: int) -> Outgoing:
         zone=said.zone,
         class_=class_,
         late_ms=age_ms if age_ms > LATE_AFTER_MS else 0,
+    )
+
+
+class StreamRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A record as webhook and MQTT carry it: docs/schema/stream-record.schema.json is made from this.
+
+    `body` is the ledger's canonical text itself, as an object: its canonical form (RFC 8785) is what the leaf commits
+    to. `leaf` is the exact text; `late_ms` is absent in time, salt, body, type, at_ms and zone where they do not apply.
+    """
+
+    v: Literal[1]
+    origin: str
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+    class_: str = msgspec.field(name="class")
+    leaf: str
+    type: str = ""
+    at_ms: int = 0
+    zone: str | None = None
+    late_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    salt: str | None = None
+    body: msgspec.Raw | None = None
+    checkpoint: str | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def stream_record(one: Outgoing) -> bytes:
+    """The record as webhook and MQTT carry it: JSON, UTF-8, one line without its end."""
+    return _encode(
+        StreamRecord(
+            v=1,
+            origin=one.origin,
+            seq=one.seq,
+            class_=one.class_,
+            leaf=one.leaf,
+            type=one.type,
+            at_ms=one.at_ms,
+            zone=one.zone,
+            late_ms=one.late_ms,
+            salt=one.salt,
+            body=None if one.body is None else msgspec.Raw(one.body.encode()),
+            checkpoint=one.checkpoint,
+        )
     )
 
 

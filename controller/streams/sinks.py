@@ -8,44 +8,28 @@ is given again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
+from controller.link.messages import SINK_WHY
 from controller.streams.outgoing import Outgoing
-
-WHY_DOWN: Final = (
-    "unreachable",  # no route, refused, no such name
-    "timeout",  # it did not answer in time
-    "tls",  # its certificate or its TLS is not what was agreed
-    "not_authorized",  # it does not know us, or not for this
-    "rejected",  # it answered, and would not take the record
-    "gone",  # it says that it will take no more, ever
-    "busy",  # it says: later
-    "storage",  # its folder is full, away or broken
-    "protocol",  # it answered what its protocol has no place for
-    "foreign_archive",  # it holds other records under these numbers
-    "ledger_behind",  # our cursor stands beyond the ledger's end: another ledger, or an older one put back
-    "other_ledger",  # the ledger has another origin than the cursor
-    "other_key",  # the ledger is signed with a key that the cursor does not know
-    "cursor",  # its cursor cannot be read or written
-    "fault",  # a mistake of ours
-)
-"""Stable codes for why a sink is down; they stand in SINK_LOST, so they hold none of the network's own text."""
 
 
 class SinkDown(Exception):
     """The other side does not take records now; they are offered again later.
 
     Args:
-        code: one of WHY_DOWN.
+        code: one of SINK_WHY.
         why: for a reader at the machine (standard error); never recorded.
         retry_after_s: how long the other side asked to be left alone, where it did.
+        acknowledged: how many of the batch's first records arrived all the same.
     """
 
-    def __init__(self, code: str, why: str, retry_after_s: float = 0.0) -> None:
-        assert code in WHY_DOWN, code
+    def __init__(self, code: str, why: str, *, retry_after_s: float = 0.0, acknowledged: int = 0) -> None:
+        assert code in SINK_WHY, code
         super().__init__(why)
         self.code = code
         self.retry_after_s = retry_after_s
+        self.acknowledged = acknowledged
 
 
 class Sink(Protocol):
