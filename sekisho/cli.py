@@ -7,14 +7,19 @@ Exit status: 0 done, 1 the answer is no (a ledger that does not verify, a site f
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sekisho import card_arguments, devices_arguments, keys_arguments, lint_arguments, review_arguments
-from sekisho.review_arguments import SOCKET_VARIABLE
+from sekisho import (
+    card_arguments,
+    devices_arguments,
+    keys_arguments,
+    ledger_arguments,
+    lint_arguments,
+    review_arguments,
+)
 
 if TYPE_CHECKING:
     from controller.config import Site
@@ -71,19 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     _site_argument(command)
     command.set_defaults(run=_safe)
 
-    command = commands.add_parser("ledger", help="work with the ledger (監査ログ)")
-    actions = command.add_subparsers(required=True, metavar="ACTION")
-    action = actions.add_parser("export", help="write every record of a running controller as JSON Lines (書き出し)")
-    action.add_argument("file", type=Path, help="where to write; - for standard output")
-    _add_socket(action)
-    action.set_defaults(run=_export)
-    action = actions.add_parser("key", help="print the ledger's public key of a running controller (公開鍵)")
-    _add_socket(action)
-    action.set_defaults(run=_key)
-
     card_arguments.add_parsers(commands)
     devices_arguments.add_parsers(commands)
     keys_arguments.add_parsers(commands)
+    ledger_arguments.add_parsers(commands)
     lint_arguments.add_parsers(commands)
     review_arguments.add_parsers(commands)
 
@@ -93,13 +89,6 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_building(commands)
     return parser
-
-
-def _add_socket(action: argparse.ArgumentParser) -> None:
-    """`--socket`, or what the environment says, as with every other question to a running controller."""
-    named = os.environ.get(SOCKET_VARIABLE)
-    words = "the running controller's Unix socket (default: $SEKISHO_SOCKET) 制御部のソケット"
-    action.add_argument("--socket", type=Path, default=named and Path(named), required=not named, help=words)
 
 
 def _add_building(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -234,31 +223,6 @@ def _pins_not_at_rest(site: Site) -> int:
             _say(f"{device.id}: {error}")
             failed += 1
     return failed
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from controller.link.client import LinkDown
-    from sekisho.export import export
-
-    try:
-        count = export(arguments.socket, arguments.file)
-    except (LinkDown, OSError) as error:
-        _say(f"sekisho ledger export: {error}")
-        return CANNOT_RUN
-    _say(f"{count} records")
-    return OK
-
-
-def _key(arguments: argparse.Namespace) -> int:
-    from controller.link.client import LinkClient, LinkDown
-
-    try:
-        with LinkClient(arguments.socket, "sekisho ledger key") as client:
-            print(client.connect().vkey)
-    except LinkDown as error:
-        _say(f"sekisho ledger key: {error}")
-        return CANNOT_RUN
-    return OK
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
