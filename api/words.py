@@ -126,6 +126,7 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "WITNESS_REFUSED": (_w("立会人が監査ログを認めず", "A witness does not know this history"), "alarm", "alarm"),
     "SINK_LOST": (_w("記録の送り先に届かない", "Records do not reach a sink"), "alarm", "plug"),
     "SINK_RESTORED": (_w("記録の送り先の回復", "Records reach the sink again"), "plain", "check"),
+    "CLOCK_SET": (_w("時計が変更された", "The clock was set"), "warn", "alarm"),
     "CLOCK_SKEW": (_w("時計のずれ", "Clocks differ"), "warn", "alarm"),
     "STORAGE_75": (_w("記憶領域の使用が75%を超過", "Three quarters of the disk used"), "warn", "alarm"),
     "STORAGE_90": (_w("記憶領域の使用が90%を超過", "Nine tenths of the disk used"), "alarm", "alarm"),

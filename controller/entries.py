@@ -27,6 +27,7 @@ from controller.turn import AfterGrant, AfterRefusal, ShowAtReader, Shown, Turn
 from readers.events import CardRead, CardUnread, KeysEntered, MessageRefused
 from zones.decision import Decision, Evidence, FindingKind, Method, Outcome, PinCheck, Reason, Request, decide
 from zones.decision.ask import roster_entry
+from zones.decision.keys import override_of
 from zones.decision.reasons import PublicReason, public_reason
 from zones.dialogue import (
     CardShown,
@@ -68,6 +69,11 @@ from zones.portal import (
 
 GRANT_MS_MAX: Final = 3_000
 """A grant whose record took longer than this to become durable releases nothing."""
+
+BY_OVERRIDE: Final = frozenset({"D11", "D12", "D13", "D14", "D20", "D21", "D29"})
+"""Rules that break-glass waives (docs/decision.md). Where one of them was waived for somebody in whose name one is in
+force, his record names it.
+"""
 
 _TYPED: Final = frozenset({PinCheck.RIGHT, PinCheck.DURESS, PinCheck.WRONG})
 
@@ -499,13 +505,23 @@ class Entries:
             revision=self._standing.at.revision,
             corr=corr,
             trace=trace_of(decision.findings),
-            detail={"device": device},
+            detail={"device": device, "override": self._override_used(decision, now)},
             facts=_facts(request),
             companions=tuple(self._companion(one) for one in request.companions),
             escorts=tuple(self._companion(one) for one in request.escorts),
             number=number,
         )
         return self._standing.record(draft, turn)
+
+    def _override_used(self, decision: Decision, now: Moment) -> str | None:
+        """The break-glass without which a rule would have refused (A-21); None: no rule leant on one."""
+        policy = self._standing.policy
+        if decision.zone is None or decision.cardholder is None or decision.zone not in policy.overrides_of:
+            return None
+        if not any(one.kind is FindingKind.WAIVED and one.rule in BY_OVERRIDE for one in decision.findings):
+            return None
+        override = override_of(policy, decision.zone, decision.cardholder, now)
+        return None if override is None else override.id
 
     def _companion(self, evidence: Evidence) -> body.Companion:
         credential = self._standing.policy.by_number.get(evidence.number_hash)

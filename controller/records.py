@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from controller.ledger.body import RECORD_TYPES, Draft, Scribe, Trace
+from controller.ledger.body import Draft, Scribe, Trace
+from controller.ledger.catalogue import RECORD_TYPES
 from controller.ledger.canonical import encode_sorted
 from zones.decision import Finding, FindingKind, Outcome, Reason
 from zones.moment import Moment

@@ -165,7 +165,8 @@ class LedgerSection(_Section, frozen=True, kw_only=True):
     """Who signs the ledger, who looks on, and what is kept (docs/ledger.md §8-§10).
 
     `key`: "file" (`ledger.key` in `state_dir`), "credential" (systemd) or "pkcs11" with its module, token and label.
-    `witnesses`, `auditors`: vkeys. `omit`: record types that are not kept. `terms_days`: how long, by record class.
+    `witnesses`: vkeys. `auditors`: officers who may administer the log, and who edit no roster (A-29). `omit`: record
+    types that are not kept. `terms_days`: how long bodies are kept, by record class (docs/retention.md).
     """
 
     key: Literal["file", "credential", "pkcs11"] = "file"

@@ -1,4 +1,4 @@
-"""What a record says: its body (docs/ledger.md §5), the table of record types, and the Scribe that drafts them.
+"""What a record says: its body (docs/ledger.md §5), and the Scribe that drafts them by `controller.ledger.catalogue`.
 
 A draft is valid by construction: its canonical text exists, decodes as a Body, and every detail key is one that its
 type allows. So nothing the committer thread does can fail for what a record says, only for the disk. Bodies hold
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from controller.ledger.canonical import INTEGER_MAX, check_domain, encode_sorted
+from controller.ledger.catalogue import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,108 +131,6 @@ _decode: Final = msgspec.json.Decoder(Body).decode
 def decode_body(text: bytes) -> Body:
     """The body of a stored record. ValueError (msgspec.ValidationError) where it is not of this schema."""
     return _decode(text)
-
-
-RECORD_TYPES: Final[dict[str, tuple[str, frozenset[str]]]] = {
-    type_: (class_, frozenset(keys.split()))
-    for type_, class_, keys in (
-        # type, class (how long it is kept), keys its detail may have
-        ("CONTROLLER_STARTED", "system", "version is_simulated"),
-        ("CONTROLLER_STOPPED", "system", ""),
-        ("DEVIATION", "system", "code place"),
-        ("ACCESS_GRANTED", "access", "device"),
-        ("ACCESS_DENIED", "access", "device"),
-        ("EXIT_GRANTED", "access", "device"),
-        ("REX", "access", ""),
-        ("RELEASED", "command", "id reason"),
-        ("RELEASE_EXPIRED", "access", ""),
-        ("PASSAGE", "access", ""),
-        ("EXIT", "access", "cause"),
-        ("NO_PASSAGE", "access", "is_certain"),
-        ("DOOR_FORCED", "alarm", ""),
-        ("DOOR_HELD", "alarm", ""),
-        ("DOOR_CLOSED", "access", "was"),
-        ("DOOR_OPEN_AT_START", "alarm", ""),
-        ("POLICY_EDITED", "policy", "id edit revision base signatures signed"),
-        ("EDIT_REFUSED", "policy", "id code"),
-        ("COMMAND_REFUSED", "command", "id code"),
-        ("NOTE", "view", "id kind purpose officer2 count"),
-        ("DEVICE_ONLINE", "system", "device"),
-        ("DEVICE_OFFLINE", "system", "device why"),
-        ("LINE_NOISE", "system", "device count"),
-        ("MESSAGE_REFUSED", "system", "device why count"),
-        ("STORAGE_FAILED", "alarm", "why"),
-        ("STORAGE_RESTORED", "alarm", "why for_ms records_lost"),
-        ("INBOX_FULL", "alarm", "count"),
-        ("READS_REFUSED", "alarm", "device count"),
-        ("SITE_REBUILT", "alarm", "why"),
-        ("SITE_STORE_FAILED", "alarm", "why"),
-        ("SITE_STORE_RESTORED", "alarm", ""),
-        ("CLOCK_UNTRUSTED", "alarm", ""),
-        ("CLOCK_TRUSTED", "alarm", ""),
-        ("CLOCK_ACCEPTED", "alarm", ""),
-        ("RULE_ERROR", "alarm", "rule error"),
-        ("OUTPUT_FAILED", "alarm", "device why"),
-        ("DURESS", "alarm", ""),
-        ("CREDENTIAL_ALARM", "alarm", "code"),
-        ("APB_VIOLATION", "alarm", ""),
-        ("PIN_LOCKED", "alarm", ""),
-        ("PIN_UNLOCKED", "command", "id"),
-        ("PRESENCE_FORGIVEN", "command", "id"),
-        ("FIRE_ON", "alarm", "device"),
-        ("FIRE_OFF", "alarm", "device"),
-        ("FIRE_RESET", "command", "id"),
-        ("READER_POWER_LOST", "alarm", "device"),
-        ("READER_POWER_RESTORED", "alarm", "device"),
-        ("POWER_LOST", "alarm", "device"),
-        ("POWER_RESTORED", "alarm", "device"),
-        ("TAMPER", "alarm", "device"),
-        ("TAMPER_ENDED", "alarm", "device"),
-        ("LINE_FAULT", "alarm", "device line fault"),
-        ("LINE_RESTORED", "alarm", "device line"),
-        ("REX_SUSPECT", "alarm", ""),
-        ("TAILGATE", "alarm", "counted granted"),
-        ("DOOR_HELD_SOON", "access", ""),
-        ("PORTAL_MODE", "access", "mode"),
-        ("ZONE_OPENED", "access", ""),
-        ("ZONE_SECURED", "access", ""),
-        ("OCCUPANCY_BELOW_MIN", "alarm", ""),
-        ("ESCORT_BROKEN", "alarm", ""),
-        ("ESCORT_RATIO", "alarm", ""),
-        ("ZONE_UNATTENDED", "alarm", ""),
-        ("NOT_CLOSED", "alarm", "row"),
-        ("REVIEW_OVERDUE", "alarm", ""),
-        ("OVERRIDE_ENDED", "alarm", "row"),
-        ("ALARM_CEASED", "alarm", "kind row"),
-        ("READER_UNTRUSTED", "alarm", "device why"),
-        ("READER_REPLACED", "alarm", "device"),
-        ("OSDP_DOWNGRADE", "alarm", "device"),
-        ("OSDP_INSTALL_ON", "alarm", "device id officer2 until_ms"),
-        ("OSDP_INSTALL_OFF", "alarm", "device why is_done"),
-        ("READER_IDENTIFIED", "system", "device identity maker model serial firmware"),
-        ("READER_APPROVED", "command", "device id identity officer2"),
-        ("DEVICE_ORDER", "command", "id act device officer2 who purpose"),
-        ("KEYS_FAILED", "alarm", "why act device"),
-        ("KEY_ROTATED", "policy", "key version"),
-        ("KEY_RENEWED", "policy", "device is_done"),
-        ("KEY_ROTATION_DUE", "alarm", "key"),
-        ("CARD_UNREAD", "access", "device why"),
-        ("COMMISSIONING", "alarm", "place code"),
-        ("LEDGER_KEY_ROTATED", "policy", "id old new officer2"),
-        ("TAIL_SET_ASIDE", "alarm", "first count file sha256 why"),
-        ("WITNESS_REFUSED", "alarm", "witness code size"),
-        ("SINK_LOST", "alarm", "sink why"),
-        ("SINK_RESTORED", "alarm", "sink from_seq to_seq for_ms"),
-        ("CLOCK_SKEW", "alarm", "against by_ms"),
-        ("STORAGE_75", "alarm", "used_percent free_mb"),
-        ("STORAGE_90", "alarm", "used_percent free_mb"),
-        ("PURGED", "policy", "id code of_class ranges count term_days"),
-        ("LEGAL_HOLD_ON", "policy", "id hold from_ms until_ms officer2"),
-        ("LEGAL_HOLD_OFF", "policy", "id hold officer2"),
-        ("LOG_ADMIN_REFUSED", "alarm", "id act code"),
-        ("CONFIG_REFUSED", "alarm", "code place"),
-    )
-}
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from controller import desk
 from controller.boot import start
 from controller.config import SiteFileError, parse_site
 from controller.ledger import body
-from controller.ledger.body import RECORD_TYPES
+from controller.ledger.catalogue import RECORD_TYPES
 from controller.link import messages
 from controller.link.messages import Done, Note, Refused
 from controller.notes import NOTE_TYPES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.words import TYPES
-from controller.ledger.body import RECORD_TYPES
+from controller.ledger.catalogue import RECORD_TYPES
 
 
 def test_every_record_type_has_its_words():

@@ -10,10 +10,11 @@ from typing import Final
 from zones.decision.ask import Ask, is_ended
 from zones.decision.rule import EXEMPT, FAILED, PASSED, WAIVED
 from zones.decision.values import Evidence, FindingKind, Method, PinCheck
-from zones.ids import InformationItemId
-from zones.moment import epoch_ms
-from zones.people import Basis, CardholderKind, CredentialState, NeedToKnow
+from zones.ids import CardholderId, InformationItemId, ZoneId
+from zones.moment import Moment, epoch_ms
+from zones.people import Basis, CardholderKind, CredentialState, NeedToKnow, Override
 from zones.places import Portal, Zone, ZoneKind
+from zones.policy import Policy
 from zones.schedule import is_within
 
 FACTORS_MAX: Final = 3
@@ -150,15 +151,19 @@ def is_guest(ask: Ask) -> bool:
 
 def is_overriding(ask: Ask) -> bool:
     """Whether two officers let the asker into this zone without its keys for now (break-glass, A-32)."""
-    overrides = ask.policy.overrides_of.get(ask.zone.id)
-    if not overrides or ask.holder is None:
+    if ask.zone.id not in ask.policy.overrides_of or ask.holder is None:
         return False
-    who, at_ms = ask.holder.cardholder.id, epoch_ms(ask.now.at)
-    return any(
-        one.from_ms <= at_ms < one.until_ms and (one.ended_ms is None or at_ms < one.ended_ms)
-        for one in overrides
-        if who in one.cardholders
-    )
+    return override_of(ask.policy, ask.zone.id, ask.holder.cardholder.id, ask.now) is not None
+
+
+def override_of(policy: Policy, zone: ZoneId, who: CardholderId, now: Moment) -> Override | None:
+    """The break-glass by which this cardholder may enter this zone now without its keys."""
+    at_ms = epoch_ms(now.at)
+    for one in policy.overrides_of.get(zone, ()):
+        is_begun = one.from_ms <= at_ms < one.until_ms and (one.ended_ms is None or at_ms < one.ended_ms)
+        if is_begun and who in one.cardholders:
+            return one
+    return None
 
 
 def attendants(ask: Ask) -> Iterator[Ask]:

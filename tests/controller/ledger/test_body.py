@@ -12,7 +12,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.ledger.body import CLASSES, RECORD_TYPES, Body, Draft, Evidence, Scribe, Trace, decode_body
+from controller.ledger.body import CLASSES, Body, Draft, Evidence, Scribe, Trace, decode_body
+from controller.ledger.catalogue import RECORD_TYPES
 from zones.moment import Moment
 
 NOW = Moment(at=datetime(2026, 11, 2, 1, 2, 3, 456789, tzinfo=UTC), tick_ms=5)
