@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test soak test-quick check year mutants bench lock clean
+.PHONY: help env demo test faults soak test-quick check year mutants bench lock clean
 
 BIN := .venv/bin
 
@@ -27,6 +27,13 @@ test: ## install what tests need (Mosquitto, libnfc, Chromium, gcc) and run ever
 test-quick: ## the part of the tests without real processes and long waits; installs no system package
 	@requirements/make-env .venv dev
 	@$(BIN)/python -m pytest -q -m 'not slow and not system'
+
+faults: ## kills, power cuts, rotten bits, cut-off logs, stepping clocks, full disks: thousands, each with its seed
+	@tests/needs
+	@requirements/make-env .venv dev
+	@requirements/make-env .venv peers
+	@$(BIN)/python -m tests.faults
+	@SEKISHO_TEST_ALL=1 SEKISHO_SOAK=1 $(BIN)/python -m pytest -m system tests/system/test_killed.py tests/system/test_disk.py
 
 soak: ## more crashes and longer stalls than `make test` has time for (ten minutes)
 	@tests/needs

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import burst, cards, commits, decisions, doors, modbus, mqtt, osdp, processes
+from bench import burst, cards, commits, decisions, doors, ledger, modbus, mqtt, osdp, processes, stream
 from bench.figures import Figure, not_run, table, write
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "build"
@@ -31,9 +31,18 @@ FIGURES: Final[dict[str, Take]] = {
     "osdp": lambda folder, quick: osdp.reader_to_loop(folder, is_quick=quick),
     "osdp_idle_cpu": lambda folder, quick: osdp.idle_cpu(folder, is_quick=quick),
     "cards": lambda folder, quick: cards.per_apdu(folder, is_quick=quick),
+    "ledger_commit": lambda folder, quick: ledger.commits(folder, is_quick=quick),
+    "ledger_million": lambda folder, quick: ledger.million(folder, is_quick=quick),
+    "sse_vs_raw": lambda folder, quick: stream.fan_out(folder, is_quick=quick),
     "modbus_9600_relay": lambda folder, quick: modbus.order_to_relay(folder, is_quick=quick),
 }
-MEMBERS: Final = {"decisions": decisions.NAMES, "osdp": osdp.NAMES, "cards": cards.NAMES}
+MEMBERS: Final = {
+    "decisions": decisions.NAMES,
+    "osdp": osdp.NAMES,
+    "cards": cards.NAMES,
+    "ledger_commit": ledger.COMMIT_NAMES,
+    "ledger_million": ledger.MILLION_NAMES,
+}
 """Takes of more than one figure."""
 
 

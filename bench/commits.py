@@ -25,13 +25,13 @@ def commit_rate(folder: Path, *, is_quick: bool) -> Figure:
     """Slices of ten commits in turn: ledger, floor, ledger in groups. A round is one slice of each."""
     rounds, slice_ = (40, 10) if is_quick else (200, 10)
     signer = SigningKey.create(folder / "ledger.key")
-    draft = _draft()
+    draft = draft_of_entry()
     single: list[float] = []
     floors: list[float] = []
     grouped: list[float] = []
     took: list[float] = []
     with Ledger.open(folder / "ledger.db", signer, "bench.example/bench") as ledger:
-        size = _stored_bytes(ledger, draft)
+        size = stored_bytes(ledger, draft)
         floor = floor_of(folder / "floor.log", size)
         for turn in range(-2, rounds):
             ours = _seconds(lambda: ledger.append([draft]), slice_)
@@ -89,9 +89,9 @@ def _seconds(work: Callable[[], object], count: int) -> list[float]:
     return taken
 
 
-def _draft() -> Draft:
+def draft_of_entry(now: Moment | None = None, corr: str = "0badcafe-1") -> Draft:
     """An entry as the controller records it."""
-    now = Moment(at=datetime.now(UTC), tick_ms=0, is_trusted=True)
+    now = now or Moment(at=datetime.now(UTC), tick_ms=0, is_trusted=True)
     exempt = {"D11", "D12", "D14", "D18", "D19"}
     trace = Trace(
         passed=tuple(rule.number for rule in RULES if rule.number not in exempt | {"D08"}),
@@ -111,13 +111,13 @@ def _draft() -> Draft:
         credential="c-0001",
         evidence=Evidence(method="UID", factors=0, last4="0001"),
         revision="0" * 64,
-        corr="0badcafe-1",
+        corr=corr,
         trace=trace,
         detail={"device": "reader-1"},
     )
 
 
-def _stored_bytes(ledger: Ledger, draft: Draft) -> int:
+def stored_bytes(ledger: Ledger, draft: Draft) -> int:
     """How many bytes one such record is, as stored."""
     seq = ledger.append([draft]).start
     (record,) = ledger.read(seq, 1)

@@ -105,6 +105,7 @@ def _assemble(
         devices=site.devices,
         last_day=None if latest is None or believe_clock else here(latest).day,
         keys=secrets.view,
+        is_clock_trusted=now.is_trusted,
     )
     vkey = ledger.notary.vkey
     parts = Parts(

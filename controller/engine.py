@@ -118,6 +118,7 @@ class Engine:
         devices: every device of the site file.
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
         keys: what the key store holds.
+        is_clock_trusted: what the start found and recorded of the wall clock.
     """
 
     def __init__(  # noqa: PLR0913 - one argument per thing that a start knows
@@ -136,6 +137,7 @@ class Engine:
         devices: Iterable[str] = (),
         last_day: date | None = None,
         keys: KeyView | None = None,
+        is_clock_trusted: bool = True,
     ) -> None:
         known = frozenset(devices)
         self.lateness = Lateness()
@@ -185,7 +187,7 @@ class Engine:
         self._handlers = self._heard_by()
         self._watch = Watch(day=last_day)
         self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
-        self._clock_was_trusted = True
+        self._clock_was_trusted = is_clock_trusted
 
     def _made_desk(self, numbers: CardNumbers) -> Desk:
         return Desk(

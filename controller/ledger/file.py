@@ -48,6 +48,15 @@ WAL_PAGES: Final = 2200
 WAL_BYTES: Final = 32 + WAL_PAGES * (24 + PAGE_BYTES)
 """File header and frames: https://www.sqlite.org/fileformat2.html#the_write_ahead_log"""
 
+PRAGMAS: Final = (
+    "PRAGMA locking_mode=EXCLUSIVE",  # before the first access: then no shared memory file is made
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA secure_delete=ON",  # a body that retention drops is overwritten
+    f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
+)
+"""Of every connection that writes; in a power cut they are what decides (tests/faults/power.py runs them elsewhere)."""
+
 
 def open_file(path: Path) -> sqlite3.Connection:
     """Create `path` if there is none, take it for this process alone and make it ready for commits.
@@ -75,13 +84,11 @@ def open_file(path: Path) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     run = connection.execute
     try:
-        run("PRAGMA locking_mode=EXCLUSIVE")  # before the first access: then no shared memory file is made
-        mode = run("PRAGMA journal_mode=WAL").fetchone()[0]
+        for pragma in PRAGMAS:
+            run(pragma).fetchall()
+        mode = run("PRAGMA journal_mode").fetchone()[0]
         if mode != "wal":
             raise LedgerRefused(f"{path}: SQLite will not keep a write-ahead log here (journal mode {mode})")
-        run("PRAGMA synchronous=FULL")
-        run("PRAGMA secure_delete=ON")  # a body that retention drops is overwritten
-        run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
         _migrate(connection, path)
         with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile

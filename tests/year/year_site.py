@@ -117,6 +117,7 @@ class YearSite(VirtualSite):
             hash_pins=lambda request, known: self._hashed(2) or self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
             last_day=None if latest is None else here(latest).day,
+            is_clock_trusted=now.is_trusted,
         )
         self.core = Core(engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform)
         self.happens(*(DeviceOnline(source=device) for device in self.file.devices))
