@@ -17,10 +17,10 @@ from tests.year.life import Life
 @pytest.mark.slow
 @pytest.mark.req("B-12", "A-27", "S-03")
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_ledger_stands(name, tmp_path):
+def test_the_ledger_stands(name):
     """Something acknowledged would be gone after a cut, a kill, rot or a stepping clock, and nobody would know."""
     seed = os.environ.get("SEKISHO_SEED", str(time.time_ns() % 1_000_000))
-    command = [sys.executable, "-m", "tests.faults", name, "--share", "--seed", seed, "--disk", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.faults", name, "--share", "--seed", seed]
     told = subprocess.run(command, capture_output=True, text=True, check=False)  # kills fork: no threads beside them
     assert told.returncode == 0, told.stderr
     assert f"seed {seed}" in told.stdout
