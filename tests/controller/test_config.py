@@ -125,7 +125,7 @@ FAULTS = [
     ("[mqtt]\n", '[mqtt]\npassword_file = "p"\n', 'password_file = "p"', "mqtt.password_file", "needs `username`"),
     ("[mqtt]\n", '[mqtt]\npassword = "p"\n', 'password = "p"', "mqtt.password", "there are host, port, username"),
     ('[mqtt]\nhost = "127.0.0.1"\n', "", "[[device]]", "device[0]", "add a section [mqtt] with `host`"),
-    ("[mqtt]\n", '[ledger]\nkey = "tpm"\n[mqtt]\n', 'key = "tpm"', "ledger.key", "'tpm' is not one of file, credential, pkcs11"),
+    ("[mqtt]\n", '[ledger]\nkey = "tpm"\n[mqtt]\n', 'key = "tpm"', "ledger.key", "'tpm' is not one of file, c"),
     ("[mqtt]\n", '[ledger]\nkey = "pkcs11"\n[mqtt]\n', "[ledger]", "ledger.module", "needed to open the token"),
     ("[mqtt]\n", '[ledger]\ntoken = "t"\n[mqtt]\n', 'token = "t"', "ledger.token", "belongs to"),
     ("[mqtt]\n", "[ledger]\nterms_days = { view = 0 }\n[mqtt]\n", "terms_days = { view = 0 }", "ledger.terms", ">= 1"),
