@@ -26,17 +26,18 @@ def inclusion_proof(node: Node, index: int, size: int) -> list[bytes]:
     """
     if not 0 <= index < size:
         raise ValueError(f"record {index} is not among the first {size}")
-    path = []
+    edge = []  # from the root down, along the right edge
     start, end = 0, size
-    while end - start > 1:
-        middle = start + _left_part(end - start)
+    while (count := end - start) & (count - 1):  # not a complete subtree yet
+        middle = start + _left_part(count)
         if index < middle:
-            path.append(subtree_root(node, middle, end))
+            edge.append(subtree_root(node, middle, end))
             end = middle
         else:
-            path.append(subtree_root(node, start, middle))
+            edge.append(subtree_root(node, start, middle))
             start = middle
-    path.reverse()
+    path = [node(height, index >> height ^ 1) for height in range(count.bit_length() - 1)]
+    path += reversed(edge)
     return path
 
 
