@@ -19,6 +19,7 @@ from sekisho import (
     ledger_arguments,
     lint_arguments,
     review_arguments,
+    witness_arguments,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger_arguments.add_parsers(commands)
     lint_arguments.add_parsers(commands)
     review_arguments.add_parsers(commands)
+    witness_arguments.add_parsers(commands)
 
     commands.add_parser(
         "verify", help="check a ledger file or an export; see `sekisho verify --help` (検証)", add_help=False
