@@ -19,6 +19,7 @@ from sekisho import (
     ledger_arguments,
     lint_arguments,
     review_arguments,
+    streams_arguments,
     witness_arguments,
 )
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from sekisho import verify
 
         return verify.main(arguments[1:])
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(streams_arguments.spelled(arguments))
     run: Callable[[argparse.Namespace], int] = parsed.run
     try:
         return run(parsed)
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger_arguments.add_parsers(commands)
     lint_arguments.add_parsers(commands)
     review_arguments.add_parsers(commands)
+    streams_arguments.add_parsers(commands)
     witness_arguments.add_parsers(commands)
 
     commands.add_parser(

@@ -6,6 +6,7 @@ may not have been recorded, and its id tells (the controller refuses an id twice
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -130,6 +131,15 @@ class LinkClient:
                 raise LinkDown(f"the controller ended the stream: {answer.why}")
             if isinstance(answer, Record | Status):
                 yield answer
+
+    def has_more(self) -> bool:
+        """Whether the stream has a message that came already, so that the next one needs no wait."""
+        if b"\n" in self._buffer or (connection := self._socket) is None:
+            return b"\n" in self._buffer
+        try:
+            return bool(select.select([connection], [], [], 0)[0])
+        except (OSError, ValueError):  # closed meanwhile: the next read says so
+            return False
 
     def close(self) -> None:
         """Close the connection; a reader blocked in another thread wakes with LinkDown."""

@@ -7,6 +7,7 @@ public key.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -16,10 +17,6 @@ from controller.link.messages import Record
 
 LATE_AFTER_MS: Final = 10_000
 """A record that is sent later than this after it was made says by how much."""
-
-
-class Unreadable(ValueError):
-    """A record that does not say its own type and time: not of a schema that we know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,7 @@ class _Said(msgspec.Struct, frozen=True):
     zone: str | None = None
 
 
+_NOTHING: Final = _Said(at_ms=0, type="")
 _leaf: Final = msgspec.json.Decoder(_Leaf).decode
 _said: Final = msgspec.json.Decoder(_Said).decode
 
@@ -68,13 +66,12 @@ _said: Final = msgspec.json.Decoder(_Said).decode
 def outgoing(record: Record, origin: str, now_ms: int) -> Outgoing:
     """The link's `record` of the ledger `origin`, as it is sent at `now_ms` (UTC, epoch).
 
-    Raises Unreadable where leaf or body are not of the ledger's format.
+    Never raises on what a record holds: one of a schema that we do not know travels like one without a body.
     """
-    try:
+    said, class_ = _NOTHING, "system"
+    with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
         class_ = _leaf(record.leaf).class_
-        said = _Said(at_ms=0, type="") if record.body is None else _said(record.body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unreadable(f"record {record.seq} is not of the ledger's format: {error}") from error
+        said = _NOTHING if record.body is None else _said(record.body)
     age_ms = now_ms - said.at_ms if said.type else 0
     return Outgoing(
         origin=origin,
