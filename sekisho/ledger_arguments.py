@@ -24,6 +24,46 @@ def add_parsers(commands: Any) -> None:
     add_socket(action)
     action.set_defaults(run=_run, ledger="key")
 
+    words = "write a running controller's ledger as static C2SP tiles; again: what is new (タイルの書き出し)"
+    action = actions.add_parser("tiles", help=words)
+    action.add_argument("folder", type=Path, metavar="DIR", help="where; made if it is not there")
+    add_socket(action)
+    add_json(action)
+    action.set_defaults(run=_run, ledger="tiles")
+
+    _add_proofs(actions)
+
+
+def _add_proofs(actions: Any) -> None:
+    """What one record, or one day, is proven by."""
+    action = actions.add_parser("prove", help="one record with the proof that it is in the ledger (一件の証明)")
+    action.add_argument("seq", type=int, metavar="SEQ", help="the record's number")
+    action.add_argument("--out", type=Path, metavar="FILE", help="where to write; default: standard output")
+    action.add_argument(
+        "--tiles", type=Path, metavar="DIR", help="read the path from these tiles: quick in a big ledger"
+    )
+    add_socket(action)
+    action.add_argument("--json", action="store_true", help="as JSON instead of C2SP tlog-proof text")
+    action.set_defaults(run=_run, ledger="prove")
+
+    action = actions.add_parser("check-proof", help="whether such a proof holds; needs nothing else (証明の検査)")
+    action.add_argument("file", type=Path, help="what `prove` or the API gave, text or JSON")
+    action.add_argument("--key", required=True, metavar="VKEY", help="the ledger's public key, or a file with it")
+    words = "also demand this witness's signature, a public key or a file with it; any number of times (立会人)"
+    action.add_argument("--witness", action="append", default=[], metavar="VKEY", help=words)
+    add_json(action)
+    action.set_defaults(run=_run, ledger="check-proof")
+
+    action = actions.add_parser("code", help="the day's short code for the inspection sheet (点検表に書く符号)")
+    add_socket(action)
+    add_json(action)
+    action.set_defaults(run=_run, ledger="code")
+
+
+def add_json(action: argparse.ArgumentParser) -> None:
+    """`--json`, as everywhere."""
+    action.add_argument("--json", action="store_true", help="print the answer as JSON")
+
 
 def add_socket(action: argparse.ArgumentParser, *, is_required: bool = True) -> None:
     """`--socket`, or what the environment says, as with every other question to a running controller."""

@@ -37,6 +37,11 @@ def has_libnfc() -> bool:
     return True
 
 
+def has_rsyslog() -> bool:
+    """The daemon, and what makes it speak TLS."""
+    return has_program("rsyslogd") and any(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so"))
+
+
 def has_peers() -> bool:
     """The environment holds requirements/peers.lock."""
     return all(importlib.util.find_spec(name) is not None for name in ("osdp", "nfc", "pymodbus", "smartcard"))
@@ -47,9 +52,11 @@ NEEDS = {
     "pcscd": lambda: has_program("pcscd"),
     "softhsm": lambda: has_program("softhsm2-util"),
     "mosquitto": lambda: has_program("mosquitto"),
+    "rsyslog": has_rsyslog,
     "libnfc": has_libnfc,
     "chromium": lambda: has_program("chromium"),
     "gcc": lambda: has_program("gcc"),
+    "go": lambda: has_program("go") and Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
 }
 
 

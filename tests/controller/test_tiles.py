@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from controller.link.proofs import check_inclusion, inclusion_proof, subtree_root
 from controller.link.tiles import (
-    TILE_LEAVES,
     TileSpot,
     bundle,
     grown,
@@ -19,7 +18,7 @@ from controller.link.tiles import (
     tiles_of,
     unbundle,
 )
-from controller.link.tree import Tree, leaf_hash
+from controller.link.tree import TILE_LEAVES, Tree, leaf_hash
 
 pytestmark = pytest.mark.req("A-27")
 

@@ -1,0 +1,103 @@
+"""A ledger of the product's own writer behind the product's own socket, and nothing else of a controller."""
+
+from __future__ import annotations
+
+import random
+import selectors
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from controller.ledger.body import Draft, Scribe
+from controller.ledger.checkpoint import SigningKey
+from controller.ledger.store import Ledger
+from controller.link.messages import Status, Welcome
+from controller.link.server import LinkServer
+from zones.moment import Moment
+
+ORIGIN = "sekisho.example/gate-1"
+SEED = b"made-up seed for tests, 32 bytes"
+AT = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def drafts(count: int, who: str = "c-1") -> list[Draft]:
+    """Made-up refusals of one made-up person."""
+    scribe = Scribe(node="gate-1", boot="b-0001")
+    one = scribe.draft(
+        "ACCESS_DENIED", now=Moment(at=AT, tick_ms=0), outcome="DENIED", reason="NO_NEED_TO_KNOW", cardholder=who
+    )
+    return [one] * count
+
+
+class ServedLedger:
+    """The ledger in `folder`, served at `socket` by a thread of its own. It grows between questions."""
+
+    def __init__(self, folder: Path, seed: bytes = SEED, *, die: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.socket = folder / "c.sock"
+        self._path = folder / "ledger.db"
+        self._key, self._die = SigningKey.from_seed(seed), die
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.vkey = ""
+
+    def __enter__(self) -> ServedLedger:
+        self.ledger = self.opened()
+        self.vkey = self.ledger.notary.vkey
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(10)
+        self.ledger.close()
+
+    def opened(self) -> Ledger:
+        return Ledger.open(self._path, self._key, ORIGIN, random.Random(self._die).randbytes)
+
+    def grows(self, *commits: int, who: str = "c-1") -> None:
+        """Records in commits of so many each."""
+        with self._lock:
+            for count in commits:
+                self.ledger.append(drafts(count, who))
+
+    def starts_over(self, folder: Path, seed: bytes = SEED, *, die: int = 2) -> ServedLedger:
+        """Another history by the same key, as somebody who holds it would write one."""
+        return ServedLedger(folder, seed, die=die)
+
+    def _run(self) -> None:
+        selector = selectors.DefaultSelector()
+        server: Any = LinkServer(
+            self.socket, selector, on_request=lambda _session, _message: True, welcome=self._welcome,
+            fetch=lambda session, seq, limit: server.page(session, seq, self._read(seq, limit), _tick()),
+        )  # fmt: skip
+        self._ready.set()
+        while not self._stopping.is_set():
+            server.grown(self.ledger.size)
+            for key, mask in selector.select(0.005):
+                key.data(mask, _tick())
+            server.tick(_tick(), self._status)
+        server.close()
+        selector.close()
+
+    def _read(self, seq: int, limit: int) -> Any:
+        with self._lock:
+            return self.ledger.read(seq, limit)
+
+    def _welcome(self) -> Welcome:
+        return Welcome(node="gate-1", boot="b-0001", size=self.ledger.size, revision="0" * 64, vkey=self.vkey)
+
+    def _status(self) -> Status:
+        return Status(
+            at_ms=0, boot="b-0001", size=self.ledger.size, revision="0" * 64, is_ledger_writable=True,
+            is_clock_trusted=True, deviations=[], devices_offline=[],
+        )  # fmt: skip
+
+
+def _tick() -> int:
+    return time.monotonic_ns() // 1_000_000
