@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import tomllib
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.ledger.checkpoint import Notary, SigningKey
+from controller.link.notes import ED25519, Vkey, parse_signature
 from controller.link.proofs import (
     check_consistency,
     check_inclusion,
@@ -24,6 +30,60 @@ LEAVES = [number.to_bytes(2) for number in range(70)]
 def node(slow_root):
     """Complete subtrees of LEAVES, by the definition."""
     return lambda height, number: slow_root(LEAVES[number << height : (number + 1) << height])
+
+
+PUBLISHED = tomllib.loads((Path(__file__).parents[2] / "vectors/transparency.toml").read_text("utf-8"))
+
+
+@pytest.mark.req("A-27")
+def test_the_vectors_of_certificate_transparency(slow_root):
+    """The logs of the web, and every tool that reads them, would make another proof of the same records."""
+    ct = PUBLISHED["certificate_transparency"]
+    leaves, roots = ([bytes.fromhex(text) for text in ct[name]] for name in ("leaves", "roots"))
+    assert [subtree_root(node_of(slow_root, leaves), 0, size) for size in range(9)] == roots
+    for one in ct["inclusion"]:
+        path = inclusion_proof(node_of(slow_root, leaves), one["index"], one["size"])
+        assert [step.hex() for step in path] == one["path"]
+        check_inclusion(leaf_hash(leaves[one["index"]]), one["index"], one["size"], roots[one["size"]], path)
+    for one in ct["consistency"]:
+        path = consistency_proof(node_of(slow_root, leaves), one["old"], one["new"])
+        assert [step.hex() for step in path] == one["path"]
+        check_consistency(one["old"], roots[one["old"]], one["new"], roots[one["new"]], path)
+
+
+def node_of(slow_root, leaves):
+    return lambda height, number: slow_root(leaves[number << height : (number + 1) << height])
+
+
+@pytest.mark.req("A-27")
+def test_the_example_of_the_rfc():
+    """We would read RFC 9162 otherwise than those who wrote it."""
+    rfc = PUBLISHED["rfc_9162"]
+    letters = {tuple(place): letter.encode() for letter, place in rfc["nodes"].items()}
+
+    def named(path):
+        parts = (sha256(b"\x01" + b"i" + b"j").digest(), b"l")  # l is no complete subtree: it is hashed from i and j
+        return " ".join((parts[1] if step == parts[0] else step).decode() for step in path)
+
+    def node(height, number):
+        return letters[height, number]
+
+    assert {at: named(inclusion_proof(node, int(at), 7)) for at in rfc["inclusion"]} == rfc["inclusion"]
+    assert {old: named(consistency_proof(node, int(old), 7)) for old in rfc["consistency"]} == rfc["consistency"]
+
+
+@pytest.mark.req("A-27")
+def test_the_published_signed_note():
+    """A key or a signature that others made would be read otherwise than they wrote it."""
+    note = PUBLISHED["signed_note"]
+    vkey = Vkey.parse(note["vkey"], ED25519)
+    text = note["text"].lstrip("\n")
+    line = parse_signature(note["line"])
+    assert line.is_of(vkey)
+    assert vkey.verifies(line.octets, text.encode())
+    key = SigningKey.from_seed(base64.b64decode(note["seed_base64"]))
+    assert Notary(origin="PeterNeumann", key=key).vkey == vkey.text
+    assert key.sign(text.encode()) == line.octets
 
 
 def published_path(slow_root, m, leaves):
