@@ -4,6 +4,7 @@ remembered but not believed, the start recorded. Nothing is released before all 
 
 from __future__ import annotations
 
+import logging
 import os
 import random as seeded
 import selectors
@@ -18,7 +19,7 @@ from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
 from controller.key_room import commissioning_of, key_jobs, open_key_store, secrets_of
-from controller.keys import Keys, load_keys
+from controller.keys import LEDGER, Keys, load_keys
 from controller.keystore.store import KeyStore
 from controller.keystore.values import Note
 from controller.ledger.body import Draft, Scribe
@@ -34,6 +35,8 @@ from readers import profiles
 from readers.protocols.mqtt_profiles import OURS
 from zones.moment import Moment, here
 from zones.policy import TABLE_OF, Edit, EditRefused, Policy, Row
+
+log = logging.getLogger(__name__)
 
 DEVIATING: Final = frozenset(
     {
@@ -51,10 +54,15 @@ def start(site: Site, *, believe_clock: bool = False) -> Runtime:
     time server once told nonsense). That is recorded.
     """
     random = _randomness(site)
-    keys = load_keys(site.state_dir, random)
-    ledger = Ledger.open(site.state_dir / "ledger.db", keys.signer, f"{site.domain}/{site.node}", random)
+    keys = load_keys(site.state_dir, random, site.ledger)
+    if keys.is_new:
+        log.warning("%s: the site's keys were made just now: `sekisho init` says what to keep of them", site.state_dir)
+    ledger = Ledger.open(
+        site.state_dir / LEDGER, keys.signer, f"{site.domain}/{site.node}", random, successor=keys.successor
+    )
     store = None
     try:
+        keys.settle(ledger)
         store = open_key_store(site, random)
         return _assemble(site, keys, ledger, store, random, believe_clock=believe_clock)
     except BaseException:

@@ -14,7 +14,7 @@ SECRET_BYTES = 32
 def read_or_create(path: Path, random: Callable[[int], bytes]) -> bytes:
     """The secret in `path`; a new one where there is no file. OSError and ValueError say what is wrong with it."""
     if path.exists():
-        return _read(path)
+        return read_secret(path)
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)  # of a start that lost its power
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -28,8 +28,12 @@ def read_or_create(path: Path, random: Callable[[int], bytes]) -> bytes:
     return secret
 
 
-def _read(path: Path) -> bytes:
-    if path.stat().st_mode & 0o077:
+def read_secret(path: Path) -> bytes:
+    """The secret in `path`. OSError and ValueError say what is wrong with it."""
+    found = path.stat()
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise ValueError(f"{path}: belongs to another account: chown it to the controller's, and ask who did that")
+    if found.st_mode & 0o077:
         raise ValueError(f"{path}: others can read this secret: chmod 600 {path}")
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:

@@ -6,7 +6,6 @@ last four signs.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from controller.cards import CardNumbers, last4
 from controller.config import Site
-from controller.keys import load_keys
+from controller.keys import load_numbers
 from controller.link.client import LinkClient
 from controller.link.messages import Done, Propose, Refused
 from controller.link.recorded import History
@@ -102,10 +101,9 @@ class Register:
 
 def _numbers_of(site: Site) -> CardNumbers | None:
     """How card numbers are hashed here; None for an account that may not know. Nothing is made where nothing is."""
-    needed = ("ledger.db", "ledger.key", "site.key")
     try:
-        if not all((site.state_dir / name).exists() for name in needed):
+        if not all((site.state_dir / name).exists() for name in ("ledger.db", "site.key")):
             return None
-        return load_keys(site.state_dir, os.urandom).numbers
+        return load_numbers(site.state_dir)
     except (OSError, ValueError):
         return None

@@ -6,7 +6,6 @@ A seal that is missing is never made anew beside a key store that was sealed wit
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from controller.keystore.errors import KeyStoreError
 from controller.keystore.guarded import read_guarded
 from controller.secrets_file import read_or_create
+from controller.tokens import Token, TokenError
 
 WRAPPED_KEY_BYTES: Final = 32
 CREDENTIAL: Final = "sekisho-keystore"
@@ -191,22 +191,12 @@ class Pkcs11Seal:
     @contextmanager
     def _session(self) -> Iterator[tuple[Any, Any]]:
         """A logged-in session, for one piece of work."""
+        token = Token(module=self._module, token=self._token, pin_file=self._pin_file)
         try:
-            pkcs11: Any = importlib.import_module("pkcs11")
-        except ImportError as error:
-            raise KeyStoreError(
-                "seal = \"pkcs11\" needs python-pkcs11: install the extra, pip install 'sekisho[pkcs11]'"
-            ) from error
-        pin = read_guarded(self._pin_file, "put the token's PIN there").decode("utf-8", "replace").strip()
-        try:
-            token = pkcs11.lib(self._module).get_token(token_label=self._token)
-            with token.open(user_pin=pin, rw=True) as session:
-                yield pkcs11, session
-        except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
-            why = type(error).__name__  # its words are the module's, and not ours to trust with a PIN
-            raise KeyStoreError(
-                f"the token {self._token!r} of {self._module} cannot be used ({why}): is it there, and its PIN right?"
-            ) from None
+            with token.work() as found:
+                yield found
+        except TokenError as error:
+            raise KeyStoreError(str(error)) from None
 
 
 def foreign(name: str) -> KeyStoreError:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from controller.ledger.checkpoint import sync_directory
@@ -64,9 +63,8 @@ def open_file(path: Path) -> sqlite3.Connection:
     LedgerRefused: not a ledger of ours, newer than this program, a write-ahead log without its main file, or held by
     another process. LedgerDamaged: SQLite cannot make it out. LedgerUnavailable: the disk refused.
     """
+    make_file(path)
     try:
-        if not path.exists():
-            _create(path)
         _check_header(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
     except OSError as error:
@@ -81,6 +79,36 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def make_file(path: Path) -> None:
+    """Make an empty ledger where there is none. LedgerRefused: a write-ahead log without its main file is there.
+    LedgerUnavailable: the disk refused.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+    except OSError as error:
+        raise LedgerUnavailable(f"{path}: {error.strerror or error}") from error
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(f"{path}: {error}") from error
+
+
+def scrub_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the write-ahead log back into the file, and zeros over it where it lies: it may still hold pages as they
+    were before bodies were dropped. After a RESTART the next commit begins the log anew, header and all, so nothing
+    is read of what is overwritten; zeros end a recovery. What a flash card keeps of old blocks by itself is out of
+    reach. sqlite3.Error, OSError.
+    """
+    is_busy, in_log, written_back = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    if is_busy or in_log != written_back:
+        raise sqlite3.OperationalError("the write-ahead log is in use")
+    descriptor = os.open(path.with_name(path.name + "-wal"), os.O_WRONLY)
+    try:
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     run = connection.execute
     try:
@@ -91,8 +119,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             raise LedgerRefused(f"{path}: SQLite will not keep a write-ahead log here (journal mode {mode})")
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
         _migrate(connection, path)
-        with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile
-            _grow(path.with_name(path.name + "-wal"))
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error
@@ -163,8 +189,9 @@ def _check_header(path: Path) -> None:
         raise _newer(path, version)
 
 
-def _grow(log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY)
+def grow_log(path: Path) -> None:
+    """Give the write-ahead log of the open ledger `path` its size. OSError where the disk has no room for it."""
+    descriptor = os.open(path.with_name(path.name + "-wal"), os.O_WRONLY)
     try:
         size = os.fstat(descriptor).st_size
         if size < WAL_BYTES:

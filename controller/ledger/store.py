@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from controller.ledger.body import Body, Draft, decode_body
-from controller.ledger.checkpoint import Notary, SigningKey
+from controller.ledger.checkpoint import Notary
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
-from controller.ledger.file import open_file
-from controller.ledger.tail import SALT_BYTES, leaf_text, verify_tail
+from controller.ledger.file import grow_log, open_file, scrub_log
+from controller.ledger.tail import SALT_BYTES, Damage, leaf_text, verify_tail, whole_before
 from controller.link.tree import Tile, Tree, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from controller.ledger.checkpoint import Signer
 
 SCAN_PAGE: Final = 256
 """Records a scan reads at a time."""
@@ -38,6 +41,13 @@ _COSIGNED: Final = (
     " WHERE size IN (SELECT DISTINCT size FROM cosignature WHERE size >= ? ORDER BY size LIMIT ?)"
     " ORDER BY size, witness"
 )
+_LAST_COSIGNED: Final = (
+    "SELECT checkpoint, line FROM cosignature JOIN record ON seq = size - 1"
+    " WHERE witness = ? AND checkpoint IS NOT NULL ORDER BY size DESC LIMIT 1"
+)
+
+_WITH_BODY: Final = "SELECT seq, leaf FROM record WHERE seq BETWEEN ? AND ? AND body IS NOT NULL"
+_DROP: Final = "UPDATE record SET salt = NULL, body = NULL WHERE seq = ?"
 
 _Row = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
 
@@ -62,7 +72,13 @@ class Ledger:
     """An open ledger. Made by `Ledger.open`; hand it to the one thread that commits, and use it from there alone."""
 
     def __init__(
-        self, *, path: Path, connection: sqlite3.Connection, notary: Notary, random: Callable[[int], bytes]
+        self,
+        *,
+        path: Path,
+        connection: sqlite3.Connection,
+        notary: Notary,
+        random: Callable[[int], bytes],
+        may_set_aside: bool = False,
     ) -> None:
         """Takes over an open connection; LedgerDamaged and LedgerUnavailable as `open`, which callers use."""
         self.path = path
@@ -73,22 +89,44 @@ class Ledger:
         self._is_settled = True
         self._tree = Tree()
         self._checkpoint: bytes | None = None
-        self.verify_tail()
+        self.damage: Damage | None = None
+        try:
+            self.verify_tail()
+        except LedgerDamaged:
+            if not may_set_aside or not self._go_back():
+                raise
 
     @classmethod
-    def open(cls, path: Path, signer: SigningKey, origin: str, random: Callable[[int], bytes] = os.urandom) -> Ledger:
+    def open(
+        cls,
+        path: Path,
+        signer: Signer,
+        origin: str,
+        random: Callable[[int], bytes] = os.urandom,
+        *,
+        successor: Signer | None = None,
+        may_set_aside: bool = False,
+    ) -> Ledger:
         """Open or create the ledger at `path`, hold it for this process alone and verify its end.
 
-        `random(n)` gives n unpredictable bytes for salts (seeded in a replay). Raises LedgerRefused (not ours, newer,
-        in use), LedgerDamaged, LedgerUnavailable (the disk), ValueError (`origin`).
+        `random(n)` gives n unpredictable bytes for salts (seeded in a replay). `successor`: the key that signs instead
+        of `signer` where the last checkpoint has its line, a rotation that was cut off (§9). `may_set_aside`: records
+        after the last whole checkpoint that do not hold together are `damage`, and taken out with the next append,
+        instead of LedgerDamaged. Raises LedgerRefused (not ours, newer, in use), LedgerDamaged, LedgerUnavailable (the
+        disk), ValueError (`origin`).
         """
         notary = Notary(origin=origin, key=signer)
         connection = open_file(path)
         try:
-            return cls(path=path, connection=connection, notary=notary, random=random)
+            if successor is not None and _is_signed_by(heir := Notary(origin=origin, key=successor), connection):
+                notary = heir
+            ledger = cls(path=path, connection=connection, notary=notary, random=random, may_set_aside=may_set_aside)
+            with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile
+                grow_log(path)
         except BaseException:
             connection.close()
             raise
+        return ledger
 
     @property
     def size(self) -> int:
@@ -110,11 +148,28 @@ class Ledger:
 
         LedgerUnavailable: none of them is committed. LedgerDamaged: after a failure, the ledger was found changed.
         """
+        return self._append(drafts, self.notary.checkpoint)
+
+    def hand_over(self, draft: Draft, key: Signer) -> int:
+        """Commit `draft` (LEDGER_KEY_ROTATED) alone, under a checkpoint that our key and `key` sign, and go on with
+        `key` (docs/ledger.md §9). Returns its number. ValueError: the record names other keys. Raises as `append`.
+        """
+        successor = Notary(origin=self.notary.origin, key=key)
+        named = draft.body.detail or {}
+        if draft.body.type != "LEDGER_KEY_ROTATED" or (named.get("old"), named.get("new")) != (
+            self.notary.vkey,
+            successor.vkey,
+        ):
+            raise ValueError("a key is handed over by the record that names both")
+        seqs = self._append([draft], lambda size, root: self.notary.handover(size, root, successor))
+        self.notary = successor
+        return seqs.start
+
+    def _append(self, drafts: Sequence[Draft], close: Callable[[int, bytes], bytes]) -> range:
         if not drafts:
             raise ValueError("nothing to append")
         if not self._is_settled:
-            self.verify_tail()
-            self._is_settled = True
+            self._look_again()
         tree = self._tree.copy()  # kept only when the disk has the records
         first = tree.size
         tiles: list[Tile] = []
@@ -124,7 +179,7 @@ class Ledger:
             leaf = leaf_text(seq, draft.class_, sha256(salt + draft.text).hexdigest())
             tiles += tree.append(leaf_hash(leaf))
             rows.append((seq, leaf, salt, draft.text, None))
-        checkpoint = self.notary.checkpoint(tree.size, tree.root())
+        checkpoint = close(tree.size, tree.root())
         rows[-1] = (*rows[-1][:4], checkpoint)
         self._commit(rows, tiles)
         self._tree = tree
@@ -165,6 +220,33 @@ class Ledger:
                 return body.at_ms
         return None
 
+    def drop_bodies(self, class_: str, first: int, last: int, limit: int) -> tuple[int, int]:
+        """Overwrite body and salt of the records of one class from `first` to `last`; looks at `limit` records.
+
+        Call it only for what a durable PURGED record names (docs/ledger.md §10); leaves and checkpoints stay. Returns
+        how many bodies went, and the sequence number to go on with (beyond `last`: done). LedgerUnavailable: nothing
+        went.
+        """
+        mark = f'"class":"{class_}"'.encode()
+        try:
+            end = min(last, first + limit - 1)
+            going = [(seq,) for seq, leaf in self._run(_WITH_BODY, (first, end)).fetchall() if mark in leaf]
+            if going:
+                self._run("BEGIN IMMEDIATE")
+                self._connection.executemany(_DROP, going)
+                self._run("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise self._unavailable(error) from error
+        return len(going), end + 1
+
+    def scrub(self) -> None:
+        """Overwrite what the write-ahead log still holds of bodies that were dropped. LedgerUnavailable."""
+        try:
+            scrub_log(self._connection, self.path)
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerUnavailable(f"{self.path}: the write-ahead log cannot be emptied: {error}") from error
+
     def verify_tail(self) -> None:
         """Hold the last records, the tiles and the last checkpoint against each other, and go on from there.
 
@@ -180,6 +262,25 @@ class Ledger:
                     f"{self.path}: {error}; run `sekisho verify {self.path}` and keep the file as it is"
                 ) from error
             raise self._unavailable(error) from error
+
+    def _go_back(self) -> bool:
+        """To the last whole checkpoint before the damage; whether there is one."""
+        try:
+            found = whole_before(self._connection, self.notary)
+        except sqlite3.DatabaseError:
+            return False
+        if found is None:
+            return False
+        (self._tree, self._checkpoint), self.damage = found
+        return True
+
+    def _look_again(self) -> None:
+        """After a commit that failed: is the end on the disk the one that we know?"""
+        if self.damage is None:
+            self.verify_tail()
+        elif self._connection.in_transaction:
+            self._run("ROLLBACK")
+        self._is_settled = True
 
     def add_cosignature(self, size: int, witness: str, line: str) -> bool:
         """Keep a witness's signature line (without line end) under the checkpoint of `size`, durably; the tree stays
@@ -210,6 +311,14 @@ class Ledger:
             raise self._unavailable(error) from error
         return list(found.values())
 
+    def last_cosigned(self, witness: str) -> tuple[str, str] | None:
+        """The newest checkpoint under which a line of that witness is kept, and the line; None without one."""
+        try:
+            found = self._run(_LAST_COSIGNED, (witness,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        return None if found is None else (found[0].decode(), found[1].decode())
+
     def close(self) -> None:
         """Write everything back into the one file and let go of it. A second call does nothing."""
         self._connection.close()
@@ -226,19 +335,34 @@ class Ledger:
         run = self._run
         self._is_settled = False
         try:
-            if len(rows) == 1 and not tiles:  # one statement is a transaction of its own, and two statements cheaper
+            if self.damage is not None:
+                run("BEGIN IMMEDIATE")
+                self._take_out(self.damage.first)
+                self._insert(rows, tiles)
+                run("COMMIT")
+                self.damage = None
+            elif len(rows) == 1 and not tiles:  # one statement is a transaction of its own, and two statements cheaper
                 run(_INSERT, rows[0])
             else:
                 run("BEGIN IMMEDIATE")
-                for row in rows:
-                    run(_INSERT, row)
-                for tile in tiles:
-                    run(_INSERT_TILE, tile)
+                self._insert(rows, tiles)
                 run("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
             raise self._unavailable(error) from error
         self._is_settled = True
+
+    def _insert(self, rows: list[_Row], tiles: list[Tile]) -> None:
+        for row in rows:
+            self._run(_INSERT, row)
+        for tile in tiles:
+            self._run(_INSERT_TILE, tile)
+
+    def _take_out(self, first: int) -> None:
+        """What stands in the damaged end, within the transaction that goes on before it."""
+        self._run("DELETE FROM record WHERE seq >= ?", (first,))
+        self._run("DELETE FROM cosignature WHERE size > ?", (first,))
+        self._run("DELETE FROM tile WHERE (number + 1) << (8 * level) > ?", (first,))
 
     def _roll_back(self) -> None:
         """Best effort, so that reads see the committed end; the next append looks at the disk before it writes."""
@@ -250,9 +374,10 @@ class Ledger:
 
     def _fetch(self, query: str, position: int, limit: int) -> list[StoredRecord]:
         try:
-            return [StoredRecord(*row) for row in self._run(query, (position, limit))]
+            found = [StoredRecord(*row) for row in self._run(query, (position, limit))]
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
+        return found if self.damage is None else [record for record in found if record.seq < self.size]
 
     def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailable:
         return LedgerUnavailable(f"{self.path}: {error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})")
@@ -263,3 +388,9 @@ class Ledger:
         if text is None or not any(mark in text for mark in marks):
             return False
         return decode_body(text).type in types  # the mark may also stand in a detail
+
+
+def _is_signed_by(notary: Notary, connection: sqlite3.Connection) -> bool:
+    """Whether the last record's checkpoint has a line of that key. sqlite3.Error as the disk gives it."""
+    row = connection.execute("SELECT checkpoint FROM record ORDER BY seq DESC LIMIT 1").fetchone()
+    return row is not None and row[0] is not None and notary.has_signed(row[0])

@@ -39,6 +39,9 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             check=True,
             capture_output=True,
         )
+    import pkcs11
+
+    pkcs11.lib(next(path for path in MODULES if Path(path).exists())).reinitialize()  # it may have served another file
     (folder / "pin").write_text(f"{PIN}\n")
     (folder / "pin").chmod(0o600)
     yield folder
