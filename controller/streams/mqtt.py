@@ -26,7 +26,6 @@ from paho.mqtt.properties import Properties
 
 from controller.streams import mqtt_message, tls_files
 from controller.streams.mqtt_line import (
-    CONNECT_WITHIN_S,
     FAILURE,
     Accepted,
     Address,
@@ -228,7 +227,7 @@ class MqttSink:
         line = MqttLine(self._section.address(), protocol)
         try:
             line.connect()
-            told = line.hear(CONNECT_WITHIN_S)
+            told = line.hear(self._section.timeout_s)
         except SinkDown:
             line.close()
             raise

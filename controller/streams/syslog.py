@@ -5,7 +5,8 @@ The rules of this file:
      process has read every byte (`syslog_line`). Only that counts as read.
   2. Read is not stored. The last `resend` records that were read are not acknowledged yet, so that they are sent again
      after whatever breaks, a crash of ours included.
-  3. A line that ends unasked, by whatever, makes everything that is not acknowledged unsent.
+  3. A line that ends unasked, by whatever, makes everything that is not acknowledged unsent. So that no death of the
+     receiver goes unseen, a line always stands: the next one is opened before one is closed.
   4. Before each record the line is looked at: a closed one is noticed before more is written into it, and a refusal of
      our certificate, which TLS 1.3 tells after the handshake, before the first.
 
@@ -118,8 +119,13 @@ class SyslogSink:
                 self._line.send(frame)
             self._written.append(one.seq)
         if self._line is not None and len(self._written) - self._read >= max(1, self._section.resend):
-            self._line.close_in_order()
-            self._line = None
+            old, self._line = self._line, None
+            try:
+                self._line = self._new_line()
+            except SinkDown:
+                old.hang_up()
+                raise
+            old.close_in_order()
             self._read = len(self._written)
             self._is_doubted = False
 

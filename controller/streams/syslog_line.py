@@ -24,6 +24,8 @@ receiver that sends session tickets, as OpenSSL does, says within it that it did
 """
 
 
+CHUNKS_MAX: Final = 8
+"""A receiver has nothing to say; so much of it is passed over."""
 _TCP_CLOSED: Final = 7
 """TCP_CLOSE of the kernel's tcp_states.h: both ends came and were acknowledged, or a reset did."""
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
@@ -75,14 +77,15 @@ class SyslogLine:
         """Look whether the receiver ended the line. SinkDown where it did, or broke it."""
         self._tls.settimeout(0)
         try:
-            while self._tls.recv(4096):
-                pass  # a receiver has nothing to say; whatever it says is passed over
+            for _ in range(CHUNKS_MAX):
+                if not self._tls.recv(4096):
+                    raise SinkDown("unreachable", "the receiver closed the line")
         except ssl.SSLWantReadError:
             self._tls.settimeout(self._timeout_s)
             return
         except OSError as error:
             raise _broken(error) from None
-        raise SinkDown("unreachable", "the receiver closed the line")
+        raise SinkDown("protocol", "the receiver talks, which a syslog receiver does not")
 
     def send(self, frame: bytes) -> None:
         """Write one frame into a line that stands. SinkDown where it does not."""
@@ -100,9 +103,7 @@ class SyslogLine:
         try:
             self._say_good_bye(end)
             self._tls.shutdown(socket.SHUT_WR)  # from here on the socket reads past TLS
-            self._tls.settimeout(max(0.1, end - time.monotonic()))
-            while self._tls.recv(4096):
-                pass  # its own good-bye, session tickets
+            self._await_end(end)
             self._await_acknowledgement(end)
         except OSError as error:
             raise _broken(error) from None
@@ -121,6 +122,7 @@ class SyslogLine:
             try:
                 self.check()
             except SinkDown as down:
+                self._tls.close()
                 why = f"{down}: is our certificate of its authority? Its log tells"
                 raise SinkDown("not_authorized", why) from None
 
@@ -137,6 +139,14 @@ class SyslogLine:
             except ssl.SSLError:
                 pass  # it is sent; what came back is looked at below TLS
             return
+
+    def _await_end(self, end: float) -> None:
+        """Pass over its own good-bye and session tickets. TimeoutError where it does not end."""
+        while (rest_s := end - time.monotonic()) > 0:
+            self._tls.settimeout(rest_s)
+            if not self._tls.recv(4096):
+                return
+        raise TimeoutError
 
     def _await_acknowledgement(self, end: float) -> None:
         """OSError where a reset came, TimeoutError where the end of our bytes is not acknowledged."""

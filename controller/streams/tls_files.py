@@ -7,6 +7,8 @@ knows doors. Refuses a key that others can read, and to go on without what was a
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 import stat
 from typing import TYPE_CHECKING, Final
@@ -23,17 +25,17 @@ OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """The only places that records may go to in the clear: they do not leave the machine."""
 
+_LABEL: Final = "[A-Za-z0-9_-]{1,63}"
+_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 VERSIONS: Final = {"1.3": ssl.TLSVersion.TLSv1_3, "1.2": ssl.TLSVersion.TLSv1_2}
 
 
 def check_pair(*, host: str, ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> None:
     """Refuse settings that make no line. SinkRefused names the key and says what to do."""
-    if not host:
-        raise SinkRefused("host", "give the name that stands in the other side's certificate")
+    if not _is_host(host):
+        raise SinkRefused("host", "give the name or address that stands in the other side's certificate")
     if ca_file is None and host not in LOOPBACK:
-        raise SinkRefused(
-            "ca_file", "ca_file: records leave this machine under TLS only; give the authority's certificate"
-        )
+        raise SinkRefused("ca_file", "records leave this machine under TLS only; give the authority's certificate")
     if (cert_file is None) != (key_file is None):
         raise SinkRefused("cert_file", "give cert_file and key_file together, or neither")
     if cert_file is not None and ca_file is None:
@@ -68,6 +70,13 @@ def why_refused(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the other side's certificate does not hold: {error.verify_message}"
     return f"the handshake failed ({error.reason or 'no TLS there, or hung up on our certificate'})"
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return _NAME.fullmatch(text) is not None or bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _no_password() -> str:
