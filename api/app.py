@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from api import problems
 from api.auth import Keeper
-from api.broadcast import Broadcast, frame_of
-from api.feed import Feed
+from api.broadcast import Broadcast, Page, Wanted
+from api.feed import Feed, event_frame
 from api.guard import Guard
 from api.link import Requests
 from api.live import is_current, now_ms
-from api.models import event_public, iso
-from api.once import Once
+from api.models import iso
+from api.name_keys import NameKeys
+from api.names import Names
+from api.once import Answers, Once
 from api.page import Pages
 from api.parts import Parts
 from api.review import Reviewer
-from api.routes import events, health, page, places, registers, review, rights, states
+from api.routes import events, health, page, personal, places, registers, review, rights, states
 from api.settings import Settings, read_token
 from api.store import open_store
 from api.view import View
@@ -28,7 +32,7 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PARTS = (
-    *((PREFIX, part) for part in (health, places, registers, rights, states, review, events)),
+    *((PREFIX, part) for part in (health, places, registers, personal, rights, states, review, events)),
     ("", page),
 )
 
@@ -36,11 +40,13 @@ PARTS = (
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`. Nothing is opened before it starts. Raises SettingsError for a bad token file."""
     keeper = Keeper(read_token(settings))
+    answers = Answers()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_store(settings.state_dir / API_DB)
-        parts = _parts(settings, keeper, View(engine))
+        keys = NameKeys(settings.state_dir, _credentials())
+        parts = _parts(settings, keeper, View(engine, Names(engine, keys)), answers)
         app.state.parts = parts
         parts.broadcast.start(asyncio.get_running_loop())
         parts.feed.start()
@@ -61,17 +67,24 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.routes = [(prefix, route) for prefix, part in PARTS for route in part.router.routes]
     problems.install(app)
     app.openapi = lambda: problems.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(Once)
+    app.add_middleware(Once, answers=answers)
     app.add_middleware(Guard, host_names=settings.host_names)
     return app
 
 
-def _parts(settings: Settings, keeper: Keeper, view: View) -> Parts:
+def _credentials() -> Path | None:
+    """Where systemd puts what it decrypted for this service alone."""
+    found = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(found) if found else None
+
+
+def _parts(settings: Settings, keeper: Keeper, view: View, answers: Answers) -> Parts:
     requests = Requests(settings.socket)
 
-    def read_after(seq: int, limit: int) -> list[tuple[int, bytes]]:
-        rows = view.events_after(seq, limit)
-        return [(row.seq, frame_of(row.seq, event_public(row).model_dump_json())) for row in rows]
+    def read_after(seq: int, limit: int, wanted: Wanted) -> Page:
+        tail = view.seq  # before the rows: what is folded meanwhile is looked at next time
+        rows = view.events_after(seq, limit, types=wanted.types, zones=wanted.zones)
+        return Page(list(map(event_frame, rows)), rows[-1].seq if len(rows) == limit else max(seq, tail))
 
     def snapshot() -> dict[str, object]:
         return {"seq": view.seq, "version": view.version, "is_current": is_current(view), "at": iso(now_ms())}
@@ -79,6 +92,6 @@ def _parts(settings: Settings, keeper: Keeper, view: View) -> Parts:
     broadcast = Broadcast(view.seq, read_after, snapshot)
     return Parts(
         settings=settings, keeper=keeper, view=view, broadcast=broadcast, requests=requests,
-        reviewer=Reviewer(settings.socket),
+        reviewer=Reviewer(settings.socket), answers=answers,
         feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """One event, encoded once, for every client that follows: a ring of frames that clients read at their own pace.
 
 Clients hold a position, not a queue: a slow one costs no memory, reads older events from api.db, and is dropped when
-its socket takes nothing for SEND_TIMEOUT_S.
+its socket takes nothing for SEND_TIMEOUT_S. A client that wants some events only passes over the others by what a frame
+says about itself: nothing is encoded for it. Its snapshots carry the position, so that it resumes from there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import anyio
 from starlette.concurrency import run_in_threadpool
@@ -26,16 +28,52 @@ SEND_TIMEOUT_S: Final = 10.0
 STOP_LOOK_S: Final = 0.5
 
 
+class Frame(NamedTuple):
+    """One event on the wire, and what it is chosen by."""
+
+    seq: int
+    type: str | None
+    zone: str | None
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which events a client follows: of these types, in these zones; empty: of all, in all."""
+
+    types: frozenset[str] = frozenset()
+    zones: frozenset[str] = frozenset()
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is passed over."""
+        return not (self.types or self.zones)
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether the client wants this one."""
+        return (not self.types or frame.type in self.types) and (not self.zones or frame.zone in self.zones)
+
+
+class Page(NamedTuple):
+    """Frames that are wanted, in order, and how far one has looked."""
+
+    frames: list[Frame]
+    reached: int
+
+
+EVERYTHING: Final = Wanted()
+
+
 class Broadcast:
-    """Frames of live events. `read_after(seq, limit)` fetches older ones; `snapshot` describes this moment."""
+    """Frames of live events. `read_after(seq, limit, wanted)` fetches older ones; `snapshot` describes this moment."""
 
     def __init__(
         self,
         tail: int,
-        read_after: Callable[[int, int], list[tuple[int, bytes]]],
+        read_after: Callable[[int, int, Wanted], Page],
         snapshot: Callable[[], dict[str, object]],
     ) -> None:
-        self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_MAX)
+        self._ring: deque[Frame] = deque(maxlen=RING_MAX)
         self._tail = tail
         self._lock = threading.Lock()
         self._read_after = read_after
@@ -60,11 +98,11 @@ class Broadcast:
             self._tail = tail
         self.stir()
 
-    def publish(self, frames: Sequence[tuple[int, bytes]]) -> None:
+    def publish(self, frames: Sequence[Frame]) -> None:
         """Offer new frames, in order. From any thread."""
         with self._lock:
             self._ring.extend(frames)
-            self._tail = frames[-1][0]
+            self._tail = frames[-1].seq
         self.stir()
 
     def stir(self) -> None:
@@ -77,54 +115,56 @@ class Broadcast:
         stirred, self._stir = self._stir, asyncio.Event()
         stirred.set()
 
-    def _after(self, position: int) -> list[bytes] | None:
-        """Frames after `position`; None where the ring does not reach back that far."""
+    def _after(self, position: int, wanted: Wanted) -> Page | None:
+        """The wanted ones of the next frames after `position`; None where the ring does not reach back that far."""
         with self._lock:
             if position >= self._tail:
-                return []
-            if not self._ring or self._ring[0][0] > position + 1:
+                return Page([], position)
+            if not self._ring or self._ring[0].seq > position + 1:
                 return None
-            skip = position + 1 - self._ring[0][0]
-            return [self._ring[index][1] for index in range(skip, min(len(self._ring), skip + PAGE))]
+            skip = position + 1 - self._ring[0].seq
+            found = [self._ring[index] for index in range(skip, min(len(self._ring), skip + PAGE))]
+        return Page(found if wanted.is_all else [frame for frame in found if wanted.takes(frame)], found[-1].seq)
 
-    def follow(self, position: int, stopping: anyio.Event) -> AsyncIterator[bytes]:
-        """Every event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S, until
+    def follow(self, position: int, stopping: anyio.Event, wanted: Wanted = EVERYTHING) -> AsyncIterator[bytes]:
+        """Every wanted event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S, until
         `stopping` is set. The follower's place is taken now, not when it starts to read, and given back when nobody
         holds what is returned.
         """
         self.followers += 1
-        frames = self._frames(position, stopping)
+        frames = self._frames(position, stopping, wanted)
         weakref.finalize(frames, self._leave).atexit = False
         return frames
 
     def _leave(self) -> None:
         self.followers -= 1
 
-    async def _frames(self, position: int, stopping: anyio.Event) -> AsyncGenerator[bytes]:
-        yield self._snapshot_frame()
+    async def _frames(self, position: int, stopping: anyio.Event, wanted: Wanted) -> AsyncGenerator[bytes]:
+        yield self._snapshot_frame(None if wanted.is_all else position)
         shown = time.monotonic()
         while not stopping.is_set():
             stirred = self._stir
-            frames = self._after(position)
-            if frames is None:
-                page = await run_in_threadpool(self._read_after, position, PAGE)
-                frames = [frame for _, frame in page]
-            if frames:
-                position += len(frames)
-                yield b"".join(frames)
-            else:
+            page = self._after(position, wanted)
+            if page is None:
+                page = await run_in_threadpool(self._read_after, position, PAGE, wanted)
+            has_moved, position = page.reached > position, page.reached
+            if page.frames:
+                yield b"".join(frame.wire for frame in page.frames)
+            if not has_moved:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stirred.wait(), STOP_LOOK_S)
-                if self._after(position) != []:
+                if position < self._tail:
                     continue
             if stirred.is_set() or time.monotonic() - shown >= SNAPSHOT_S:
-                yield self._snapshot_frame()
+                yield self._snapshot_frame(None if wanted.is_all else position)
                 shown = time.monotonic()
 
-    def _snapshot_frame(self) -> bytes:
-        return b"event: snapshot\ndata: " + json.dumps(self._snapshot()).encode() + b"\n\n"
+    def _snapshot_frame(self, position: int | None) -> bytes:
+        """`position`: how far a client has come that does not get every event; it resumes after that."""
+        mark = b"" if position is None else b"id: %d\n" % position
+        return mark + b"event: snapshot\ndata: " + json.dumps(self._snapshot()).encode() + b"\n\n"
 
 
-def frame_of(seq: int, data: str) -> bytes:
-    """One event as bytes on the wire; `data` is one line."""
-    return f"id: {seq}\nevent: record\ndata: {data}\n\n".encode()
+def frame_of(seq: int, type: str | None, zone: str | None, data: str) -> Frame:
+    """One event as it goes on the wire; `data` is one line."""
+    return Frame(seq, type, zone, f"id: {seq}\nevent: record\ndata: {data}\n\n".encode())

@@ -17,7 +17,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.broadcast import Broadcast, frame_of
+from api.broadcast import Broadcast, Frame, frame_of
 from api.models import event_public
 from api.problems import log_fault
 from api.tables import EventRow
@@ -149,7 +149,12 @@ class Feed:
             self._publish(rows)
 
     def _publish(self, rows: list[EventRow]) -> None:
-        self._broadcast.publish([(row.seq, frame_of(row.seq, event_public(row).model_dump_json())) for row in rows])
+        self._broadcast.publish(list(map(event_frame, rows)))
+
+
+def event_frame(row: EventRow) -> Frame:
+    """An event as it goes to every client that follows: rendered once."""
+    return frame_of(row.seq, row.type, row.zone, event_public(row).model_dump_json())
 
 
 class _OtherEnd(Exception):

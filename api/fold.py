@@ -40,7 +40,8 @@ PORTAL_TYPES: Final = RELEASING | NOT_USED | {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """One record, taken apart. `event` are the columns of its row. `raises`: (kind, place) of an alarm that begins;
-    `lifts`: of one that ends, place None for all of the kind.
+    `lifts`: of one that ends, place None for all of the kind. `others`: who else it is about; `forgets`: whose name is
+    destroyed by it.
     """
 
     event: dict[str, Any]
@@ -53,6 +54,8 @@ class Folded:
     lifts: tuple[str, str | None] | None = None
     starts: bool = False
     stops: bool = False
+    others: tuple[str, ...] = ()
+    forgets: str | None = None
 
 
 def fold(record: Record) -> Folded:
@@ -83,7 +86,16 @@ def fold(record: Record) -> Folded:
         raises=_raised(what, event, detail), lifts=_lifted(what, event, detail),
         revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,
         starts=what == "CONTROLLER_STARTED", stops=what == "CONTROLLER_STOPPED",
+        others=_others(body, event["cardholder"]),
+        forgets=event["cardholder"] if what == "NOTE" and detail.get("kind") == "FORGOTTEN" else None,
     )  # fmt: skip
+
+
+def _others(body: dict[str, Any], subject: str | None) -> tuple[str, ...]:
+    """Companions and escorts of a decision, without its subject."""
+    people = [*_list(body.get("companions")), *_list(body.get("escorts"))]
+    found = {_text(one.get("cardholder")) for one in people if isinstance(one, dict)}
+    return tuple(sorted(one for one in found if one is not None and one != subject))
 
 
 def _raised(what: str | None, event: dict[str, Any], detail: dict[str, Any]) -> tuple[str, str] | None:

@@ -28,6 +28,8 @@ STATUS_OF = {
     "strike_offline": 503,
     "ledger_unavailable": 503,
     "busy": 503,
+    "no_purpose": 422,
+    "two_people": 409,
 }
 """HTTP status of each refusal; a code that is not here is the controller's fault: 502."""
 

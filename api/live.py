@@ -145,6 +145,7 @@ def alarms(view: View) -> list[Alarm]:
         found += [Alarm(kind=kind, portal=row.id, since_ms=row.since_ms) for row in rows]
     if status is not None and not status.is_ledger_writable:
         found.append(Alarm(kind="ledger"))
+    found += [Alarm(kind=kind) for kind in view.names.troubles]
     if view.live.fault is not None and "LEDGER_SHORTER" in view.live.fault:
         found.append(Alarm(kind="shorter"))
     found += [

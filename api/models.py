@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from api.tables import EventRow
 from api.words import moment_of
+from controller.link.messages import FORGET_REASONS
 from zones.ids import ID_PATTERN
 from zones.people import Basis, CardholderKind, CredentialState
 from zones.row_checks import CARD_SCHEMES
@@ -34,7 +35,10 @@ Millis = Annotated[int, Field(ge=0, le=600_000)]
 Level = Annotated[int, Field(ge=0, le=9)]
 Version = Annotated[int, Field(ge=0, le=100_000)]
 ReleaseReason = Literal["visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other"]
+RecordType = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+ForgetReason = Literal["term_over", "request", "mistake"]
 
+assert set(ForgetReason.__args__) == set(FORGET_REASONS)  # type: ignore[attr-defined]
 assert set(BasisWord.__args__) == {basis.value for basis in Basis}  # type: ignore[attr-defined]
 assert set(KindWord.__args__) == {kind.value for kind in CardholderKind}  # type: ignore[attr-defined]
 assert set(SchemeWord.__args__) == CARD_SCHEMES  # type: ignore[attr-defined]
@@ -112,6 +116,13 @@ class ListQuery(Asked):
     cursor: Id | None = None
 
 
+class CardholderQuery(ListQuery):
+    """`q`: part of an id or a name; `sort`: by id, or by how names are read."""
+
+    q: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    sort: Literal["id", "kana"] = "id"
+
+
 class OwnedQuery(ListQuery):
     """Also by cardholder."""
 
@@ -130,6 +141,15 @@ class EventQuery(Asked):
     model_config = ConfigDict(extra="forbid", strict=False)
     after: int = Field(default=-1, ge=-1, le=2**53)
     limit: int = Field(default=100, ge=1, le=1000)
+
+
+class StreamQuery(Asked):
+    """Events after number `after`; only those of these types, in these zones."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+    after: int | None = Field(default=None, ge=-1, le=2**53)
+    type: list[RecordType] = Field(default=[], max_length=100)
+    zone: list[Id] = Field(default=[], max_length=100)
 
 
 # -- cardholders --------------------------------------------------------------------------------------------------
@@ -155,6 +175,12 @@ class CardholderUpdate(Changed):
     roman: ReadingText | None = None
     notice_version: Version | None = None
     held_extra_ms: Millis | None = None
+
+
+class ForgetCreate(Asked):
+    """Why a name is destroyed: its term is over, the person asked, it was entered by mistake."""
+
+    reason: ForgetReason
 
 
 class CardholderPublic(Given):
@@ -453,6 +479,16 @@ class EventPage(Given):
     tail: int
 
 
+class HistoryPage(Given):
+    """What is recorded about one person, the newest first. `recorded`: the number under which this look is recorded;
+    `next`: the cursor of what came before, null at the beginning.
+    """
+
+    items: list[EventPublic]
+    next: int | None
+    recorded: int
+
+
 class HealthPublic(Given):
     """`status` is about this process. The rest is told to those with the token only."""
 
@@ -468,6 +504,7 @@ class HealthPublic(Given):
     deviations: list[str] | None = None
     devices_offline: list[str] | None = None
     streams: int | None = None
+    names_fault: str | None = None
 
 
 class ProblemPublic(Given):

@@ -27,12 +27,24 @@ class _Answer:
     messages: list[Message] | None = None
 
 
-class Once:
-    """Keeps the 2xx answers of POSTs that carry an Idempotency-Key, and gives them again."""
+class Answers:
+    """The answers that are kept, by key."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self) -> None:
+        self.kept: OrderedDict[str, _Answer] = OrderedDict()
+
+    def clear(self) -> None:
+        """Give none of them again: one may carry the name of somebody who was forgotten."""
+        for key in [key for key, one in list(self.kept.items()) if one.messages is not None]:
+            self.kept.pop(key, None)
+
+
+class Once:
+    """Keeps the 2xx answers of POSTs that carry an Idempotency-Key in `answers`, and gives them again."""
+
+    def __init__(self, app: ASGIApp, answers: Answers) -> None:
         self._app = app
-        self._kept: OrderedDict[str, _Answer] = OrderedDict()
+        self._kept = answers.kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = Headers(scope=scope).get("idempotency-key") if scope["type"] == "http" else None

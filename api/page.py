@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.live import Alarm, alarms, devices, is_current, now_ms, portals, site_status, zones
 from api.models import PortalPublic, ZonePublic, iso
-from api.tables import EventRow, NameRow
+from api.names import Name
+from api.tables import EventRow
 from api.view import View
 from api.words import (
     ACTORS,
@@ -26,11 +27,14 @@ from api.words import (
     DISTRUSTS,
     EXITS,
     FIRE_RELEASED,
+    FORGET_REASONS,
     KINDS,
     MODES,
+    NOTE_KINDS,
     PAGE,
     PASSED_OUT,
     PROBLEMS,
+    PURPOSES,
     REASONS,
     RELEASE_REASONS,
     SHUT_UNLOCKED,
@@ -51,7 +55,7 @@ ALARMS_SHOWN: Final = 3
 CHANGED_SHOWN: Final = 3
 KEPT_S: Final = 1.0
 
-_templates = Environment(
+templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
@@ -91,8 +95,8 @@ class Pages:
         """The whole page."""
         day = moment_of(now_ms())
         assert day is not None
-        return _templates.get_template("page.html").render(
-            words=_words(language), language=language, live=self.live(language), seq=self._view.seq,
+        return templates.get_template("page.html").render(
+            words=words_in(language), language=language, live=self.live(language), seq=self._view.seq,
             date=long_date(day.date(), language), is_current=is_current(self._view),
             reasons=[(code, words[language]) for code, words in RELEASE_REASONS.items()],
         )  # fmt: skip
@@ -111,21 +115,19 @@ class Pages:
     def _render(self, language: Language) -> str:
         view = self._view
         doors = portals(view)
-        door_names = {door.id: door.name_ja if language == "ja" else door.name_en for door in doors}
-        zone_names = {zone.id: zone.name_ja if language == "ja" else zone.name_en for zone in zones(view)}
+        door_names, zone_names = place_names(view, doors, language)
         wrong = alarms(view)
         found = [_alarm(view, alarm, door_names, zone_names, language) for alarm in wrong]
-        names = view.names()
-        at_device = {_hanging(one.id): door_names.get(one.portal or "", "") for one in devices(view)}
+        names = view.names.all()
         now = SiteNow(
             is_locked_down=site_status(view).is_locked_down,
             fire_released=_fire_released(view) if any(alarm.kind == "FIRE_ON" for alarm in wrong) else frozenset(),
         )
-        return _templates.get_template("live.html").render(
-            words=_words(language), zones=_tree(zones(view), doors, now, language),
+        return templates.get_template("live.html").render(
+            words=words_in(language), zones=_tree(zones(view), doors, now, language),
             alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
             events=[
-                _event(row, names, door_names | at_device, zone_names, language)
+                event_shown(row, names, door_names, zone_names, language)
                 for row in view.newest_events(EVENTS_SHOWN)
             ],
         )  # fmt: skip
@@ -133,10 +135,18 @@ class Pages:
 
 def away(language: Language, why: str) -> str:
     """The page for somebody who is not signed in, or cannot be."""
-    return _templates.get_template("away.html").render(words=_words(language), language=language, why=why)
+    return templates.get_template("away.html").render(words=words_in(language), language=language, why=why)
 
 
-def _words(language: Language) -> dict[str, str]:
+def place_names(view: View, doors: list[PortalPublic], language: Language) -> tuple[dict[str, str], dict[str, str]]:
+    """What doors (also by the devices that hang at them) and zones are called."""
+    door_names = {door.id: door.name_ja if language == "ja" else door.name_en for door in doors}
+    zone_names = {zone.id: zone.name_ja if language == "ja" else zone.name_en for zone in zones(view)}
+    at_device = {_hanging(one.id): door_names.get(one.portal or "", "") for one in devices(view)}
+    return door_names | at_device, zone_names
+
+
+def words_in(language: Language) -> dict[str, str]:
     return {name: words[language] for name, words in PAGE.items()}
 
 
@@ -224,9 +234,10 @@ def _alarm(
     }  # fmt: skip
 
 
-def _event(
-    row: EventRow, names: dict[str, NameRow], doors: dict[str, str], zones: dict[str, str], language: Language
+def event_shown(
+    row: EventRow, names: dict[str, Name], doors: dict[str, str], zones: dict[str, str], language: Language
 ) -> dict[str, Any]:
+    """One event as a row of a table."""
     words, tone, icon = TYPES.get(row.type or "", ({"ja": row.type or "―", "en": row.type or "–"}, "plain", "dash"))
     if row.type == "PASSAGE" and row.direction == "OUT":
         words, tone, icon = PASSED_OUT
@@ -240,7 +251,7 @@ def _event(
         "seq": row.seq, "word": words[language], "tone": tone, "icon": icon,
         "at": iso(row.at_ms) or "", "time": f"{at:%H:%M:%S}" if at else "",
         "day": f"{at:%m/%d}" if at and not is_today else "",
-        "who": _who(row.cardholder, names, language) or ACTORS.get(officer, {language: officer})[language],
+        "who": called(row.cardholder, names, language) or ACTORS.get(officer, {language: officer})[language],
         "door": _where(row, doors, zones),
         "reason": why,
     }  # fmt: skip
@@ -292,8 +303,8 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
     code = detail.get("code", "")
     if row.type == "CREDENTIAL_ALARM":
         return officer, CREDENTIAL_ALARMS.get(code, {language: code})[language]
-    if row.type == "POLICY_EDITED":
-        return officer, _changed(detail, language)
+    if row.type in ("POLICY_EDITED", "NOTE"):
+        return officer, _noted(detail, language) if row.type == "NOTE" else _changed(detail, language)
     if row.type == "PORTAL_MODE":
         mode = detail.get("mode", "")
         return officer, MODES.get(mode, {language: mode})[language] or BY_CARD[language]
@@ -305,6 +316,12 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
     if row.type == "READER_UNTRUSTED" and (why := detail.get("why", "")) in DISTRUSTS:
         about = f"{about}: {DISTRUSTS[why][language]}"
     return officer, about if row.type in ABOUT_DEVICES else ""
+
+
+def _noted(detail: dict[str, Any], language: Language) -> str:
+    """What was noted, and for what: a look at somebody's history, an export, a name changed or destroyed."""
+    told = (NOTE_KINDS.get(detail.get("kind", "")), (PURPOSES | FORGET_REASONS).get(detail.get("purpose", "")))
+    return ": ".join(words[language] for words in told if words is not None)
 
 
 def _changed(detail: dict[str, Any], language: Language) -> str:
@@ -331,7 +348,8 @@ def _detail(row: EventRow) -> dict[str, Any]:
     return _body(row).get("detail") or {}
 
 
-def _who(cardholder: str | None, names: dict[str, NameRow], language: Language) -> str:
+def called(cardholder: str | None, names: dict[str, Name], language: Language) -> str:
+    """Somebody's name; the pseudonym where there is none."""
     name = names.get(cardholder or "")
     if name is None:
         return cardholder or ""

@@ -11,6 +11,7 @@ from api.auth import Keeper
 from api.broadcast import Broadcast
 from api.feed import Feed
 from api.link import Requests
+from api.once import Answers
 from api.review import Reviewer
 from api.settings import Settings
 from api.view import View
@@ -27,6 +28,7 @@ class Parts:
     feed: Feed
     requests: Requests
     reviewer: Reviewer
+    answers: Answers
     rendered: dict[str, Any]
 
 

@@ -87,15 +87,31 @@ class DeviceRow(SQLModel, table=True):
     since_ms: int = Field(sa_type=BigInteger)
 
 
+class OtherRow(SQLModel, table=True):
+    """Who else a record is about: companions and escorts of a decision. The person is in the event itself."""
+
+    __tablename__ = "event_other"
+    cardholder: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class ForgottenRow(SQLModel, table=True):
+    """A pseudonym whose name was destroyed, and the record that says so: it never gets a name again (E-08)."""
+
+    __tablename__ = "forgotten"
+    cardholder: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+
+
 class NameRow(SQLModel, table=True):
-    """The name behind a pseudonym. Never sent to the controller, never logged, not rebuilt from the ledger (E-08)."""
+    """The name behind a pseudonym, as ciphertext under that person's key (`api.names`, `api.name_keys`). Never sent to
+    the controller, never logged, not rebuilt from the ledger (E-08).
+    """
 
     __tablename__ = "name"
     cardholder: str = Field(primary_key=True)
-    name: str
-    kana: str = ""
-    roman: str = ""
+    sealed: bytes
 
 
-PROJECTED = (EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow)
+PROJECTED = (EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow, OtherRow, ForgottenRow)
 """What is rebuilt from the ledger when it is lost; all but the names and the cursor."""

@@ -9,20 +9,35 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete, func, insert
+from sqlalchemy import Engine, delete, func, insert, or_
 from sqlmodel import Session, col, select
 
 from api.fold import PORTAL_TYPES, RELEASING, Folded, fold, next_state
-from api.tables import PROJECTED, AlarmRow, CursorRow, DeviceRow, EventRow, NameRow, PolicyRow, PortalRow
+from api.names import Name, Names
+from api.tables import (
+    PROJECTED,
+    AlarmRow,
+    CursorRow,
+    DeviceRow,
+    EventRow,
+    ForgottenRow,
+    OtherRow,
+    PolicyRow,
+    PortalRow,
+)
 from controller.link.messages import Record, Status
 
 RELOCK_GRACE_MS: Final = 500
 SILENT_S_MAX: Final = 5.0
 """A controller not heard for so long is called away (it sends a status every 2 s)."""
+
+
+class Forgotten(Exception):
+    """Whoever was forgotten gets no name again: old records would have one."""
 
 
 class Gap(Exception):
@@ -58,8 +73,9 @@ class Live:
 class View:
     """All reads and writes of api.db."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, names: Names) -> None:
         self._engine = engine
+        self._names = names
         self._lock = threading.Lock()
         self._moved = threading.Condition()
         self.live = Live()
@@ -67,6 +83,8 @@ class View:
         with Session(engine) as session:
             cursor = session.get(CursorRow, 1) or CursorRow()
             self.seq, self.revision, self.vkey = cursor.seq, cursor.revision, cursor.vkey
+            forgotten = list(session.exec(select(ForgottenRow.cardholder)))
+        self._names.forget(forgotten)  # a stop between the record and the key, or keys from an old backup
 
     # -- from the stream ----------------------------------------------------------------------------------------
 
@@ -103,6 +121,8 @@ class View:
                     _apply_one(session, item)
                     revision = item.revision or revision
                 self._save(session, at, revision)
+                if forgotten := [item.forgets for item in folded if item.forgets is not None]:
+                    self._names.forget(forgotten)
                 self.seq, self.revision = at, revision  # only now: whoever waits for a record reads what it changed
         if folded:
             self._announce()
@@ -164,11 +184,26 @@ class View:
 
     # -- events and live states ---------------------------------------------------------------------------------
 
-    def events_after(self, seq: int, limit: int) -> list[EventRow]:
-        """Up to `limit` events after `seq`, oldest first, without a gap."""
+    def events_after(
+        self, seq: int, limit: int, *, types: Collection[str] = (), zones: Collection[str] = ()
+    ) -> list[EventRow]:
+        """Up to `limit` events after `seq`, oldest first, without a gap; where `types` or `zones` are given, those."""
         query = select(EventRow).where(EventRow.seq > seq).order_by(col(EventRow.seq)).limit(limit)
+        if types:
+            query = query.where(col(EventRow.type).in_(types))
+        if zones:
+            query = query.where(col(EventRow.zone).in_(zones))
         with Session(self._engine) as session:
             return list(session.exec(query))
+
+    def events_of(self, cardholder: str, before: int | None, limit: int) -> list[EventRow]:
+        """The newest events that are about somebody, as subject, companion or escort; those before record `before`."""
+        other = select(OtherRow.seq).where(OtherRow.cardholder == cardholder)
+        query = select(EventRow).where(or_(col(EventRow.cardholder) == cardholder, col(EventRow.seq).in_(other)))
+        if before is not None:
+            query = query.where(EventRow.seq < before)
+        with Session(self._engine) as session:
+            return list(session.exec(query.order_by(col(EventRow.seq).desc()).limit(limit)))
 
     def newest_events(self, limit: int) -> list[EventRow]:
         """The newest events but those of views, newest first."""
@@ -197,22 +232,30 @@ class View:
 
     # -- names --------------------------------------------------------------------------------------------------
 
-    def name(self, cardholder: str) -> NameRow | None:
-        """The name behind a pseudonym."""
-        with Session(self._engine) as session:
-            return session.get(NameRow, cardholder)
+    @property
+    def names(self) -> Names:
+        """The names, to be read; they are written through the view alone."""
+        return self._names
 
-    def names(self) -> dict[str, NameRow]:
-        """All names."""
-        with Session(self._engine) as session:
-            return {row.cardholder: row for row in session.exec(select(NameRow))}
-
-    def set_name(self, row: NameRow) -> None:
-        """Keep a name."""
-        with self._lock, Session(self._engine) as session:
-            session.merge(row)
-            session.commit()
+    def set_name(self, name: Name) -> None:
+        """Keep a name. Raises Forgotten for somebody whose name was destroyed, NameKeysError where none can be kept."""
+        with self._lock:
+            if self.forgotten_at(name.cardholder) is not None:
+                raise Forgotten(name.cardholder)
+            self._names.keep(name)
         self._announce()
+
+    def forgotten_at(self, cardholder: str) -> int | None:
+        """The record by which somebody was forgotten."""
+        with Session(self._engine) as session:
+            row = session.get(ForgottenRow, cardholder)
+            return None if row is None else row.seq
+
+    def forget_owed(self) -> bool:
+        """Once more: the keys of those who are to be forgotten. Whether all are gone."""
+        with self._lock:
+            self._names.forget(())
+        return not self._names.owed
 
     def count(self) -> int:
         """Events held."""
@@ -245,12 +288,23 @@ def _apply_one(session: Session, item: Folded) -> None:
             session.delete(gone)
         if table == "portal" and (live := session.get(PortalRow, name)) is not None:
             session.delete(live)
+    _note_people(session, item)
     if item.device is not None:
         name, is_online = item.device
         session.merge(DeviceRow(id=name, portal=event["portal"], is_online=is_online, since_ms=at_ms))
     _move_alarms(session, item, at_ms)
     if event["portal"] is not None and event["type"] in PORTAL_TYPES:
         _move_portal(session, event, item.mode, at_ms)
+
+
+def _note_people(session: Session, item: Folded) -> None:
+    """Who else a record is about; who is forgotten by it, the first time."""
+    seq = item.event["seq"]
+    for other in item.others:
+        session.merge(OtherRow(cardholder=other, seq=seq))
+    if item.forgets is not None and session.get(ForgottenRow, item.forgets) is None:
+        session.add(ForgottenRow(cardholder=item.forgets, seq=seq))
+        session.flush()
 
 
 def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:

@@ -238,9 +238,36 @@ RELEASE_REASONS: Final[dict[str, Words]] = {
     "other": _w("その他", "Other"),
 }
 
+NOTE_KINDS: Final[dict[str, Words]] = {
+    "SIGN_IN": _w("ログイン", "Signed in"),
+    "NAME_CHANGED": _w("氏名の変更", "Name changed"),
+    "VIEW_PERSONAL": _w("個人の履歴の閲覧", "History looked at"),
+    "EXPORT": _w("書き出し", "Exported"),
+    "REFUSED_ATTEMPT": _w("受け付けなかった操作", "Attempt not accepted"),
+    "FORGOTTEN": _w("氏名の消去", "Name destroyed"),
+}
+"""What happened in these pages."""
+
+PURPOSES: Final[dict[str, Words]] = {
+    "incident": _w("事故・不審な事象の調査", "Incident or suspicion"),
+    "audit": _w("点検・監査", "Inspection or audit"),
+    "disclosure": _w("本人からの開示請求", "The person asked to see it"),
+    "safety": _w("安否の確認", "Safety of the person"),
+    "correction": _w("記録の訂正の確認", "Correcting a record"),
+}
+"""Why somebody looks at a person's history (E-07)."""
+
+FORGET_REASONS: Final[dict[str, Words]] = {
+    "term_over": _w("保存期間の満了", "Term is over"),
+    "request": _w("本人の請求", "The person asked"),
+    "mistake": _w("誤って登録した", "Entered by mistake"),
+}
+"""Why a name is destroyed (E-08)."""
+
 DEVIATIONS: Final[dict[str, Words]] = {
     "uid_accepted": _w("複製できるカード番号を受け付ける区域", "Zones that take card numbers which can be copied"),
     "edits_unsigned": _w("登録の変更に署名がない", "Changes of registers carry no signature"),
+    "record_omitted": _w("残さない種類の記録", "Types of records that are not kept"),
     "keystore_unsealed": _w(
         "鍵の保管庫の封印が同じ記憶媒体にある", "What seals the keys lies on the same disk as they"
     ),

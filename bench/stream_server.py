@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api.broadcast import frame_of
+from api.broadcast import Frame, frame_of
 
 BODY = '"type":"ACCESS_GRANTED","zone":"lab","portal":"lab-1","cardholder":"h-0001","reason":"OK"'
 
 
-def frame(number: int) -> bytes:
+def frame(number: int) -> Frame:
     """Event `number`, with the moment it was made."""
-    return frame_of(number, f'{{"seq":{number},{BODY},"made_ns":{time.monotonic_ns()}}}')
+    return frame_of(number, "ACCESS_GRANTED", "lab", f'{{"seq":{number},{BODY},"made_ns":{time.monotonic_ns()}}}')
 
 
 def paced(send: Callable[[int], None], events: int, rate: float) -> None:
@@ -58,7 +58,7 @@ def raw(events: int, rate: float) -> None:
                 one.write(octets)
 
         sending = threading.Thread(
-            target=paced, args=(lambda n: loop.call_soon_threadsafe(write, frame(n)), events, rate), daemon=True
+            target=paced, args=(lambda n: loop.call_soon_threadsafe(write, frame(n).wire), events, rate), daemon=True
         )
         sending.start()
         await server.serve_forever()
@@ -81,7 +81,7 @@ def ours(folder: Path, events: int, rate: float) -> None:
         print(listener.getsockname()[1], token, flush=True)
 
         def send(number: int) -> None:
-            app.state.parts.broadcast.publish([(number, frame(number))])
+            app.state.parts.broadcast.publish([frame(number)])
 
         threading.Thread(target=paced, args=(send, events, rate), daemon=True).start()
         uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[listener])

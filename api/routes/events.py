@@ -5,13 +5,15 @@ from typing import Annotated
 import anyio
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse
+from starlette.concurrency import run_in_threadpool
 
 from api.auth import signed_in
-from api.broadcast import SEND_TIMEOUT_S
-from api.models import EventPage, EventQuery, event_public
-from api.parts import Here
+from api.broadcast import SEND_TIMEOUT_S, Wanted
+from api.models import EventPage, EventQuery, StreamQuery, event_public
+from api.parts import Here, Parts
 from api.problems import Problem
 from api.register import PROBLEMS
+from api.words import TYPES
 
 router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
 
@@ -34,18 +36,21 @@ def list_events(here: Here, query: Annotated[EventQuery, Query()]) -> EventPage:
 )
 async def stream_events(
     here: Here,
+    query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(pattern=r"^-?[0-9]{1,16}$")] = None,
-    after: Annotated[int | None, Query(ge=-1, le=2**53)] = None,
 ) -> EventSourceResponse:
-    """Every event after Last-Event-ID (or `after`; neither: from now on), then those that come.
+    """Every event after Last-Event-ID (or `after`; neither: from now on), then those that come. With `type` or `zone`
+    (each repeatable) those alone: numbers are the ledger's all the same, and it resumes without a gap.
 
     `snapshot` events come at least every 2 s, so that a dead line can be told from a quiet one.
     """
     if here.broadcast.followers >= here.settings.streams_max:
         raise Problem("too_many", 503, headers={"Retry-After": "5"})
-    position = int(last_event_id) if last_event_id is not None else after
+    await run_in_threadpool(_refuse_unknown, here, query)
+    position = int(last_event_id) if last_event_id is not None else query.after
     stopping = anyio.Event()
-    frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail, stopping)
+    wanted = Wanted(types=frozenset(query.type), zones=frozenset(query.zone))
+    frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail, stopping, wanted)
     return EventSourceResponse(
         frames,
         ping=0,
@@ -54,3 +59,13 @@ async def stream_events(
         shutdown_event=stopping,
         shutdown_grace_period=1.0,
     )
+
+
+def _refuse_unknown(here: Parts, query: StreamQuery) -> None:
+    """Raises Problem for a type or zone that there is not: a mistyped one would be a stream that never speaks."""
+    zones = {doc["id"] for doc in here.view.rows("zone")} if query.zone else set()
+    unknown = [f"/type/{at}" for at, one in enumerate(query.type) if one not in TYPES]
+    unknown += [f"/zone/{at}" for at, one in enumerate(query.zone) if one not in zones]
+    if unknown:
+        faults = [{"pointer": place, "in": "query", "detail": "unknown"} for place in unknown]
+        raise Problem("not_valid", 422, members={"errors": faults})

@@ -26,6 +26,7 @@ def get_health(request: Request, here: Here) -> HealthPublic:
         seq=view.seq,
         revision=view.revision,
         streams=here.broadcast.followers,
+        names_fault=view.names.fault or next(iter(view.names.troubles), None),
         node_boot=status.boot if status else None,
         ledger_size=status.size if status else None,
         is_ledger_writable=status.is_ledger_writable if status else None,

@@ -9,12 +9,14 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import COOKIE
+from api.history_page import Asked, history_page
 from api.link import done
 from api.page import Pages, away
 from api.parts import Here
 from api.problems import Problem
 from api.words import PAGE, Language
 from controller.link.messages import Note
+from zones.ids import ID_PATTERN
 
 STATIC = Path(__file__).parent.parent / "static"
 KINDS = {"app.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
@@ -54,6 +56,26 @@ async def live(here: Here, request: Request, lang: Annotated[str, Query()] = "ja
         raise Problem("no_token", 401)
     pages: Pages = here.rendered["pages"]
     return HTMLResponse(await run_in_threadpool(pages.live, "en" if lang == "en" else "ja"))
+
+
+@router.get("/history")
+async def history(
+    here: Here,
+    request: Request,
+    cardholder: Annotated[str, Query(pattern=f"^({ID_PATTERN})?$")] = "",
+    purpose: Annotated[str, Query(max_length=64)] = "",
+    cursor: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    lang: Annotated[str, Query()] = "ja",
+) -> Response:
+    """One person's history. Each look is recorded, so that a link from elsewhere must not cause one: the cookie is
+    sent from our own pages alone.
+    """
+    language: Language = "en" if lang == "en" else "ja"
+    if not here.keeper.is_signed_in(request):
+        return HTMLResponse(away(language, PAGE["sign_in_how"][language]), 401)
+    asked = Asked(cardholder=cardholder, purpose=purpose, cursor=cursor)
+    shown, status = await run_in_threadpool(history_page, here, asked, language)
+    return HTMLResponse(shown, status)
 
 
 @router.get("/static/{name}")

@@ -4,6 +4,7 @@ Ending is `POST …/{id}/end`: nothing is deleted, so there is no DELETE.
 """
 
 import secrets
+from bisect import bisect_right
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -14,6 +15,7 @@ from api.link import done
 from api.models import (
     CardholderCreate,
     CardholderPublic,
+    CardholderQuery,
     CardholderUpdate,
     ClearanceCreate,
     ClearancePublic,
@@ -21,7 +23,6 @@ from api.models import (
     CredentialCreate,
     CredentialPublic,
     CredentialUpdate,
-    ListQuery,
     NeedToKnowCreate,
     NeedToKnowPublic,
     NeedToKnowUpdate,
@@ -33,7 +34,10 @@ from api.models import (
     RosterQuery,
     RosterUpdate,
 )
-from api.parts import Here
+from api.name_keys import NameKeysError
+from api.names import Name
+from api.parts import Here, Parts
+from api.people import people
 from api.problems import Problem
 from api.register import (
     PROBLEMS,
@@ -50,8 +54,7 @@ from api.register import (
     sent,
     today,
 )
-from api.tables import NameRow
-from api.view import Snapshot
+from api.view import Forgotten, Snapshot
 from controller.link.messages import Note
 from zones.people import Basis
 from zones.terms import term_of
@@ -62,24 +65,61 @@ router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
 # -- cardholders --------------------------------------------------------------------------------------------------
 
 
-def _cardholder(name: NameRow | None, doc: Doc) -> CardholderPublic:
-    row = name or NameRow(cardholder=doc["id"], name="")
+def _cardholder(name: Name | None, doc: Doc) -> CardholderPublic:
+    row = name or Name(cardholder=doc["id"], name="")
     return CardholderPublic(
         id=doc["id"], name=row.name or None, kana=row.kana, roman=row.roman, kind=doc.get("kind", "STAFF"),
         notice_version=doc.get("notice_version", 0), held_extra_ms=doc.get("held_extra_ms", 0),
     )  # fmt: skip
 
 
+def _place_after(cursor: str | None, ids: list[str], *, is_by_id: bool) -> int:
+    """Where the next page begins. Raises Problem where somebody was ended since, and no order tells his place."""
+    if cursor is None:
+        return 0
+    if is_by_id:
+        return bisect_right(ids, cursor)
+    if cursor in ids:
+        return ids.index(cursor) + 1
+    raise Problem("not_valid", 422, members={"errors": [{"pointer": "/cursor", "in": "query", "detail": "cursor"}]})
+
+
+def _refuse_names(here: Parts, cardholder: str | None = None) -> None:
+    """Raises Problem where no name can be kept, or none of this person any more: before anything is proposed."""
+    if cardholder is not None and here.view.forgotten_at(cardholder) is not None:
+        raise Problem("forgotten", 409)
+    try:
+        here.view.names.refuse_fault()
+    except NameKeysError as error:
+        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
+
+
+def _keep(here: Parts, name: Name) -> None:
+    try:
+        here.view.set_name(name)
+    except NameKeysError as error:
+        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
+    except Forgotten as error:
+        raise Problem("forgotten", 409) from error
+
+
 @router.get("/cardholders")
-def list_cardholders(here: Here, query: Annotated[ListQuery, Query()]) -> PageOf[CardholderPublic]:
-    names = here.view.names()
-    return listed(here, "cardholder", query, lambda doc: _cardholder(names.get(doc["id"]), doc))
+def list_cardholders(here: Here, query: Annotated[CardholderQuery, Query()]) -> PageOf[CardholderPublic]:
+    """In order of id, or of how the names are read. `q`: part of an id, a name, its reading or its Latin form."""
+    shown = people(here, sought=query.q, sort=query.sort)
+    ids = [doc["id"] for doc, _ in shown]
+    begin = _place_after(query.cursor, ids, is_by_id=query.sort == "id")
+    page = shown[begin : begin + query.limit]
+    return PageOf(
+        items=[_cardholder(name, doc) for doc, name in page],
+        next=page[-1][0]["id"] if len(shown) > begin + query.limit else None,
+    )
 
 
 @router.get("/cardholders/{id}")
 def get_cardholder(here: Here, id: str) -> CardholderPublic:
     doc = one(here, "cardholder", id)
-    return _cardholder(here.view.name(id), doc)
+    return _cardholder(here.view.names.get(id), doc)
 
 
 @router.post("/cardholders", status_code=201)
@@ -89,10 +129,11 @@ def create_cardholder(
     """The name is kept once the controller has recorded the id; it is told nothing of the name."""
     name = new_id("c", asked.id)
     told = asked.model_dump(mode="json", exclude_unset=True, exclude={"name", "kana", "roman"})
+    _refuse_names(here)
     doc = create(here, "cardholder", {**told, "id": name}, key)
-    row = NameRow(cardholder=name, name=asked.name, kana=asked.kana, roman=asked.roman)
+    row = Name(cardholder=name, name=asked.name, kana=asked.kana, roman=asked.roman)
     shown = _cardholder(row, doc)
-    here.view.set_name(row)
+    _keep(here, row)
     response.headers["Location"] = f"/api/v1/cardholders/{name}"
     return shown
 
@@ -103,17 +144,19 @@ def change_cardholder(here: Here, id: str, asked: CardholderUpdate) -> Cardholde
     doc = one(here, "cardholder", id)
     fields = sent(asked)
     names: Doc = {name: fields.pop(name) for name in ("name", "kana", "roman") if name in fields}
+    if names:
+        _refuse_names(here, id)
     if fields:
         doc = change(here, "cardholder", id, fields)
-    was = _cardholder(here.view.name(id), doc)
+    was = _cardholder(here.view.names.get(id), doc)
     if not names:
         return was
     now = was.model_copy(update=names)
     if now.name is None:
         raise Problem("not_valid", 422, members={"errors": [{"pointer": "/name", "in": "body", "detail": "name"}]})
-    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=here.settings.officer)
+    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=here.settings.officer, cardholder=id)
     done(here.requests.ask(lambda _: note))
-    here.view.set_name(NameRow(cardholder=id, name=now.name, kana=now.kana, roman=now.roman))
+    _keep(here, Name(cardholder=id, name=now.name, kana=now.kana, roman=now.roman))
     return now
 
 

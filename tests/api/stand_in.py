@@ -180,7 +180,13 @@ class StandIn:
                 return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
             seq = self.record("RELEASED", portal=message["portal"], detail={"id": name})
         else:
-            seq = self.record("NOTE", detail={"id": name, "type": message["type"]})
+            if message["type"] in ("VIEW_PERSONAL", "FORGOTTEN") and not message.get("purpose"):
+                return {"is": "refused", "id": name, "code": "no_purpose", "why": "say for what"}
+            seq = self.record(
+                "NOTE", detail={"id": name, "kind": message["type"], "purpose": message.get("purpose") or ""},
+                actor={"officer": message["officer"]},
+                **({"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}),
+            )  # fmt: skip
         return {"is": "done", "id": name, "seq": seq}
 
     def _stream(self, line: socket.socket, at: int) -> None:

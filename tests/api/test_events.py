@@ -184,3 +184,94 @@ def test_a_device_that_does_not_answer_shows_at_its_door(web: Any) -> None:
     web.controller.record("DEVICE_ONLINE", portal="front", detail={"device": "reader-front"})
     web.caught_up()
     assert web.client.get("/api/v1/portals/front").json()["state"] == "secured"
+
+
+# -- filters --------------------------------------------------------------------------------------------------------
+
+
+def a_mixed_morning(web: Any, rounds: int) -> None:
+    for n in range(rounds):
+        web.controller.record("PASSAGE", portal="front", zone="office")
+        web.controller.record("DOOR_HELD" if n % 7 == 0 else "DOOR_CLOSED", portal="front", zone="office")
+        web.controller.record("PASSAGE", portal="lab-east", zone="lab")
+
+
+def wanted(web: Any, types: set[str], zones: set[str], after: int = -1) -> list[int]:
+    bodies = [(one["seq"], json.loads(one["body"])) for one in web.controller.records]
+    return [
+        seq
+        for seq, body in bodies
+        if seq > after and (not types or body["type"] in types) and (not zones or body.get("zone") in zones)
+    ]
+
+
+FILTERS: list[tuple[set[str], set[str]]] = [
+    ({"DOOR_HELD"}, set()),
+    (set(), {"lab"}),
+    ({"PASSAGE"}, {"lab"}),
+    ({"DOOR_HELD", "PASSAGE"}, {"lab", "office"}),
+    ({"DOOR_HELD"}, {"lab", "office"}),
+]
+
+
+@pytest.mark.parametrize(("types", "zones"), FILTERS)
+def test_a_filtered_stream_tells_what_was_asked_for_and_all_of_it(web: Any, types: set[str], zones: set[str]) -> None:
+    """A siren that listens for held doors would miss one, from api.db or from what is live."""
+    a_mixed_morning(web, 80)
+    web.caught_up()
+    asked: Any = {"type": sorted(types), "zone": sorted(zones), "after": -1}
+    events = stream(web.client, **asked)
+    expected = wanted(web, types, zones)
+    assert numbers(events, expected[-1]) == expected, "what lies in api.db"
+    a_mixed_morning(web, 15)
+    later = wanted(web, types, zones, after=expected[-1])
+    assert later and numbers(events, later[-1]) == later, "what comes live"
+
+
+def test_a_filtered_client_resumes_after_what_it_passed_over(web: Any) -> None:
+    """After a cut a client would read a year of what it does not want again, or lose what came meanwhile."""
+    web.controller.record("DOOR_HELD", portal="front", zone="office")
+    for _ in range(300):
+        web.controller.record("PASSAGE", portal="front", zone="office")
+    web.caught_up()
+    passed = len(web.controller.records) - 1
+    last = None
+    for event in stream(web.client, type="DOOR_HELD", after=-1):  # type: ignore[arg-type]
+        last = event["id"]
+        if event["event"] == "snapshot" and int(last) == passed:
+            break
+    assert last == str(passed), "a snapshot says how far the client has come"
+    for _ in range(40):
+        web.controller.record("PASSAGE", portal="front", zone="office")
+        web.controller.record("DOOR_HELD", portal="front", zone="office")
+    expected = wanted(web, {"DOOR_HELD"}, set(), after=passed)
+    assert numbers(stream(web.client, last=last, type="DOOR_HELD"), expected[-1]) == expected  # type: ignore[arg-type]
+    assert numbers(stream(web.client, last=str(expected[4]), type="DOOR_HELD"), expected[-1]) == expected[5:]  # type: ignore[arg-type]
+
+
+def test_a_slow_filtered_client_misses_nothing_and_costs_no_rendering(web: Any) -> None:
+    """One client on a bad line would lose alarms once the ring has gone on without it."""
+    from api.broadcast import RING_MAX
+
+    web.controller.record("DOOR_HELD", portal="front", zone="office")
+    web.caught_up()
+    events = stream(web.client, type="DOOR_HELD", after=-1)  # type: ignore[arg-type]
+    first = numbers(events, 2)
+    for n in range(RING_MAX + 300):  # nobody reads meanwhile
+        web.controller.record("DOOR_HELD" if n % 50 == 0 else "PASSAGE", portal="front", zone="office")
+    web.caught_up()
+    expected = wanted(web, {"DOOR_HELD"}, set())
+    assert first + numbers(events, expected[-1]) == expected
+    everybody = web.parts.broadcast._ring
+    assert len({id(frame.wire) for frame in everybody}) == len(everybody) == RING_MAX
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"type": "door_held"}, {"type": "DOOR_HELT"}, {"zone": "nowhere"}, {"type": ""}, {"portal": "front"},
+     {"cardholder": "c-1"}, {"type": ["DOOR_HELD", "X"]}, {"after": -2}],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_is_refused_at_once(web: Any, asked: dict[str, Any]) -> None:
+    """A mistyped filter would be a stream that never speaks, and looks like a quiet night."""
+    answer = web.client.get("/api/v1/events/stream", params=asked)
+    assert answer.status_code == 422 and answer.json()["code"] == "not_valid"

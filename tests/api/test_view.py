@@ -16,6 +16,8 @@ from sqlalchemy import Engine, create_engine
 from sqlmodel import SQLModel
 
 from api import store
+from api.name_keys import NameKeys
+from api.names import Names
 from api.store import StoreError
 from api.tables import PROJECTED
 from api.view import Gap, View
@@ -28,6 +30,12 @@ def open_store(path: Path) -> Engine:
     """As the product opens it; closed after the test."""
     _opened.append(store.open_store(path))
     return _opened[-1]
+
+
+def view_of(path: Path) -> View:
+    """A view of the database at `path`."""
+    engine = open_store(path)
+    return View(engine, Names(engine, NameKeys(path.parent)))
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +73,7 @@ def test_the_same_records_in_any_batches_give_the_same_view(kit: Any, tmp_path: 
     """After a reconnection the page would show other doors than before it."""
     given = records(scenario(kit, tmp_path / "s"))
     for name, size in (("one", 1), ("three", 3), ("all", 100)):
-        view = View(open_store(tmp_path / f"{name}.db"))
+        view = view_of(tmp_path / f"{name}.db")
         for start in range(0, len(given), size):
             view.apply(given[start : start + size])
             assert view.apply(given[: start + size]) == []  # again: nothing
@@ -75,7 +83,7 @@ def test_the_same_records_in_any_batches_give_the_same_view(kit: Any, tmp_path: 
 def test_a_gap_is_noticed_and_nothing_after_it_is_folded(kit: Any, tmp_path: Path) -> None:
     """A withheld record would go unseen."""
     given = records(scenario(kit, tmp_path / "s"))
-    view = View(open_store(tmp_path / "api.db"))
+    view = view_of(tmp_path / "api.db")
     with pytest.raises(Gap) as caught:
         view.apply([*given[:3], *given[4:]])
     assert (caught.value.expected, caught.value.got, view.seq) == (3, 4, 2)
@@ -93,7 +101,7 @@ HOSTILE_BODIES = [None, "", "null", "[]", "{", "[" * 10_000, '{"type": 7, "porta
 @pytest.mark.parametrize("body", HOSTILE_BODIES, ids=range(len(HOSTILE_BODIES)))
 def test_a_body_that_cannot_be_read_keeps_its_number(tmp_path: Path, body: str | None) -> None:
     """One strange record would end the page for good."""
-    view = View(open_store(tmp_path / "api.db"))
+    view = view_of(tmp_path / "api.db")
     view.apply([Record(seq=0, leaf='{"class":"system"}', salt=None, body=body)])
     assert [row.seq for row in view.events_after(-1, 10)] == [0]
     view.portals_live(0)
@@ -174,7 +182,7 @@ def test_another_ledger_starts_the_view_over(web: Any, kit: Any) -> None:
     web.controller = fresh
     web.caught_up()
     assert web.client.get("/api/v1/zones").json()["items"] == []
-    assert web.parts.view.name("c-1").name == "山田"
+    assert web.parts.view.names.get("c-1").name == "山田"
     fresh.stop()
 
 
@@ -216,7 +224,17 @@ def test_no_table_can_hold_what_must_not_exist() -> None:
 
 
 def _is_ours(table: str) -> bool:
-    return table in {"cursor", "event", "policy", "portal_live", "alarm_live", "device", "name"}
+    return table in {
+        "cursor",
+        "event",
+        "policy",
+        "portal_live",
+        "alarm_live",
+        "device",
+        "name",
+        "forgotten",
+        "event_other",
+    }
 
 
 def test_the_migrations_make_the_tables_the_code_expects(tmp_path: Path) -> None:
