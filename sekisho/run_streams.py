@@ -12,8 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -21,6 +21,7 @@ from typing import IO
 from controller.link.client import LinkClient
 from controller.streams import jsonl, webhook
 from controller.streams.courier import Courier
+from controller.streams.follower import Follower
 from controller.streams.jsonl import JsonlSection
 from controller.streams.mqtt import MqttSection, MqttSink
 from controller.streams.reporter import Reporter
@@ -29,6 +30,7 @@ from controller.streams.settings import AnySection, Settings, SettingsError, loa
 from controller.streams.sinks import Sink
 from controller.streams.syslog import SyslogSink
 from controller.streams.webhook import WebhookSection
+from controller.streams.witnessing import WitnessCourier
 from controller.streams.world import World
 from sekisho.cli import CANNOT_RUN, OK
 
@@ -99,9 +101,14 @@ def _carry(settings: Settings, sinks: list[Sink]) -> None:
     for section, sink, client in zip(settings.sink, sinks, clients, strict=True):
         courier = Courier(section, sink, client, settings.state_dir / f"{section.name}.cursor", world)
         threads.append(threading.Thread(target=courier.run, name=section.name, daemon=True))
+    if settings.witness:
+        follower = LinkClient(settings.socket, "streams-witnesses")
+        clients.append(follower)
+        threads += witness_threads(settings, follower, teller, world)
+        clients += [teller] * (len(threads) - len(clients))
     for thread in threads:
         thread.start()
-    print(f"carrying to {', '.join(section.name for section in settings.sink)}", flush=True)
+    print(f"carrying to {', '.join(section.name for section in (*settings.sink, *settings.witness))}", flush=True)
     stop.wait()
     until = time.monotonic() + STOP_S
     for thread, client in zip(threads, clients, strict=True):
@@ -109,3 +116,27 @@ def _carry(settings: Settings, sinks: list[Sink]) -> None:
             client.close()  # wakes whoever waits for the next record
             thread.join(0.2)
     teller.close()
+
+
+def witness_threads(
+    settings: Settings, source: LinkClient, teller: LinkClient, world: World
+) -> Sequence[threading.Thread]:
+    """Who follows the ledger's tree over `source`, and one thread for each witness; not started."""
+    follower = Follower(source, settings.state_dir, world)
+
+    def ledger_size() -> int:
+        with closing(LinkClient(settings.socket, "streams-size")) as client:
+            return client.connect().size
+
+    threads = [threading.Thread(target=follower.run, name="witnesses", daemon=True)]
+    for section in settings.witness:
+        courier = WitnessCourier(
+            section,
+            follower,
+            world,
+            settings.state_dir / f"{section.name}.outage",
+            ledger_size=ledger_size,
+            cosign=teller.cosign,
+        )
+        threads.append(threading.Thread(target=courier.run, name=section.name, daemon=True))
+    return threads

@@ -19,7 +19,10 @@ import msgspec
 from controller.link.messages import (
     ANSWER_BYTES_MAX,
     PROTOCOL,
+    AskCosigned,
     AskDevices,
+    Cosign,
+    Cosigned,
     Devices,
     Done,
     FromController,
@@ -101,6 +104,36 @@ class LinkClient:
                         return answer
                     if isinstance(answer, Refused):
                         raise LinkDown(f"the controller refused to tell: {answer.why}")
+            except LinkDown:
+                self.close()
+                raise
+
+    def cosign(self, note: str, timeout_s: float = 5.0) -> Done | Refused:
+        """Bring a checkpoint with a witness's line under it. Raises LinkDown; connects first if need be."""
+        answer = self._ask(Cosign(id="cosign", note=note), timeout_s)
+        if not isinstance(answer, Done | Refused):
+            raise LinkDown("the controller answered something else")
+        return answer
+
+    def cosigned(self, from_size: int, timeout_s: float = 5.0) -> tuple[str, ...]:
+        """Cosigned checkpoints from `from_size` records on, the oldest first, as many as fit; empty: no more. Raises
+        LinkDown, also where the controller cannot tell now; connects first if need be.
+        """
+        answer = self._ask(AskCosigned(id="cosigned", from_size=from_size), timeout_s)
+        if not isinstance(answer, Cosigned):
+            raise LinkDown(f"the controller refused to tell: {answer.why if isinstance(answer, Refused) else answer}")
+        return answer.notes
+
+    def _ask(self, message: Cosign | AskCosigned, timeout_s: float) -> Done | Refused | Cosigned:
+        with self._lock:
+            if self._socket is None:
+                self.connect()
+            try:
+                self._send(message)
+                while True:
+                    answer = self._receive(timeout_s)
+                    if isinstance(answer, Done | Refused | Cosigned) and answer.id in (message.id, ""):
+                        return answer
             except LinkDown:
                 self.close()
                 raise

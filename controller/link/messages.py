@@ -218,6 +218,17 @@ class Record(Message, tag="record", frozen=True, kw_only=True):
     checkpoint: str | None = None
 
 
+class WitnessStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one witness stands: it vouches for the first `size` records, at `at_ms` by its own clock (0: nothing yet).
+    `is_silent`: for a day it has vouched for nothing of what was recorded since.
+    """
+
+    name: str
+    size: int = 0
+    at_ms: int = 0
+    is_silent: bool = False
+
+
 class Status(Message, tag="status", frozen=True, kw_only=True):
     """Sent to subscribers at least every 2 s, so that a dead line can be told from a quiet one."""
 
@@ -229,6 +240,7 @@ class Status(Message, tag="status", frozen=True, kw_only=True):
     is_clock_trusted: bool
     deviations: list[str]
     devices_offline: list[str]
+    witnesses: tuple[WitnessStanding, ...] = ()
 
 
 class DeviceStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -351,5 +363,6 @@ REFUSAL_CODES: Final = (
     "not_your_role",  # the log is administered by its auditors, and by nobody who edits rosters
     "no_purpose",  # a look at somebody's history needs one
     "unknown_hold",
+    "clock_untrusted",  # nothing is dropped by a clock that is not trusted
     "not_ours",  # a checkpoint of another history, or a witness that the site file does not name
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Self
@@ -172,6 +172,15 @@ def parse_size(text: str) -> int:
     if not _DECIMAL.fullmatch(text) or int(text) > SIZE_MAX:
         raise NoteError(f"{text[:30]!r} is no size: decimal digits, no leading zero, at most 2^63 - 1")
     return int(text)
+
+
+def witness_keys(texts: Sequence[str]) -> tuple[Vkey, ...]:
+    """The witnesses that these vkeys name. NoteError: one is none, or named twice."""
+    found = tuple(Vkey.parse(text, COSIGNATURE) for text in texts)
+    for number, one in enumerate(found):
+        if one.name in {other.name for other in found[:number]}:
+            raise NoteError(f"the witness {one.name} is named twice")
+    return found
 
 
 def cosign(checkpoint: Checkpoint, vkey: Vkey, sign: Callable[[bytes], bytes], at_s: int) -> str:

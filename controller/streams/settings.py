@@ -18,10 +18,14 @@ from controller.streams.mqtt import MqttSection
 from controller.streams.section import SINK_PATTERN, SinkRefused, SinkSection
 from controller.streams.syslog import SyslogSection
 from controller.streams.webhook import WebhookSection
+from controller.streams.witness_line import WitnessSection
 from controller.toml_lines import line_of
 
 SINKS_MAX: Final = 8
 """Each has a session of its own; the controller has 16 for everybody."""
+
+WITNESSES_MAX: Final = 8
+"""They share one session."""
 
 AnySection = JsonlSection | WebhookSection | MqttSection | SyslogSection
 SECTIONS: Final[dict[str, type[SinkSection]]] = {
@@ -37,11 +41,14 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`socket`: the controller's. `state_dir`: where cursors are kept. `sink`: where records go."""
+    """`socket`: the controller's. `state_dir`: where cursors are kept. `sink`: where records go. `witness`: who is
+    asked to sign checkpoints (docs/witness.md).
+    """
 
     socket: Path
     state_dir: Path
-    sink: Annotated[tuple[AnySection, ...], msgspec.Meta(min_length=1, max_length=SINKS_MAX)]
+    sink: Annotated[tuple[AnySection, ...], msgspec.Meta(max_length=SINKS_MAX)] = ()
+    witness: Annotated[tuple[WitnessSection, ...], msgspec.Meta(max_length=WITNESSES_MAX)] = ()
 
 
 def load_settings(path: Path) -> Settings:
@@ -55,11 +62,24 @@ def load_settings(path: Path) -> Settings:
         settings = msgspec.convert(document, Settings, dec_hook=lambda kind, value: _path(path.parent, kind, value))
     except msgspec.ValidationError as error:
         raise _misread(path, text, document, error) from None
-    names = [one.name for one in settings.sink]
-    for at, name in enumerate(names):
-        if name in names[:at]:
-            raise _refusal(path, text, f".sink[{at}].name", f"{name} is the name of another sink already")
+    _check_together(settings, path, text)
     return settings
+
+
+def _check_together(settings: Settings, path: Path, text: str) -> None:
+    """What sections must not say beside each other."""
+    if not settings.sink and not settings.witness:
+        raise _refusal(path, text, "", "names neither a [[sink]] nor a [[witness]]: there is nothing to carry")
+    named = [(f".sink[{at}]", one.name) for at, one in enumerate(settings.sink)]
+    named += [(f".witness[{at}]", one.name) for at, one in enumerate(settings.witness)]
+    for at, (where, name) in enumerate(named):
+        if name in [other for _, other in named[:at]]:
+            raise _refusal(path, text, f"{where}.name", f"{name} is the name of another one already")
+    for at, witness in enumerate(settings.witness):
+        try:
+            witness.checked()
+        except SinkRefused as refused:
+            raise _refusal(path, text, f".witness[{at}].{refused.key}", str(refused)) from None
 
 
 def _path(base: Path, kind: type, value: Any) -> Any:
@@ -88,6 +108,8 @@ def _misread(path: Path, text: str, document: Any, error: msgspec.ValidationErro
 
 def _keys_at(document: Any, where: str) -> tuple[str, ...]:
     """The keys that the section at a key path has."""
+    if where.startswith(".witness["):
+        return WitnessSection.__struct_fields__
     found = re.match(r"\.sink\[(\d+)\]", where)
     if found is None:
         return Settings.__struct_fields__

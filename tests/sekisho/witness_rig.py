@@ -77,6 +77,12 @@ class History:
         proof = [to_base64(one) for one in consistency_proof(self.node, min(old, size), size)]
         return request_body(old, proof, note or self.note(size))
 
+    def rotates(self, new: SigningKey) -> None:
+        """Two people have the ledger signed with another key from here on."""
+        detail = {"id": "rotate-1", "old": self.ledger.notary.vkey, "officer2": "officer-02"}
+        new_vkey = Notary(origin=ORIGIN, key=new).vkey
+        self.ledger.hand_over(self._rotation(detail | {"new": new_vkey}), new)
+
     def asks_to_rotate(self, new: SigningKey, **changed: object) -> bytes:
         """One more record that says so, under a checkpoint of both keys (docs/ledger.md §9), as a request."""
         notary = Notary(origin=ORIGIN, key=new)
