@@ -29,7 +29,8 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 WITHIN_S = 10.0
 CONTROLLER = "sekisho-controller"
 BRIDGE = "zigbee2mqtt"
-NAMES = (CONTROLLER, BRIDGE, "home-assistant", "a", "b")
+STREAMS, COLLECTOR = "sekisho-streams", "sekisho-collector"
+NAMES = (CONTROLLER, BRIDGE, STREAMS, COLLECTOR, "home-assistant", "a", "b")
 
 pytestmark = [
     pytest.mark.needs("mosquitto"),
@@ -291,6 +292,30 @@ def test_what_home_assistant_is_shown_it_cannot_touch(join):
     assert home.heard.get(timeout=WITHIN_S).topic == "sekisho/home/p/state"
 
 
+RECORDS = ["sekisho/v1/site/ledger", "sekisho/v1/site/checkpoint", "sekisho/v1/a/ledger", "sekisho/v1/a/checkpoint"]
+
+
+@pytest.mark.req("A-28", "B-27")
+def test_records_are_said_by_who_carries_them_and_heard_by_who_keeps_them(join):
+    """A reader on the wall would write a history of its own, or everybody on the broker would know who was where; and
+    whoever breaks into what carries records would open the building.
+    """
+    others = [join("a").listens("#"), join("home-assistant").listens("#"), join(CONTROLLER).listens("sekisho/v1/+/+")]
+    keeper = join(COLLECTOR).listens("#")
+    streams = join(STREAMS).listens("#")
+    for who in (join("a"), join(CONTROLLER), join("home-assistant"), join(COLLECTOR)):
+        assert [topic for topic in RECORDS if who.says(topic)] == []
+    assert [topic for topic in RECORDS if not streams.says(topic)] == []
+    assert {keeper.heard.get(timeout=WITHIN_S).topic for _ in RECORDS} == set(RECORDS)
+    tried = [*OWN, *COMMANDS, "sekisho/v1/a/ledger/x", "sekisho/home/x", "homeassistant/x"]
+    assert [topic for topic in tried if streams.says(topic)] == []
+    assert [topic for topic in tried if join(COLLECTOR).says(topic)] == []
+    assert join("b").says("sekisho/v1/b/card") and join(CONTROLLER).says("sekisho/v1/a/command", b"last")
+    assert others[0].heard.get(timeout=WITHIN_S).payload == b"last", "and no record before it"
+    assert others[2].heard.get(timeout=WITHIN_S).topic == "sekisho/v1/b/card"
+    assert [one.heard.qsize() for one in (others[1], streams, keeper)] == [0, 0, 0]
+
+
 # -- the product on it ---------------------------------------------------------------------------------------------
 
 
@@ -406,6 +431,9 @@ def test_the_script_makes_what_the_broker_and_the_controller_take(tmp_path):
         ("authority", folder),
         ("broker", folder, "127.0.0.1", "broker.example"),
         ("controller", folder),
+        ("streams", folder),
+        ("collector", folder),
+        ("receiver", folder, "siem.example"),
         ("device", folder, "a"),
         ("device", folder, "b"),
     ):
