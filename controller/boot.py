@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from controller.clock import SystemClock
+from controller.clock import SystemClock, wall_ms
 from controller.committer import Committer
 from controller.config import Site, SiteFileError
+from controller.cosigning import vouched_in
 from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
@@ -23,11 +24,15 @@ from controller.keys import LEDGER, Keys, load_keys
 from controller.keystore.store import KeyStore
 from controller.keystore.values import Note
 from controller.ledger.body import Draft, Scribe
+from controller.ledger.catalogue import FLOOR
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
+from controller.link.notes import witness_keys
+from controller.log_desk import LogSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
+from controller.retention import terms_of
 from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.site.store import SiteStore
 from controller.wires import attach, start_guard
@@ -113,9 +118,15 @@ def _assemble(
         devices=site.devices,
         last_day=None if latest is None or believe_clock else here(latest).day,
         keys=secrets.view,
+        log=LogSetup(
+            auditors=frozenset(site.ledger.auditors),
+            terms_days=terms_of(site.ledger.terms_days),
+            latest_ms=None if latest is None else wall_ms(latest),
+        ),
         is_clock_trusted=now.is_trusted,
     )
     vkey = ledger.notary.vkey
+    witnesses = witness_keys(site.ledger.witnesses)
     parts = Parts(
         clock=clock,
         engine=engine,
@@ -131,7 +142,10 @@ def _assemble(
         pins=pins,
         setter=setter,
         keys=key_jobs(site, store, inbox.put_report, lambda: here(clock.now().at).day),
+        omitted=frozenset(site.ledger.omit) - FLOOR,
         owed=(drafts, unrecorded) if unrecorded else None,
+        witnesses=witnesses,
+        vouched=vouched_in(ledger, witnesses),
     )
     runtime = Runtime(parts)
     attach(site, runtime, engine, inbox, selector, boot=boot, vkey=vkey, keys=secrets, random=random)
@@ -200,6 +214,8 @@ def _start_records(
     drafts += [_note_record(scribe, now, note) for note in (() if store is None else store.notes)]
     for place in commissioning_of(site, store):
         drafts.append(scribe.draft("COMMISSIONING", now=now, detail={"code": "factory_default", "place": place}))
+    for type_ in sorted(FLOOR.intersection(site.ledger.omit)):
+        drafts.append(scribe.draft("CONFIG_REFUSED", now=now, detail={"code": "floor_type", "place": type_}))
     for code, place in deviations_of(site, store):
         drafts.append(scribe.draft("DEVIATION", now=now, detail={"code": code, "place": place or None}))
     return drafts
@@ -219,6 +235,7 @@ def deviations_of(site: Site, store: KeyStore | None = None) -> list[tuple[str, 
     found += [("attended_counts", zone.id) for zone in site.zones if zone.attended_counts]
     found += [(one.code.lower(), one.row) for one in site.warnings if one.code in DEVIATING]
     found.append(("edits_unsigned", ""))
+    found += [("record_omitted", type_) for type_ in sorted(set(site.ledger.omit) - FLOOR)]
     found += [(code, "") for code in (() if store is None else store.deviations)]
     if site.mqtt is not None and site.mqtt.ca_file is None:
         found.append(("mqtt_without_tls", site.mqtt.host))

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from controller.cosigning import Attended
 from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger, StoredRecord
+from controller.log_chores import Chore, LogReport
 from controller.turn import Turn
 
 
@@ -44,10 +46,10 @@ class PageRead:
     why: str = ""
 
 
-Report = Committed | CommitFailed | PageRead
+Report = Committed | CommitFailed | PageRead | Attended | LogReport
 
-_Page = tuple[int, int, int]
-"""Session, first sequence number, how many records."""
+Question = Callable[[Ledger], Report]
+"""Something short to be asked of the ledger, or kept in it beside the records. It raises nothing."""
 
 
 class Committer(threading.Thread):
@@ -62,7 +64,9 @@ class Committer(threading.Thread):
         super().__init__(name="committer", daemon=True)
         self._ledger = ledger
         self._report = report
-        self._asked: SimpleQueue[Turn | _Page | None] = SimpleQueue()
+        self._asked: SimpleQueue[Turn | Question | Chore | None] = SimpleQueue()
+        self._questions: deque[Question] = deque()
+        self._chores: deque[Chore] = deque()
 
     def submit(self, turn: Turn) -> None:
         """Hand over a turn that has records. Returns at once; the outcome is reported."""
@@ -70,32 +74,50 @@ class Committer(threading.Thread):
 
     def read(self, session: int, from_seq: int, limit: int) -> None:
         """Ask for a page of records; reported as PageRead."""
-        self._asked.put((session, from_seq, limit))
+        self._asked.put(lambda ledger: _read(ledger, session, from_seq, limit))
+
+    def take(self, chore: Chore) -> None:
+        """Have long work done, a slice between two commits; what came of it is reported."""
+        self._asked.put(chore)
+
+    def ask(self, question: Question) -> None:
+        """Have `question` answered; what it answers is reported. Whoever asks bounds how many wait."""
+        self._asked.put(question)
 
     def stop(self) -> None:
         """Write what was handed over, then end the thread and close the ledger."""
         self._asked.put(None)
 
     def run(self) -> None:
-        pages: deque[_Page] = deque()
         is_stopping = False
-        while not is_stopping or pages:
-            turns: list[Turn] = []
-            waiting = [] if pages or is_stopping else [self._asked.get()]
-            while not self._asked.empty():
-                waiting.append(self._asked.get())
-            for asked in waiting:
-                if asked is None:
-                    is_stopping = True
-                elif isinstance(asked, Turn):
-                    turns.append(asked)
-                else:
-                    pages.append(asked)
+        while not is_stopping or self._questions:
+            turns, has_stopped = self._gathered(is_idle=not (self._questions or self._chores or is_stopping))
+            is_stopping = is_stopping or has_stopped
             if turns:
                 self._commit(turns)
-            if pages:  # one between two commits: a reader never waits for ever, nor does a door
-                self._read(*pages.popleft())
+            if self._questions:  # one between two commits: a reader never waits for ever, nor does a door
+                self._report(self._questions.popleft()(self._ledger))
+            if self._chores and self._work(self._chores[0]):
+                self._chores.popleft()
         self._ledger.close()
+
+    def _gathered(self, *, is_idle: bool) -> tuple[list[Turn], bool]:
+        """The turns that wait, and whether the end was asked for. Waits for something where there is nothing to do."""
+        turns: list[Turn] = []
+        has_stopped = False
+        waiting = [self._asked.get()] if is_idle else []
+        while not self._asked.empty():
+            waiting.append(self._asked.get())
+        for asked in waiting:
+            if asked is None:
+                has_stopped = True
+            elif isinstance(asked, Turn):
+                turns.append(asked)
+            elif callable(asked):
+                self._questions.append(asked)
+            else:
+                self._chores.append(asked)
+        return turns, has_stopped
 
     def _commit(self, turns: list[Turn]) -> None:
         drafts = [draft for turn in turns for draft in turn.records]
@@ -110,9 +132,22 @@ class Committer(threading.Thread):
             self._report(Committed(turn=turn, first_seq=first, size=seqs.stop))
             first += len(turn.records)
 
-    def _read(self, session: int, from_seq: int, limit: int) -> None:
+    def _work(self, chore: Chore) -> bool:
+        """One slice of a chore; whether it is over. What a stop leaves undone the next start takes up again."""
         try:
-            page, why = self._ledger.read(from_seq, limit), ""
+            report = chore.step(self._ledger)
         except LedgerError as error:
-            page, why = [], str(error)
-        self._report(PageRead(session=session, from_seq=from_seq, records=page, why=why))
+            report = chore.failed(str(error))
+        except Exception as error:  # noqa: BLE001 - this thread's rim: a chore that breaks must not end the commits
+            report = chore.failed(repr(error))
+        if report is not None:
+            self._report(report)
+        return report is not None
+
+
+def _read(ledger: Ledger, session: int, from_seq: int, limit: int) -> PageRead:
+    try:
+        page, why = ledger.read(from_seq, limit), ""
+    except LedgerError as error:
+        page, why = [], str(error)
+    return PageRead(session=session, from_seq=from_seq, records=page, why=why)

@@ -17,7 +17,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from controller.calendars import days_of
+from controller.ledger.catalogue import RECORD_TYPES
+from controller.link.notes import NoteError, witness_keys
+from controller.retention import complaint
 from controller.site_file import (
+    ID_IN_WORDS,
     CalendarSection,
     CardsSection,
     DeviceKind,
@@ -36,7 +40,7 @@ from controller.site_file import (
 )
 from controller.site_wires import Strike, Wires, Wiring, is_loopback
 from zones.edits import apply
-from zones.ids import CalendarId, InformationItemId, PortalId, ScheduleId, WalkId, ZoneId
+from zones.ids import ID_PATTERN, CalendarId, InformationItemId, PortalId, ScheduleId, WalkId, ZoneId
 from zones.lint import LintFinding, Severity, lint
 from zones.places import (
     Calendar,
@@ -233,7 +237,21 @@ class _Builder:
 
     def _ledger(self, ledger: LedgerSection) -> LedgerSection:
         """The ledger's section, with its files named from the site file's folder."""
+        for class_, days in ledger.terms_days.items():
+            if (why := complaint(class_, days)) is not None:
+                raise self._refuse(f".ledger.terms_days.{class_}", f"{class_}: {why}")
+        for type_ in ledger.omit:
+            if type_ not in RECORD_TYPES:
+                raise self._refuse(".ledger.omit", f"{type_!r} is no record type (docs/ledger.md §6)")
+        for officer in ledger.auditors:
+            if not re.fullmatch(ID_PATTERN, officer):
+                raise self._refuse(".ledger.auditors", f"{officer!r} is not {ID_IN_WORDS}")
         self._check_token(".ledger", ledger, f"key = {ledger.key!r}", is_token=ledger.key == "pkcs11")
+        try:
+            witness_keys(ledger.witnesses)
+        except NoteError as error:
+            why = f"{error}; `sekisho witness init` prints a vkey, and `sekisho witness show` tells it again"
+            raise self._refuse(".ledger.witnesses", why) from None
         pin_file = None if ledger.pin_file is None else str(self._base / ledger.pin_file)
         return msgspec.structs.replace(ledger, pin_file=pin_file)
 

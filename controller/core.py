@@ -6,7 +6,7 @@ a ledger of its own. There is no other order of things than the one written here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from controller.committer import CommitFailed, Committed
 from controller.engine import Engine, Happened
@@ -26,6 +26,7 @@ class Core:
         submit: hands a turn to the committer; its outcome comes back through `settle`.
         perform: carries an effect out; returns (device, why) where it could not be done, else None.
         in_force: told whenever another policy came into force.
+        omitted: record types that this site does not keep.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class Core:
         submit: Callable[[Turn], None],
         perform: Callable[[Effect, Moment], tuple[str, str] | None],
         in_force: Callable[[], None] = lambda: None,
+        omitted: Collection[str] = frozenset(),
     ) -> None:
         self.engine = engine
         self._scribe = scribe
-        self._outbox = Outbox(scribe, submit)
+        self._outbox = Outbox(scribe, submit, omitted)
         self._perform = perform
         self._in_force = in_force
 

@@ -15,12 +15,25 @@ from typing import Any, Final
 from controller.cards import NUMBER_PATTERN, CardNumbers, last4
 from controller.clock import wall_ms
 from controller.ledger.body import Draft
-from controller.link.messages import ORDERS, Command, DeviceOrder, Note, Order, Propose, Refused, Request
+from controller.link.messages import (
+    ORDERS,
+    Command,
+    DeviceOrder,
+    LogOrder,
+    Note,
+    Order,
+    Propose,
+    Refused,
+    Request,
+    StreamReport,
+)
+from controller.log_desk import LogDesk
 from controller.notes import complaint
 from controller.policy_log import edit_to_doc
 from controller.portals import shut_zones
 from controller.secured_readers import SecuredReaders
 from controller.standing import Standing
+from controller.stream_desk import ReportRefused, StreamDesk
 from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
 from zones.ids import ID_PATTERN, CardholderId, PortalId, RosterEntryId
 from zones.lint import errors, lint
@@ -74,11 +87,14 @@ _RECORD_OF: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRequest:
-    """A request as it came from session `session` of the link. `is_prepared`: its PINs are hashes made here."""
+    """A request as it came from session `session` of the link. `is_prepared`: its PINs are hashes made here.
+    `is_console`: it came from a program of the controller's own account or root.
+    """
 
     session: int
     message: Request
     is_prepared: bool = False
+    is_console: bool = True
 
 
 class _Rejected(Exception):
@@ -103,6 +119,7 @@ class Desk:
         is_locked: Callable[[PortalId], bool] = lambda _portal: False,
         not_closed: Callable[[tuple[PortalId, ...]], frozenset[PortalId]] = lambda _portals: frozenset(),
         secured: SecuredReaders | None = None,
+        log: LogDesk | None = None,
     ) -> None:
         """`is_reachable`: whether a portal's strike can be moved now. `is_fire`: whether the fire alarm speaks now.
         `is_locked`: whether a portal is in the mode LOCKED. `not_closed`: those of some portals that may be open.
@@ -117,6 +134,8 @@ class Desk:
         self._is_locked = is_locked
         self._not_closed = not_closed
         self._secured = secured
+        self._log = log or LogDesk(standing, boot, None)
+        self._reports = StreamDesk(standing.scribe)
         self._is_editing = False
 
     def edit_done(self) -> None:
@@ -131,26 +150,14 @@ class Desk:
     def handle(self, request: LinkRequest, now: Moment, turn: Turn, next_grant: Callable[[], str]) -> bool:
         """Judge one request: adds its record and what follows to `turn`. Returns whether it is carried out."""
         message = request.message
-        if not self._standing.is_writable:
-            why = "the ledger cannot be written, so nothing can be changed or released; exits are free"
-            refused = Refused(id=message.id, code="ledger_unavailable", why=why)
+        if (refused := self._unrecorded(message, now)) is not None:
             turn.urgent.append(Answer(session=request.session, message=refused))
             return False
         try:
             self._use_id(message.id)
             if not _OFFICER.fullmatch(message.officer):
                 raise _Rejected("protocol", "officer must be lower-case letters, digits and dashes", "officer")
-            match message:
-                case Propose():
-                    self._propose(request, message, now, turn)
-                case Command():
-                    self._command(request.session, message, now, turn, next_grant())
-                case Order():
-                    self._order(request.session, message, now, turn)
-                case DeviceOrder():
-                    self._device_order(request.session, message, now, turn)
-                case Note():
-                    self._note(request.session, message, now, turn)
+            self._judge(request, now, turn, next_grant)
         except _Rejected as rejected:
             draft = self._refusal(message, rejected.code, now)
             after = AfterRefused(
@@ -164,6 +171,34 @@ class Desk:
             turn.after.append(after)
             return False
         return True
+
+    def _judge(self, request: LinkRequest, now: Moment, turn: Turn, next_grant: Callable[[], str]) -> None:
+        """Each kind of request by its own rules. Raises _Rejected."""
+        message = request.message
+        match message:
+            case Propose():
+                self._propose(request, message, now, turn)
+            case Command():
+                self._command(request.session, message, now, turn, next_grant())
+            case Order():
+                self._order(request.session, message, now, turn)
+            case DeviceOrder():
+                self._device_order(request.session, message, now, turn)
+            case LogOrder():
+                self._log_order(request, message, now, turn)
+            case Note():
+                self._note(request.session, message, now, turn)
+            case StreamReport():
+                self._report(request.session, message, now, turn)
+
+    def _unrecorded(self, message: Request, now: Moment) -> Refused | None:
+        """A refusal that makes no record: none can be made, or that would be the flood itself."""
+        if not self._standing.is_writable:
+            why = "the ledger cannot be written, so nothing can be changed or released; exits are free"
+            return Refused(id=message.id, code="ledger_unavailable", why=why)
+        if isinstance(message, StreamReport) and not self._reports.takes_one(now):
+            return Refused(id=message.id, code="busy", why="too many reports; tell this one again later")
+        return None
 
     def refuse_pins(
         self, request: LinkRequest, why: str, now: Moment, turn: Turn, *, code: str = "edit_refused"
@@ -218,15 +253,19 @@ class Desk:
 
     def _refusal(self, message: Request, code: str, now: Moment) -> Draft:
         """The record of a refused request. Nothing a stranger wrote is copied into it unless it is of a known form."""
+        id_ = message.id if _ID.fullmatch(message.id) else "malformed"
+        officer = message.officer if _OFFICER.fullmatch(message.officer) else "unknown"
+        if isinstance(message, LogOrder) and (alarm := self._log.refusal(message, code, id_, now, officer)) is not None:
+            return alarm
         policy = self._standing.policy
         portal = message.portal if isinstance(message, Command) and message.portal in policy.portals else None
         return self._scribe.draft(
             "EDIT_REFUSED" if isinstance(message, Propose) else "COMMAND_REFUSED",
             now=now,
             portal=portal,
-            officer=message.officer if _OFFICER.fullmatch(message.officer) else "unknown",
+            officer=officer,
             revision=self._standing.at.revision,
-            detail={"id": message.id if _ID.fullmatch(message.id) else "malformed", "code": code},
+            detail={"id": id_, "code": code},
         )
 
     def _use_id(self, request_id: str) -> None:
@@ -248,6 +287,8 @@ class Desk:
     def _propose(self, request: LinkRequest, message: Propose, now: Moment, turn: Turn) -> None:
         policy = self._standing.at
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+        if self._log.is_auditor(message.officer):
+            raise _Rejected("not_your_role", "whoever administers the log changes no registers (A-29)", "officer")
         if self._is_editing:
             raise _Rejected("busy", "another change is being recorded; try again")
         if len(message.puts) > ROWS_MAX:
@@ -366,6 +407,22 @@ class Desk:
         if (complaint := self._secured.complaint(message)) is not None:
             raise _Rejected(*complaint)
         self._secured.record_order(session, message, now, turn)
+
+    def _log_order(self, request: LinkRequest, message: LogOrder, now: Moment, turn: Turn) -> None:
+        if message.boot != self._boot:
+            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+        if (complaint := self._log.complaint(message, now, is_console=request.is_console)) is not None:
+            raise _Rejected(*complaint)
+        self._log.record_order(request.session, message, now, turn)
+
+    def _report(self, session: int, message: StreamReport, now: Moment, turn: Turn) -> None:
+        try:
+            draft = self._reports.draft(message, now)
+        except ReportRefused as error:
+            raise _Rejected("protocol", str(error), error.field) from None
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
 
     def _note(self, session: int, message: Note, now: Moment, turn: Turn) -> None:
         if (wrong := complaint(message)) is not None:

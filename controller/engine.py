@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any, Final
 
 from controller.cards import CardNumbers
+from controller.clock_watch import ClockWatch
 from controller.config import Wiring
 from controller.desk import ROWS_MAX, Desk, LinkRequest
 from controller.entries import Entries
@@ -21,6 +22,8 @@ from controller.keystore.jobs import KeysStored, KeyView
 from controller.lateness import Lateness
 from controller.ledger.body import Body, Draft, Scribe
 from controller.link.messages import Command, Done, Order, Propose, Refused
+from controller.log_chores import BodiesDropped, ExpiredFound, LogLearnt, LogReport
+from controller.log_desk import LogDesk, LogSetup
 from controller.noise import Noise
 from controller.output_watch import OutputWatch
 from controller.pin_setting import PinsHashed, sets_pins
@@ -33,11 +36,14 @@ from controller.secured_readers import SecuredReaders
 from controller.signals import Signals
 from controller.standing import Standing
 from controller.turn import (
+    After,
     AfterDeviceOrder,
     AfterEdit,
     AfterGrant,
+    AfterHold,
     AfterMode,
     AfterNote,
+    AfterPurge,
     AfterRefusal,
     AfterRefused,
     Answer,
@@ -75,7 +81,7 @@ from zones.portal import EntryGranted, Happening, Phase
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
-Happened = Event | LinkRequest | PinAnswered | PinsHashed | KeysStored
+Happened = Event | LinkRequest | PinAnswered | PinsHashed | KeysStored | LogReport
 """What a turn of the loop may be about."""
 
 _WITH_ROW: Final = frozenset({ConditionKind.OVERRIDE_ENDED, ConditionKind.NOT_CLOSED})
@@ -118,6 +124,7 @@ class Engine:
         devices: every device of the site file.
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
         keys: what the key store holds.
+        log: who administers the ledger and what is kept how long; None: nothing is ever dropped.
         is_clock_trusted: what the start found and recorded of the wall clock.
     """
 
@@ -137,6 +144,7 @@ class Engine:
         devices: Iterable[str] = (),
         last_day: date | None = None,
         keys: KeyView | None = None,
+        log: LogSetup | None = None,
         is_clock_trusted: bool = True,
     ) -> None:
         known = frozenset(devices)
@@ -182,9 +190,11 @@ class Engine:
             next_grant=self._next_grant,
             secured=self._secured,
         )
+        self._log = LogDesk(self._standing, boot, log)
         self._desk = self._made_desk(numbers)
         self._outputs = OutputWatch(self._standing, wiring)
         self._handlers = self._heard_by()
+        self._clocks = ClockWatch(self._standing)
         self._watch = Watch(day=last_day)
         self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
         self._clock_was_trusted = is_clock_trusted
@@ -199,6 +209,7 @@ class Engine:
             is_locked=lambda portal: self._portals.mode(portal) is PortalMode.LOCKED,
             not_closed=self._portals.not_closed,
             secured=self._secured,
+            log=self._log,
         )
 
     def _heard_by(self) -> dict[type[Any], Handler]:
@@ -224,6 +235,9 @@ class Engine:
             OutputReported: self._outputs.reported,
             LinkRequest: self._request,
             PinsHashed: self._hashed,
+            LogLearnt: self._log.learnt,
+            ExpiredFound: self._log.found,
+            BodiesDropped: self._log.dropped,
             **dict.fromkeys((CardAnswered, FileSent, MakerReplied), _for_whoever_asked),
         }
 
@@ -285,6 +299,7 @@ class Engine:
         self._attempt("readers", self._secured.pass_time, now, turn)
         self._attempt("watch", self._afterwards, now, turn)
         self._attempt("outputs", self._outputs.look, now, turn)
+        self._attempt("log", self._log.pass_time, now, turn)
         return turn
 
     def committed(self, turn: Turn, first_seq: int, now: Moment) -> Turn:
@@ -307,6 +322,8 @@ class Engine:
                 case AfterDeviceOrder(session=session, order=order):
                     self._secured.carry_out(order, now, out)
                     out.urgent.append(Answer(session=session, message=Done(id=order.id, seq=seq)))
+                case AfterHold() | AfterPurge():
+                    self._log.recorded(after, seq, out)
                 case AfterRefused():
                     refused = Refused(id=after.request_id, code=after.code, why=after.why, field=after.field, seq=seq)
                     out.urgent.append(Answer(session=after.session, message=refused))
@@ -337,17 +354,12 @@ class Engine:
                 case AfterEdit():
                     out.records[after.index] = undone(turn.records[after.index])
                     self._desk.edit_done()
-                case AfterDeviceOrder(session=session, order=order):
+                case AfterHold() | AfterPurge():
+                    out.records[after.index] = undone(turn.records[after.index])
+                    self._log.not_recorded(after)
+                case AfterDeviceOrder(order=order):
                     self._secured.give_up(order)
-                    why = "the ledger cannot be written; nothing was changed"
-                    refused = Refused(id=order.id, code="ledger_unavailable", why=why)
-                    out.urgent.append(Answer(session=session, message=refused))
-            if isinstance(after, AfterGrant | AfterEdit | AfterNote | AfterRefused) and after.session is not None:
-                why = "the ledger cannot be written; nothing was changed"
-                if turn.records[after.index].body.type in _HELD_AT_ONCE:
-                    why = "the ledger cannot be written; the order holds, and is recorded when it can be"
-                refused = Refused(id=after.request_id, code="ledger_unavailable", why=why)
-                out.urgent.append(Answer(session=after.session, message=refused))
+            _tell_failed(after, turn.records[after.index], out)
         return out
 
     def follow(self, draft: Draft) -> None:
@@ -366,6 +378,7 @@ class Engine:
             self._entries.deadline(),
             self._secured.deadline(),
             self._outputs.deadline(),
+            self._log.deadline(),
             watch_deadline(self._watch),
         )
         return min((tick for tick in due if tick is not None), default=None)
@@ -374,6 +387,10 @@ class Engine:
 
     def _handle(self, event: Happened, now: Moment, turn: Turn) -> None:
         self._handlers[type(event)](event, now, turn)
+        at_ms = getattr(event, "at_ms", None)
+        if at_ms is not None and isinstance(event, CardRead | KeysEntered | InputChanged | LineFault | PeopleCounted):
+            is_old = getattr(event, "is_held_back", False) or getattr(event, "is_level_report", False)
+            self._clocks.heard(event.source, None if is_old else at_ms, now, turn)
 
     def _request(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
         """A request of the web process. One that sets PINs is judged when their slow hashes are done."""
@@ -547,8 +564,26 @@ class Engine:
         return None if self._entries.reconsider(after, now, out) else ("edit_refused", "refused by now")
 
     def _watch_clock(self, now: Moment, turn: Turn) -> None:
+        self._clocks.look(now, turn)
         if now.is_trusted != self._clock_was_trusted:
             self._clock_was_trusted = now.is_trusted
             self._standing.record(
                 self._scribe.draft("CLOCK_TRUSTED" if now.is_trusted else "CLOCK_UNTRUSTED", now=now), turn
             )
+
+
+def _tell_failed(after: After, draft: Draft, out: Turn) -> None:
+    """Tell whoever waits for a record that it could not be written."""
+    match after:
+        case AfterDeviceOrder(session=session, order=order):
+            asked: tuple[int | None, str] = (session, order.id)
+        case AfterGrant() | AfterEdit() | AfterNote() | AfterRefused() | AfterHold() | AfterPurge():
+            asked = (after.session, after.request_id)
+        case _:
+            return
+    why = "the ledger cannot be written; nothing was changed"
+    if draft.body.type in _HELD_AT_ONCE:
+        why = "the ledger cannot be written; the order holds, and is recorded when it can be"
+    if asked[0] is not None:
+        refused = Refused(id=asked[1], code="ledger_unavailable", why=why)
+        out.urgent.append(Answer(session=asked[0], message=refused))

@@ -7,10 +7,12 @@ the same (refusals, exits, doors) are owed: kept in memory, bounded, and written
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
 from controller.ledger.body import Draft, Scribe
+from controller.ledger.catalogue import FLOOR
 from controller.turn import Turn
 from zones.moment import Moment
 
@@ -27,11 +29,13 @@ class Outbox:
     Args:
         scribe: drafts the records about the outage itself.
         submit: gives a turn to the committer.
+        omitted: record types that this site does not keep; none of the floor (docs/ledger.md §6).
     """
 
-    def __init__(self, scribe: Scribe, submit: Callable[[Turn], None]) -> None:
+    def __init__(self, scribe: Scribe, submit: Callable[[Turn], None], omitted: Collection[str] = frozenset()) -> None:
         self._scribe = scribe
         self._submit = submit
+        self._omitted = frozenset(omitted) - FLOOR
         self._waiting: deque[tuple[Turn, int]] = deque()
         self._owed: deque[Draft] = deque()
         self._returned = 0
@@ -52,6 +56,7 @@ class Outbox:
 
     def push(self, turn: Turn, now: Moment) -> None:
         """Send a turn's records on their way, or owe them while the ledger cannot be written."""
+        turn = self._kept(turn)
         if not turn.records:
             return
         if self._failed_at is None:
@@ -59,6 +64,21 @@ class Outbox:
             return
         assert not turn.after, "nothing may wait for a ledger that cannot be written"
         self._owe(turn.records)
+
+    def _kept(self, turn: Turn) -> Turn:
+        """The turn without the records that this site leaves out: the one place where any is. What waits for a record
+        waits for the same one.
+        """
+        if not self._omitted or not any(draft.body.type in self._omitted for draft in turn.records):
+            return turn
+        places: dict[int, int] = {}
+        records: list[Draft] = []
+        for index, draft in enumerate(turn.records):
+            if draft.body.type not in self._omitted:
+                places[index] = len(records)
+                records.append(draft)
+        after = [replace(one, index=places[one.index]) for one in turn.after]
+        return Turn(urgent=turn.urgent, records=records, after=after)
 
     def owe(self, drafts: list[Draft], why: str, now: Moment) -> None:
         """Records of a failed turn: written when the disk is back. From now on the ledger counts as unwritable."""

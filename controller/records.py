@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from controller.ledger.body import Draft, Scribe, Trace
-from controller.ledger.catalogue import RECORD_TYPES
 from controller.ledger.canonical import encode_sorted
+from controller.ledger.catalogue import RECORD_TYPES
 from zones.decision import Finding, FindingKind, Outcome, Reason
 from zones.moment import Moment
 from zones.places import Direction, Portal
@@ -40,7 +40,11 @@ _TYPES: Final[dict[type[Any], str]] = {
 TRACES_MAX: Final = 1024
 _TRACES: Final[dict[int, tuple[tuple[Finding, ...], Trace]]] = {}
 
-_UNDONE: Final = {"ACCESS_GRANTED": "ACCESS_DENIED", "RELEASED": "COMMAND_REFUSED", "POLICY_EDITED": "EDIT_REFUSED"}
+_UNDONE: Final = {
+    "ACCESS_GRANTED": "ACCESS_DENIED",
+    "POLICY_EDITED": "EDIT_REFUSED",
+    **dict.fromkeys(("RELEASED", "PURGED", "LEGAL_HOLD_ON", "LEGAL_HOLD_OFF"), "COMMAND_REFUSED"),
+}
 """What a record becomes when its commit failed: it did not happen."""
 
 

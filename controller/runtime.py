@@ -19,6 +19,7 @@ from typing import Any, Final
 from controller.clock import Clock, wall_ms
 from controller.committer import CommitFailed, Committed, Committer, PageRead
 from controller.core import Core
+from controller.cosigning import Attended, Vouched, WitnessWatch, attend
 from controller.desk import LinkRequest
 from controller.engine import Engine, Happened
 from controller.inbox import Inbox
@@ -26,14 +27,15 @@ from controller.intake import Intake
 from controller.key_room import KeyJobs
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
-from controller.link.messages import KeyStanding, Propose, Request, Status
+from controller.link.messages import AskCosigned, Cosign, KeyStanding, Propose, Request, Status
+from controller.link.notes import Vkey
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk
 from controller.ports import Port
 from controller.site.store import SiteStore
-from controller.turn import Answer, Effect, RenewKey
+from controller.turn import Answer, Effect, LogEffect, RenewKey
 from readers.events import Event, KeyRenewed
 from zones.moment import Moment
 
@@ -44,6 +46,9 @@ EVENTS_PER_TURN: Final = 128
 
 LINK_REQUESTS_PER_TURN: Final = 4
 """A large edit takes some milliseconds to judge; doors come between."""
+
+COSIGNING_MAX: Final = 16
+"""So many words of and about witnesses wait for the disk's thread at once."""
 
 WATCHDOG_MS: Final = 2_000
 REFUSALS_MS: Final = 1_000
@@ -74,8 +79,9 @@ class StoreReport:
 class Parts:
     """What a runtime is made of, by `controller.boot`.
 
-    `deviations` stand in every status; `size` is the ledger's. `owed`: what a start on a full disk could not record,
-    and why.
+    `omitted`: record types that the site does not keep. `deviations` stand in every status; `size` is the ledger's.
+    `owed`: what a start on a full disk could not record, and why. `witnesses`: whose lines are taken, and `vouched`
+    what they vouch for.
     """
 
     clock: Clock
@@ -92,7 +98,10 @@ class Parts:
     pins: PinDesk
     setter: PinSetter
     keys: KeyJobs
+    omitted: frozenset[str] = frozenset()
     owed: tuple[list[Draft], str] | None = None
+    witnesses: tuple[Vkey, ...] = ()
+    vouched: tuple[Vouched, ...] = ()
 
 
 class Runtime:
@@ -112,6 +121,7 @@ class Runtime:
             submit=parts.committer.submit,
             perform=self._perform,
             in_force=lambda: parts.store.follow(parts.engine.policy),
+            omitted=parts.omitted,
         )
         self._store = parts.store
         self._pins = parts.pins
@@ -120,6 +130,9 @@ class Runtime:
         self._boot = parts.boot
         self._deviations = list(parts.deviations)
         self._size = parts.size
+        self._witness_keys = parts.witnesses
+        self._witnesses = WitnessWatch(parts.vouched)
+        self._cosigning = 0
         self._events: list[Happened] = []
         self._requests = 0
         self._ports: list[Port] = []
@@ -147,12 +160,21 @@ class Runtime:
         if self._requests and self._requests + cost > LINK_REQUESTS_PER_TURN:
             return False
         self._requests += cost
-        self._events.append(LinkRequest(session=session, message=message))
+        is_console = self._link is None or self._link.is_console(session)
+        self._events.append(LinkRequest(session=session, message=message, is_console=is_console))
         return True
 
     def fetch(self, session: int, from_seq: int, limit: int) -> None:
         """Ask the committer for a page of records, for a subscriber."""
         self._committer.read(session, from_seq, limit)
+
+    def take_cosign(self, session: int, message: Cosign | AskCosigned) -> bool:
+        """Take a witness's line, or the question for them, from the link; False when enough of them wait."""
+        if self._cosigning >= COSIGNING_MAX:
+            return False
+        self._cosigning += 1
+        self._committer.ask(lambda ledger: attend(session, message, ledger, self._witness_keys))
+        return True
 
     def attach(self, ports: Sequence[Port], outputs: Outputs, link: LinkServer | None, intake: Intake) -> None:
         """The wires, once they exist."""
@@ -172,6 +194,7 @@ class Runtime:
             is_clock_trusted=now.is_trusted,
             deviations=self._deviations,
             devices_offline=sorted(self._engine.offline),
+            witnesses=self._witnesses.standings(wall_ms(now.at)),
         )
 
     def key_standings(self) -> tuple[KeyStanding, ...]:
@@ -246,11 +269,17 @@ class Runtime:
                 self._core.settle(report, now)
                 if isinstance(report, Committed):
                     self._size = report.size
+                    self._witnesses.grown(report.size, wall_ms(now.at))
                     if self._link is not None:
                         self._link.grown(report.size)
             case PageRead(session=session, from_seq=from_seq, records=records):
                 if self._link is not None:
                     self._link.page(session, from_seq, records, now.tick_ms)
+            case Attended(session=session, answer=answer, vouched=vouched):
+                self._cosigning -= 1
+                self._witnesses.vouched(vouched)
+                if self._link is not None:
+                    self._link.send(session, answer)
             case StoreReport(why=why):
                 type_, detail = ("SITE_STORE_FAILED", {"why": why[:200]}) if why else ("SITE_STORE_RESTORED", None)
                 self._core.record([self._scribe.draft(type_, now=now, detail=detail)], now)
@@ -265,6 +294,9 @@ class Runtime:
             return None
         if isinstance(effect, KeyJob):
             self._keys.submit(effect)
+            return None
+        if isinstance(effect, LogEffect):
+            self._committer.take(effect)
             return None
         if self._outputs is None or not (why := self._outputs.perform(effect, now)):
             return None

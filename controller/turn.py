@@ -12,7 +12,9 @@ from enum import StrEnum
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft
 from controller.link.messages import DeviceOrder, FromController
+from controller.log_chores import DropBodies, FindExpired, LearnLog
 from controller.policy_log import PolicyAt
+from controller.retention import Due, Reckoning
 from zones.decision import Request
 from zones.ids import PortalId
 from zones.places import PortalMode
@@ -96,7 +98,8 @@ class SetBaud:
 
 
 ReaderEffect = BeginInstall | EndInstall | RenewKey | TrustReader | SetBaud
-Effect = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | Answer | ReaderEffect | KeyJob
+LogEffect = LearnLog | FindExpired | DropBodies
+Effect = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | Answer | ReaderEffect | KeyJob | LogEffect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,32 @@ class AfterMode:
     mode: PortalMode
 
 
-After = AfterGrant | AfterMode | AfterRefusal | AfterEdit | AfterNote | AfterRefused | AfterDeviceOrder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterHold:
+    """A legal hold, or its end, once it is recorded."""
+
+    index: int
+    session: int
+    request_id: str
+    hold: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterPurge:
+    """What a purge may drop once all its records are durable: `whole`, which stands with the last of them alone.
+    `reckoned`: by which time.
+    """
+
+    index: int
+    request_id: str
+    reckoned: Reckoning
+    whole: tuple[Due, ...] = ()
+    session: int | None = None
+
+
+AfterLog = AfterHold | AfterPurge
+After = AfterLog | AfterGrant | AfterMode | AfterRefusal | AfterEdit | AfterNote | AfterRefused | AfterDeviceOrder
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,15 +20,13 @@ import msgspec
 from controller.link.messages import (
     LINE_BYTES_MAX,
     PROTOCOL,
+    AskCosigned,
     AskDevices,
-    Command,
+    Cosign,
     DeviceOrder,
     Devices,
     FromController,
     Hello,
-    Note,
-    Order,
-    Propose,
     Record,
     Refused,
     Request,
@@ -107,6 +105,7 @@ class LinkServer:
         welcome: makes the greeting.
         fetch: asks for a page of records: (session number, from_seq, limit); answered through `page`.
         devices: tells how every device stands, to the request of this id.
+        on_cosign: takes a witness's line, or the question for them; False when it cannot take any more now.
     """
 
     def __init__(
@@ -118,6 +117,7 @@ class LinkServer:
         welcome: Callable[[], Welcome],
         fetch: Callable[[int, int, int], None],
         devices: Callable[[str], Devices] = lambda asked: Devices(id=asked, devices=()),
+        on_cosign: Callable[[int, Cosign | AskCosigned], bool] = lambda _session, _message: False,
     ) -> None:
         self._path = path
         self._selector = selector
@@ -125,6 +125,7 @@ class LinkServer:
         self._welcome = welcome
         self._fetch = fetch
         self._devices = devices
+        self._on_cosign = on_cosign
         self._sessions: dict[int, _Session] = {}
         self._number = 0
         self._size = 0
@@ -170,6 +171,12 @@ class LinkServer:
         if lines:
             self._queue(found, bytes(lines))
         found.feed_at = tick_ms + (0 if len(records) == PAGE_RECORDS else FEED_MS)
+
+    def is_console(self, session: int) -> bool:
+        """Whether a session is of a program that runs as root or as ourselves: orders about the log come from no other
+        (one from elsewhere is recorded, so it is not refused here).
+        """
+        return (found := self._sessions.get(session)) is not None and found.is_console
 
     def grown(self, size: int) -> None:
         """The ledger now holds `size` records."""
@@ -291,17 +298,22 @@ class LinkServer:
                 self._status_at = 0
             case AskDevices(id=asked):
                 self._queue(session, self._encode(self._devices(asked)) + b"\n")
-            case Propose() | Command() | Order() | DeviceOrder() | Note():
+            case _:
                 self._request(session, message)
 
-    def _request(self, session: _Session, message: Request) -> None:
+    def _request(self, session: _Session, message: Request | Cosign | AskCosigned) -> None:
         """Hand a request to the loop, or say why not."""
         code, why = "busy", "too much is waiting; try again"
         if isinstance(message, DeviceOrder) and not session.is_console:
             code, why = "not_here", "readers and keys are changed at the controller itself, by root or its own account"
-        elif self._on_request(session.number, message):
+        elif self._is_taken(session.number, message):
             return
         self._queue(session, self._encode(Refused(id=message.id, code=code, why=why)) + b"\n")
+
+    def _is_taken(self, session: int, message: Request | Cosign | AskCosigned) -> bool:
+        if isinstance(message, Cosign | AskCosigned):
+            return self._on_cosign(session, message)
+        return self._on_request(session, message)
 
     def _feed(self, session: _Session, tick_ms: int) -> None:
         if session.next_seq is None or session.is_fetching or tick_ms < session.feed_at:

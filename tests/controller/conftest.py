@@ -25,10 +25,12 @@ from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger
 from controller.link.messages import Command, Done, Order, Propose, Refused
 from controller.link.rows import row_to_doc
+from controller.log_chores import LogReport
+from controller.log_desk import LogSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
-from controller.turn import Answer, Effect, ShowAtReader, Turn
+from controller.turn import Answer, Effect, LogEffect, ShowAtReader, Turn
 from readers.events import (
     CardRead,
     DeviceOffline,
@@ -138,9 +140,11 @@ STRANGER = "04999999"
 class VirtualSite:
     """The core of a controller and what it did. Time moves only by `passes`."""
 
-    def __init__(self, folder: Path, text: str = SITE, seed: int = 7) -> None:
+    def __init__(
+        self, folder: Path, text: str = SITE, seed: int = 7, log: LogSetup | None = None, at: datetime = NOON
+    ) -> None:
         self.file: Site = parse_site(text, folder / "site.toml")
-        self.at, self.tick_ms = NOON, 1_000_000
+        self.at, self.tick_ms = at, 1_000_000
         self.trust = ClockTrust(None)
         self.boot = "b0b0b0b0"
         randbytes = random.Random(seed).randbytes
@@ -170,8 +174,12 @@ class VirtualSite:
             check_pin=lambda job: self.answered.append(desk.answer(job)),
             hash_pins=lambda request, known: self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
+            log=log,
         )
-        self.core = Core(engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform)
+        self.core = Core(
+            engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform,
+            omitted=self.file.ledger.omit,
+        )  # fmt: skip
         self.happens(*(DeviceOnline(source=device) for device in self.file.devices))
         self.effects.clear()
 
@@ -362,11 +370,20 @@ class VirtualSite:
 
     def _perform(self, effect: Effect, _now: Moment) -> tuple[str, str] | None:
         self.effects.append(effect)
+        if isinstance(effect, LogEffect):
+            self.answered.append(_worked_off(effect, self.ledger))
         if isinstance(effect, ReleaseStrike | SecureStrike):
             device = self.file.wiring.strikes[effect.portal].device
             if (why := self.dead_outputs.get(device)) is not None:
                 return device, why
         return None
+
+
+def _worked_off(chore: LogEffect, ledger: Ledger) -> LogReport:
+    """What the committer reports of a long piece of work, done here and now."""
+    while (report := chore.step(ledger)) is None:
+        pass
+    return report
 
 
 def clearance(person: str) -> dict[str, Any]:
