@@ -101,11 +101,16 @@ class FileKeys:
     def drop_successor(self) -> None:
         """As `KeyPlace`."""
         try:
-            for left in (self._next, *self.path.parent.glob(f"{self.path.name}*.new")):
-                left.unlink(missing_ok=True)
-            sync_directory(self.path.parent)
+            if left := [path for path in self.path.parent.glob(f"{self.path.name}.*") if self._is_ours(path.name)]:
+                for path in left:
+                    path.unlink()
+                sync_directory(self.path.parent)
         except OSError as error:
             raise KeyRefused(f"{self._next}: {error.strerror or error}") from error
+
+    def _is_ours(self, name: str) -> bool:
+        """A successor, or what a process that was killed left of a new key (`SigningKey.create`)."""
+        return name == self._next.name or name.endswith(".new")
 
     def close(self) -> None:
         """Nothing is held."""

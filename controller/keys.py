@@ -50,9 +50,7 @@ class Keys:
 
     def settle(self, ledger: Ledger) -> None:
         """The ledger is open: the key it goes on with takes its place, one that it never named goes. KeyRefused."""
-        if self.successor is None:
-            return
-        if ledger.notary.public == self.successor.public:
+        if self.successor is not None and ledger.notary.public == self.successor.public:
             self.place.take_up()
         else:
             self.place.drop_successor()

@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     _site_argument(command)
     command.set_defaults(run=_check)
 
+    command = commands.add_parser("init", help="make a new site's folder, ledger and keys (初期設定)")
+    _site_argument(command)
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
+    command.add_argument("--lang", choices=("ja", "en", "both"), default="both")
+    command.set_defaults(run=_init)
+
     command = commands.add_parser("safe", help="switch all serial strikes off, for ExecStopPost (全錠の解錠出力を切る)")
     _site_argument(command)
     command.set_defaults(run=_safe)
@@ -184,6 +190,12 @@ def _check(arguments: argparse.Namespace) -> int:
     for found in site.warnings:
         print(f"warning: {found.way}: {found.ja} / {found.en} [{found.code}]")
     return OK
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from sekisho.init import run
+
+    return run(arguments)
 
 
 def _safe(arguments: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the action that `arguments.keys` names and return its exit status."""
     try:
         if arguments.keys != "list":
-            _check_people(arguments.by)
+            check_people(arguments.by)
         return ACTIONS[arguments.keys](arguments)
     except (SiteFileError, KeyRefused) as error:
         print(f"sekisho keys: {error}", file=sys.stderr)
@@ -64,16 +64,17 @@ def run(arguments: argparse.Namespace) -> int:
         return CANNOT_RUN
 
 
-def _check_people(people: list[str]) -> None:
+def check_people(people: list[str], how: str = "--by ID --by ID") -> None:
+    """KeyRefused where these are not two different people; `how` is how they are named."""
     if len(people) != 2 or len(set(people)) != 2 or not all(map(_WHO.fullmatch, people)):
-        raise KeyRefused("this takes two different people: --by ID --by ID")
+        raise KeyRefused(f"this takes two different people: {how}")
 
 
-def _check_account(folder: Path) -> None:
-    """As root the key store would be written for root, and the controller of another account could not read it."""
+def check_account(folder: Path) -> None:
+    """KeyRefused where root would make for root what the controller of another account could then not read."""
     owner = next(place.stat().st_uid for place in (folder, *folder.parents) if place.exists())
     if os.geteuid() == 0 and owner != 0:
-        raise KeyRefused(f"{folder} is of another account: sudo -u {_name_of(owner)} sekisho keys …")
+        raise KeyRefused(f"{folder} is of another account: sudo -u {_name_of(owner)} sekisho …")
 
 
 def _name_of(account: int) -> str:
@@ -85,7 +86,7 @@ def _name_of(account: int) -> str:
 
 def _opened(path: Path, *, is_restored: bool = False) -> KeyStore:
     site = load_site(path)
-    _check_account(Path(site.keys.dir or path))
+    check_account(Path(site.keys.dir or path))
     store = open_key_store(site, os.urandom, is_restored=is_restored)
     if store is None:
         raise KeyRefused(f"{path} names neither cards nor readers with keys: there is no key store")

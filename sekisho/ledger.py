@@ -118,6 +118,12 @@ def _code(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _rotate_key(arguments: argparse.Namespace) -> int:
+    from sekisho.ledger_rotation import rotate
+
+    return rotate(arguments)
+
+
 def _refused(arguments: argparse.Namespace, why: str, words: str = "") -> int:
     """The answer is no."""
     if arguments.json:
@@ -134,4 +140,5 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "prove": _prove,
     "check-proof": _check_proof,
     "code": _code,
+    "rotate-key": _rotate_key,
 }

@@ -32,6 +32,18 @@ def add_parsers(commands: Any) -> None:
     action.set_defaults(run=_run, ledger="tiles")
 
     _add_proofs(actions)
+    _add_stopped(actions)
+
+
+def _add_stopped(actions: Any) -> None:
+    """What is done beside the ledger's files, at the console."""
+    words = "give the ledger another signing key, while the controller is stopped (署名鍵の更新)"
+    action = actions.add_parser("rotate-key", help=words)
+    action.add_argument("site", type=Path, help="site file (TOML)")
+    action.add_argument("--officer", required=True, metavar="ID", help="who does this")
+    action.add_argument("--second", required=True, metavar="ID", help="the second person (二人目)")
+    add_json(action)
+    action.set_defaults(run=_run, ledger="rotate-key")
 
 
 def _add_proofs(actions: Any) -> None:
