@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from api.live import is_current, now_ms, portals
 from api.models import iso
+from api.names import Name
 from api.page import called, event_shown, place_names, templates, words_in
 from api.parts import Parts
 from api.people import people
@@ -59,7 +60,10 @@ def _values(here: Parts, asked: Asked, found: History | None, problem: str, lang
         "words": words_in(language), "language": language, "address": ADDRESS,
         "date": long_date(day.date(), language), "is_current": is_current(here.view),
         "alarms": [ALARMS[kind][language] for kind in here.view.names.troubles],
-        "people": [(doc["id"], _label(doc["id"], called(doc["id"], names, language))) for doc, _ in everybody],
+        "people": [
+            (doc["id"], _label(doc["id"], called(doc["id"], names, language)), _sought(doc["id"], name))
+            for doc, name in everybody
+        ],
         "purposes": [(code, PURPOSES[code][language]) for code in PURPOSE_CODES],
         "chosen": asked.cardholder, "purpose": asked.purpose, "problem": problem, "found": found,
         "who": _label(asked.cardholder, called(asked.cardholder, names, language)),
@@ -69,6 +73,11 @@ def _values(here: Parts, asked: Asked, found: History | None, problem: str, lang
 
 def _label(cardholder: str, name: str) -> str:
     return cardholder if name == cardholder else f"{name} ({cardholder})"
+
+
+def _sought(cardholder: str, name: Name | None) -> str:
+    """What a list is narrowed by, as static/history.js folds what is typed."""
+    return cardholder if name is None else f"{cardholder}\n{name.sought}"
 
 
 def _events(here: Parts, asked: Asked, found: History | None, language: Language) -> list[dict[str, Any]]:
@@ -88,11 +97,11 @@ def _dated(row: EventRow) -> dict[str, str]:
 
 
 def _beside(row: EventRow, cardholder: str, language: Language) -> dict[str, str]:
-    """What is not as in the list of all: who looked, and that it was about somebody else first."""
+    """What is not as in the list of all: who looked; somebody else, where it was about him first; else no name."""
     if row.type == "NOTE":
         officer: str = (json.loads(row.body or "{}").get("actor") or {}).get("officer", "")
         return {"who": ACTORS.get(officer, {language: officer})[language]}
-    return {} if row.cardholder == cardholder else {"reason": PAGE["history_other"][language]}
+    return {"who": ""} if row.cardholder == cardholder else {"reason": PAGE["history_other"][language]}
 
 
 def _older(asked: Asked, found: History | None, language: Language) -> str:

@@ -47,6 +47,11 @@ class Name:
         """Where it stands in a list of people: by its reading, else as it is written."""
         return folded(self.kana or self.name), self.cardholder
 
+    @property
+    def sought(self) -> str:
+        """All that it may be looked for by, folded."""
+        return folded(f"{self.name}\n{self.kana}\n{self.roman}")
+
 
 class Names:
     """The names of api.db at `engine`, with their keys."""
@@ -76,9 +81,7 @@ class Names:
     def matching(self, sought: str) -> set[str]:
         """Pseudonyms of those whose name, reading or Latin name holds `sought`, whatever its case, width and kana."""
         part = folded(sought)
-        return {
-            one.cardholder for one in self._shown.values() if part in folded(f"{one.name}\n{one.kana}\n{one.roman}")
-        }
+        return {one.cardholder for one in self._shown.values() if part in one.sought}
 
     @property
     def fault(self) -> str | None:

@@ -19,7 +19,12 @@ from controller.link.messages import Note
 from zones.ids import ID_PATTERN
 
 STATIC = Path(__file__).parent.parent / "static"
-KINDS = {"app.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
+KINDS = {
+    "app.js": "text/javascript",
+    "history.js": "text/javascript",
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
 
 router = APIRouter(include_in_schema=False)
 
@@ -80,7 +85,7 @@ async def history(
 
 @router.get("/static/{name}")
 async def static(name: str) -> Response:
-    """One of the three files of the page."""
+    """One of the files of the pages."""
     if name not in KINDS:
         raise Problem("not_found", 404)
     return FileResponse(STATIC / name, media_type=KINDS[name], headers={"Cache-Control": "no-cache"})

@@ -239,3 +239,79 @@ def test_every_reason_and_type_has_words_in_both_languages() -> None:
 
     assert set(REASONS) == {reason.value for reason in Reason}
     assert all(set(words) == {"ja", "en"} for words in (*REASONS.values(), *(row[0] for row in TYPES.values())))
+
+
+HISTORIES = [("ja-wide", WIDE, "ja", False), ("en-wide-dark", WIDE, "en", True), ("ja-phone", PHONE, "ja", False),
+             ("en-phone", PHONE, "en", False)]  # fmt: skip
+
+
+@pytest.mark.req("E-07")
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize(("name", "size", "language", "dark"), HISTORIES, ids=[look[0] for look in HISTORIES])
+def test_a_history_is_shown_after_a_purpose_was_chosen_with_the_keyboard_alone(
+    web: Any, screens: Any, name: str, size: dict[str, int], language: str, dark: bool
+) -> None:
+    """An officer who must answer a person today could not find the page, or would see it before it is recorded."""
+    from playwright.sync_api import expect
+
+    a_morning(web)
+    web.client.patch("/api/v1/cardholders/c-3", json={"kana": "こばやし ゆみこ"})
+    for n in range(110):
+        web.controller.record("PASSAGE", portal="front", subject={"cardholder": "c-3"}, at_ms=1_788_188_399_000 + n)
+    web.caught_up()
+    screen = screens(web, size, language, dark=dark)
+    page = screen.page
+    page.get_by_role("link", name="個人の履歴" if language == "ja" else "One person's history").click()
+    expect(page.locator("#look-who")).to_be_visible()
+    assert page.locator("table").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    screen.shot(f"history-{name}-empty")
+    page.locator("#look-find").focus()
+    page.keyboard.insert_text("コバヤシ" if language == "ja" else "yumi")
+    expect(page.locator("#look-who option")).to_have_count(2)
+    assert page.locator("#look-who").input_value() == "c-3"
+    page.keyboard.press("Enter")
+    expect(page.locator("#look-who")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # no purpose chosen: the browser asks for one
+    expect(page.locator("#look-why")).to_be_focused()
+    assert not [note for note in web.controller.heard_of("note") if note["type"] == "VIEW_PERSONAL"]
+    page.locator("#look-why").select_option("disclosure")
+    page.locator("#look-go").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#history h2")).to_contain_text("小林 由美子" if language == "ja" else "Yumiko Kobayashi")
+    expect(page.locator("#history tbody tr")).to_have_count(100)
+    expect(page.locator("#history .recorded")).to_contain_text("開示請求" if language == "ja" else "asked to see it")
+    assert "clearance" not in page.url
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    screen.shot(f"history-{name}")
+    page.locator("#older").click()
+    expect(page.locator("#history tbody tr")).to_have_count(13)  # and that the name was changed
+    screen.shot(f"history-{name}-older")
+    looks = [note for note in web.controller.heard_of("note") if note["type"] == "VIEW_PERSONAL"]
+    assert [(note["cardholder"], note["purpose"]) for note in looks] == [("c-3", "disclosure")] * 2
+    assert screen.said == []
+
+
+@pytest.mark.req("E-07")
+@pytest.mark.needs("chromium")
+def test_a_history_says_why_nothing_is_shown(web: Any, screens: Any) -> None:
+    """An empty page would be taken for a person who was never there."""
+    from playwright.sync_api import expect
+
+    web.client.post("/api/v1/cardholders", json={"id": "c-1", "name": "佐藤 美咲"})
+    web.caught_up()
+    screen = screens(web, PHONE, "ja")
+    page = screen.page
+    page.goto(f"{web.url}/history?cardholder=c-1&purpose=audit")
+    expect(page.locator("#history .empty")).to_contain_text("この人の記録はありません")
+    screen.shot("history-nothing")
+    page.goto(f"{web.url}/history?cardholder=c-1")
+    expect(page.locator("#problem")).to_contain_text("閲覧の目的が要ります")
+    page.goto(f"{web.url}/history?cardholder=c-9&purpose=audit")
+    expect(page.locator("#problem")).to_contain_text("履歴は表示していません")
+    web.controller.stop()
+    page.goto(f"{web.url}/history?cardholder=c-1&purpose=audit")
+    expect(page.locator("#problem")).to_contain_text("履歴は表示していません")
+    screen.shot("history-away")
