@@ -66,6 +66,7 @@ class Courier:
         self._pending: list[Record] = []
         self._handed_at = 0
         self._target = BEFORE_ALL
+        self._said = ""
 
     def run(self) -> None:
         """Carry until `wait` says to end. Rim: whatever happens is an outage, and is tried again."""
@@ -76,7 +77,7 @@ class Courier:
                 self._follow()
                 break
             except LinkDown as down:
-                log.warning("%s: %s", self._section.name, down)
+                self._say(logging.WARNING, str(down))
                 pause_s, link_retry_s = link_retry_s, min(link_retry_s * 2, LINK_RETRY_MAX_S)
             except SinkDown as down:
                 retry_s = retry_s if self._cursor.seq == before else RETRY_FIRST_S
@@ -94,8 +95,15 @@ class Courier:
         self._source.close()
         self._sink.close()
 
+    def _say(self, level: int, what: str) -> None:
+        """Once, however often it is so in a row."""
+        if what != self._said:
+            log.log(level, "%s: %s", self._section.name, what)
+        self._said = what
+
     def _lost(self, down: SinkDown) -> None:
         """The sink is down. Where it will not come back by itself, this lasts until the end is asked for."""
+        self._say(logging.WARNING, f"{down.code}: {down}")
         self._outages.began(down, self._cursor.seq + 1)
         self._outages.report(is_lasting=down.code in HALTING)
         while down.code in HALTING and not self._world.wait(RETRY_MAX_S):
@@ -107,6 +115,7 @@ class Courier:
         """Follow the ledger from the cursor on, until it shall end. Raises LinkDown and SinkDown."""
         welcome = self._source.connect()
         self._cursor = self._opened(welcome)
+        self._say(logging.INFO, f"follows {self._cursor.origin} from record {self._cursor.seq + 1} on")
         self._seen = (max(self._cursor.seq, 0) - 1, "")
         self._pending, self._handed_at = [], 0
         self._target = welcome.size - 1

@@ -53,7 +53,6 @@ class Outages:
 
     def began(self, down: SinkDown, from_seq: int) -> None:
         """The sink is down from record `from_seq` on; where it was already, or had not yet caught up, it still is."""
-        log.warning("%s: %s: %s", self._name, down.code, down)
         if self._outage is None:
             self._keep(Outage(since_ms=self._world.now_ms(), why=down.code, from_seq=from_seq))
         elif self._outage.to_seq is not None:
