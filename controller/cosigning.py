@@ -32,6 +32,9 @@ NOTES_MAX: Final = 64
 NOTES_BYTES_MAX: Final = 256 * 1024
 """An answer holds at most so many cosigned checkpoints."""
 
+TIME_S_MAX: Final = 4_102_444_800
+"""The year 2100. A witness that says a later one is broken, or its key is stolen."""
+
 FIRST_BODIES_MAX: Final = 64
 """So far is looked for a record that still says when it was made."""
 
@@ -119,7 +122,7 @@ def _taken(session: int, message: Cosign, ledger: Ledger, vkeys: Sequence[Vkey])
     known = [(vkey, one) for one in checkpoint.signatures for vkey in vkeys if one.is_of(vkey)]
     if not known:
         raise NoteError("no witness that the site file names ([ledger] witnesses) signed it")
-    good = [(vkey, one, cosigned_at(checkpoint, vkey, one)) for vkey, one in known]
+    good = [(vkey, one, _time(checkpoint, vkey, one)) for vkey, one in known]
     for vkey, one, _ in good:
         ledger.add_cosignature(checkpoint.size, vkey.name, one.line)
     since_ms = _made_at_ms(ledger, checkpoint.size)
@@ -153,10 +156,18 @@ def _told(message: AskCosigned, ledger: Ledger) -> Cosigned:
 def _vouched(checkpoint: Checkpoint, vkey: Vkey, signature: Signature) -> Vouched | None:
     """None where the line is of another key of that name, that the site file no longer names."""
     try:
-        at_s = cosigned_at(checkpoint, vkey, signature)
+        at_s = _time(checkpoint, vkey, signature)
     except NoteError:
         return None
     return Vouched(witness=vkey.name, size=checkpoint.size, at_ms=at_s * 1000)
+
+
+def _time(checkpoint: Checkpoint, vkey: Vkey, signature: Signature) -> int:
+    """When the witness signed, in seconds since 1970. Raises NoteError where it did not, or says an absurd time."""
+    at_s = cosigned_at(checkpoint, vkey, signature)
+    if at_s > TIME_S_MAX:
+        raise NoteError(f"{vkey.name} says that it signed {at_s} seconds after 1970")
+    return at_s
 
 
 def _made_at_ms(ledger: Ledger, seq: int) -> int | None:

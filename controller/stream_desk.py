@@ -24,7 +24,7 @@ REFILL_MS: Final = 15_000
 
 SKEW_MS_MIN: Final = 1_000
 _SINK: Final = re.compile(ID_PATTERN)
-_WITNESS: Final = re.compile(r"[a-z0-9][a-z0-9./-]{0,127}")
+_WITNESS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 
 class ReportRefused(ValueError):
@@ -101,7 +101,7 @@ def _sink(report: StreamReport) -> str:
 
 def _witness(report: StreamReport) -> str:
     if not _WITNESS.fullmatch(report.sink):
-        raise ReportRefused("sink", "a witness is named by lower-case letters, digits, dots, dashes and slashes")
+        raise ReportRefused("sink", "a witness is named as in its vkey: letters, digits, and signs of ._:/-")
     return report.sink
 
 

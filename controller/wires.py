@@ -82,6 +82,7 @@ def attach(  # noqa: PLR0913 - everything that the wires hang between
         welcome=welcome,
         fetch=runtime.fetch,
         devices=devices,
+        on_cosign=runtime.take_cosign,
     )
     runtime.attach(lines.ports, outputs, link, intake)
 

@@ -60,7 +60,7 @@ class WitnessServer(ThreadingHTTPServer):
         self._routes = routes
         self._tls = tls
         self._one_at_a_time = threading.Lock()
-        self._room = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._open: dict[socket.socket, float] = {}
         self._guard = threading.Lock()
         self._tokens = float(REQUESTS_BURST)
@@ -83,7 +83,7 @@ class WitnessServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for one more connection, where there is room; else it is closed unanswered."""
-        if not self._room.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
         with self._guard:
@@ -109,7 +109,7 @@ class WitnessServer(ThreadingHTTPServer):
             with self._guard:
                 self._open.pop(served, None)
             self.shutdown_request(served)
-            self._room.release()
+            self._places.release()
 
     def service_actions(self) -> None:
         """Twice a second: whoever takes too long, byte by byte, makes room for others."""

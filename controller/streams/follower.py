@@ -107,8 +107,8 @@ class Follower:
                 return FAULT_RETRY_S
             log.warning("witnesses: %s: the tree is built anew", unfit)
             return 0.0
-        except OSError as error:
-            log.warning("witnesses: %s", error)
+        except Exception:  # the thread's rim: without it no witness is asked any more, and nobody is told why
+            log.exception("witnesses: a mistake of ours, or a disk that fails")
             return FAULT_RETRY_S
         return RETRY_S
 

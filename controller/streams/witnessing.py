@@ -25,6 +25,8 @@ ROUNDS_MAX: Final = 4
 """A witness says once where it stands, and perhaps once more where another courier is quicker."""
 
 SKEW_MS: Final = 1_000
+BY_MS_MAX: Final = 10**15
+"""A record holds no larger numbers than JSON's; a witness may sign any time."""
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +89,9 @@ class WitnessCourier:
             self._outages.began(down, self._vouched)
         except LinkDown as down:
             log.warning("%s: %s", self._section.name, down)
-        except (OSError, ValueError) as error:
-            log.warning("%s: no proof can be made now: %s", self._section.name, error)
+        except Exception as error:  # the thread's rim: whatever it was, it is an outage, and tried again
+            log.exception("%s: a mistake of ours, or a disk that fails", self._section.name)
+            self._outages.began(SinkDown("fault", repr(error)), self._vouched)
         self._outages.report()
 
     def _carry(self, newest: Newest) -> None:
@@ -169,7 +172,7 @@ class WitnessCourier:
         report = StreamReport(
             id=f"{self._section.name}:{self._world.now_ms()}:{code}",
             code="WITNESS_REFUSED",
-            sink=self._section.name,
+            sink=self._vkey.name,
             why=code,
             size=size,
         )
@@ -184,12 +187,12 @@ class WitnessCourier:
         if answer.at_ms // 1000 != at_s:
             early, late = at_s * 1000, at_s * 1000 + 999
         by_ms = max(0, early - answer.came_ms) or min(0, late - answer.sent_ms)
+        by_ms = min(by_ms, BY_MS_MAX)
         if abs(by_ms) <= SKEW_MS:
             self._is_skewed = False
             return
         if self._is_skewed:
             return
-        name, now_ms = self._section.name, self._world.now_ms()
-        self._is_skewed = self._world.tell(
-            StreamReport(id=f"{name}:{now_ms}:skew", code="CLOCK_SKEW", sink=name, by_ms=by_ms)
-        )
+        id_ = f"{self._section.name}:{self._world.now_ms()}:skew"
+        report = StreamReport(id=id_, code="CLOCK_SKEW", sink=self._vkey.name, by_ms=by_ms)
+        self._is_skewed = self._world.tell(report)

@@ -99,7 +99,7 @@ def test_an_old_disk_image_put_back_is_an_alarm_that_stands(site, history, witne
         site.history = old.grows(1)
         site.starts()
         assert site.carries() == ["WITNESS_REFUSED:rollback"]
-        assert site.reports[-1].size == 6
+        assert (site.reports[-1].size, site.reports[-1].sink) == (6, "witness.example/north")
         assert site.carries() == [], "told once, for as long as it stands"
         old.grows(30)
         assert site.carries() == ["WITNESS_REFUSED:not_consistent"]
@@ -240,6 +240,19 @@ def test_a_checkpoint_that_is_not_ours_is_not_kept(site, history, witness, tmp_p
     answer = site.cosign(text)
     assert isinstance(answer, Refused)
     assert (answer.code, bool(answer.why)) == ("not_ours", True)
+    assert site.cosigned() == ()
+
+
+@pytest.mark.parametrize("at_s", [2**63 - 1, 10**15, 4_102_444_801])
+def test_a_time_that_no_calendar_has_is_not_kept(site, history, witness, at_s):
+    """A witness's stolen key would stop the controller, or the page, with one number."""
+    line = cosign(parse_checkpoint(history.note()), witness.vkey, witness.desk.folder._key.sign, at_s)
+    answer = site.cosign(f"{history.note()}{line}\n")
+    assert isinstance(answer, Refused)
+    assert answer.code == "not_ours"
+    witness.lies = [Reply(status=200, body=f"{line}\n")]
+    assert [one.split(":")[0] for one in site.carries()] == ["CLOCK_SKEW"]
+    assert abs(site.reports[-1].by_ms) < 2**53
     assert site.cosigned() == ()
 
 
