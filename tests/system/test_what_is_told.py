@@ -106,6 +106,8 @@ def test_what_a_day_leaves_behind(make_site):
     assert not excerpts(everywhere, FINGERPRINTS)
     by_name = re.compile(b"|".join(names()), re.IGNORECASE)
     assert not excerpts({**bus, **link, **files, **logs}, by_name), "a name outside the web process"
+    in_japanese = re.compile(b"|".join(one for one in names() if not one.isascii()))
+    assert not excerpts(api, in_japanese), "a name that can be read, in the web process's own files"
     numbers = re.compile(b"|".join(card.encode() for card in CARDS), re.IGNORECASE)
     assert not excerpts({**link, **files, **logs, **api}, numbers), "a whole card number"
     raw = re.compile(b"|".join(re.escape(bytes.fromhex(card)) for card in CARDS))
