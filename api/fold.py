@@ -21,15 +21,20 @@ LASTING: Final = {
     "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
     "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone", "CREDENTIAL_ALARM": "zone",
     "READER_POWER_LOST": "device", "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
+    "CONFIG_REFUSED": "place", "CLOCK_SKEW": "against",
+    "WITNESS_REFUSED": "witness", "SINK_LOST": "sink",
 }  # fmt: skip
 """Record types of alarms that last, and what each is of. ALARM_CEASED names a key or a place in its `row`."""
 
 ENDING: Final = {
     "FIRE_RESET": "FIRE_ON", "POWER_RESTORED": "POWER_LOST", "LINE_RESTORED": "LINE_FAULT", "TAMPER_ENDED": "TAMPER",
     "READER_POWER_RESTORED": "READER_POWER_LOST", "OSDP_INSTALL_OFF": "OSDP_INSTALL_ON",
-    "KEY_ROTATED": "KEY_ROTATION_DUE",
+    "KEY_ROTATED": "KEY_ROTATION_DUE", "SINK_RESTORED": "SINK_LOST",
 }  # fmt: skip
 """Record type -> the alarm that it ends. What a zone's watch raised is ended by ALARM_CEASED."""
+
+OUTSIDE: Final = ("WITNESS_REFUSED", "SINK_LOST")
+"""Those of them that are about somebody outside, which a start of the controller does not end."""
 
 PORTAL_TYPES: Final = RELEASING | NOT_USED | {
     "ACCESS_DENIED", "RELEASE_REFUSED", "PASSAGE", "EXIT",
@@ -41,7 +46,7 @@ PORTAL_TYPES: Final = RELEASING | NOT_USED | {
 class Folded:
     """One record, taken apart. `event` are the columns of its row. `raises`: (kind, place) of an alarm that begins;
     `lifts`: of one that ends, place None for all of the kind. `others`: who else it is about; `forgets`: whose name is
-    destroyed by it.
+    destroyed by it. `purged`: of which class and in which ranges bodies were dropped by rule.
     """
 
     event: dict[str, Any]
@@ -56,6 +61,7 @@ class Folded:
     stops: bool = False
     others: tuple[str, ...] = ()
     forgets: str | None = None
+    purged: tuple[str, tuple[tuple[int, int], ...]] | None = None
 
 
 def fold(record: Record) -> Folded:
@@ -86,9 +92,18 @@ def fold(record: Record) -> Folded:
         raises=_raised(what, event, detail), lifts=_lifted(what, event, detail),
         revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,
         starts=what == "CONTROLLER_STARTED", stops=what == "CONTROLLER_STOPPED",
+        purged=_purged(detail) if what == "PURGED" else None,
         others=_others(body, event["cardholder"]),
         forgets=event["cardholder"] if what == "NOTE" and detail.get("kind") == "FORGOTTEN" else None,
     )  # fmt: skip
+
+
+def _purged(detail: dict[str, Any]) -> tuple[str, tuple[tuple[int, int], ...]] | None:
+    """What a purge dropped, where it dropped anything (docs/ledger.md §10)."""
+    class_ = _text(detail.get("of_class"))
+    pairs = [pair for pair in _list(detail.get("ranges")) if isinstance(pair, list) and len(pair) == 2]
+    ranges = tuple((first, last) for first, last in pairs if _whole(first) is not None and _whole(last) is not None)
+    return (class_, ranges) if class_ and ranges else None
 
 
 def _others(body: dict[str, Any], subject: str | None) -> tuple[str, ...]:
@@ -120,7 +135,7 @@ def _place(kind: str, event: dict[str, Any], detail: dict[str, Any]) -> str:
     parts = (
         (event["zone"], event["cardholder"])
         if LASTING.get(kind) == "zone"
-        else (detail.get("device"), detail.get("line"), detail.get("key"), detail.get("place"))
+        else [detail.get(name) for name in ("device", "line", "key", "place", "witness", "sink", "against")]
     )
     return "/".join(part for part in (*parts, detail.get("row")) if isinstance(part, str))
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 from api.fold import LASTING
 from api.models import DevicePublic, LastEvent, PortalPublic, ZonePublic, iso
 from api.state_models import SiteStatusPublic
-from api.tables import DeviceRow, PortalRow
+from api.tables import AlarmRow, DeviceRow, PortalRow
 from api.view import View
+from controller.link.messages import Status
 from zones.places import ZoneKind
 
 ALARM_STATES: Final = ("forced", "held")
@@ -161,14 +162,31 @@ def alarms(view: View) -> list[Alarm]:
         since_ms = device.since_ms if device is not None and not device.is_online else None
         found.append(Alarm(kind="device", text=name, since_ms=since_ms, portal=device.portal if device else None))
     for raised in view.alarms():
-        if raised.kind not in PASSING or raised.since_ms > now_ms() - PASSING_SHOWN_MS:
+        if _stands(raised, status):
             about = raised.zone if LASTING.get(raised.kind) == "zone" else raised.place
             found.append(Alarm(kind=raised.kind, portal=raised.portal, since_ms=raised.since_ms, text=about or ""))
     found.sort(key=lambda alarm: alarm.kind not in WORST)
-    if site_status(view).is_locked_down:
-        found.append(Alarm(kind="lockdown"))
-    if status is not None and not status.is_clock_trusted:
+    return found + _of_the_site(view)
+
+
+def _of_the_site(view: View) -> list[Alarm]:
+    """What holds for the whole site as the controller stands now."""
+    found = [Alarm(kind="lockdown")] if site_status(view).is_locked_down else []
+    status = view.live.status
+    if status is None:
+        return found
+    if not status.is_clock_trusted:
         found.append(Alarm(kind="clock"))
-    if status is not None and status.deviations:
+    found += [Alarm(kind="witness_silent", text=one.name) for one in status.witnesses if one.is_silent]
+    if status.deviations:
         found.append(Alarm(kind="deviations", count=len(status.deviations)))
     return found
+
+
+def _stands(raised: AlarmRow, status: Status | None) -> bool:
+    """Whether an alarm that a record raised still stands. A witness's refusal does until it signs again."""
+    if raised.kind in PASSING:
+        return raised.since_ms > now_ms() - PASSING_SHOWN_MS
+    if raised.kind == "WITNESS_REFUSED" and status is not None:
+        return all(one.name != raised.place or one.at_ms <= raised.since_ms for one in status.witnesses)
+    return True

@@ -130,6 +130,7 @@ class Pages:
                 event_shown(row, names, door_names, zone_names, language)
                 for row in view.newest_events(EVENTS_SHOWN)
             ],
+            witnesses=_witnesses(view, language),
         )  # fmt: skip
 
 
@@ -148,6 +149,17 @@ def place_names(view: View, doors: list[PortalPublic], language: Language) -> tu
 
 def words_in(language: Language) -> dict[str, str]:
     return {name: words[language] for name, words in PAGE.items()}
+
+
+def _witnesses(view: View, language: Language) -> list[str]:
+    """How far somebody outside vouches for the records, a line for each witness."""
+    status = view.live.status
+    lines = []
+    for one in () if status is None else status.witnesses:
+        at = moment_of(one.at_ms) if one.at_ms else None
+        words = PAGE["not_witnessed" if at is None else "witnessed"][language].replace("NAME", one.name)
+        lines.append(words.replace("SEQ", str(one.size - 1)).replace("TIME", f"{at:%m/%d %H:%M}" if at else ""))
+    return lines
 
 
 def _fire_released(view: View) -> frozenset[str]:

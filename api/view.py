@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, delete, func, insert, or_
 from sqlmodel import Session, col, select
 
-from api.fold import PORTAL_TYPES, RELEASING, Folded, fold, next_state
+from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
 from api.names import Name, Names
 from api.tables import (
     PROJECTED,
@@ -267,7 +267,7 @@ def _standing(status: Status) -> tuple[object, ...]:
     """What of a status is worth showing again when it changes."""
     return (
         status.boot, status.is_ledger_writable, status.is_clock_trusted,
-        tuple(status.deviations), tuple(status.devices_offline),
+        tuple(status.deviations), tuple(status.devices_offline), status.witnesses,
     )  # fmt: skip
 
 
@@ -309,7 +309,8 @@ def _note_people(session: Session, item: Folded) -> None:
 
 def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
     if item.starts:
-        session.execute(delete(AlarmRow))  # what still is wrong is said again by the controller that starts
+        # what still is wrong is said again by the controller that starts; not so what was seen outside
+        session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE)))
     if item.raises is not None:
         kind, place = item.raises
         event = item.event

@@ -1,0 +1,75 @@
+"""What was seen outside the site: witnesses that sign, refuse or are silent, and sinks that records do not reach."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from api.words import ALARMS
+
+NORTH = "witness.example/north"
+
+
+def alarms(web: Any, language: str = "ja") -> str:
+    found: str = web.parts.rendered["pages"].live(language).partition('<div class="columns">')[0]
+    return found
+
+
+def stands(web: Any, **fields: Any) -> None:
+    """The controller's next status says this of the witness."""
+    web.controller.status = {"witnesses": [{"name": NORTH, **fields}]}
+    until = time.monotonic() + 5
+    size = fields.get("size", 0)
+    while [one.size for one in (web.parts.view.live.status.witnesses if web.parts.view.live.status else ())] != [size]:
+        assert time.monotonic() < until, "the status was not heard"
+        web.controller.record("REX", portal="front")
+        web.caught_up()
+
+
+@pytest.mark.req("A-27")
+def test_a_witness_that_refuses_is_an_alarm_until_it_signs_again(web: Any) -> None:
+    """An old disk is put back, the controller starts, and by the next morning the page is calm."""
+    web.controller.record("WITNESS_REFUSED", detail={"witness": NORTH, "code": "rollback", "size": 40})
+    web.caught_up()
+    assert ALARMS["WITNESS_REFUSED"]["ja"] in alarms(web)
+    assert f"{ALARMS['WITNESS_REFUSED']['en']}: {NORTH}" in alarms(web, "en")
+    web.controller.record("CONTROLLER_STARTED")
+    web.caught_up()
+    assert ALARMS["WITNESS_REFUSED"]["ja"] in alarms(web), "a start does not end it"
+    stands(web, size=39, at_ms=1_000)
+    assert ALARMS["WITNESS_REFUSED"]["ja"] in alarms(web), "nor does an old signature"
+    stands(web, size=41, at_ms=4_000_000_000_000)
+    assert ALARMS["WITNESS_REFUSED"]["ja"] not in alarms(web)
+
+
+@pytest.mark.req("A-27")
+def test_how_far_somebody_outside_vouches_is_on_the_page(web: Any) -> None:
+    """Nobody on shift would know whether anybody outside has ever looked."""
+    page = web.parts.rendered["pages"]
+    web.controller.record("REX", portal="front")
+    web.caught_up()
+    assert "立会人" not in page.live("ja")
+    stands(web, size=813, at_ms=1_795_000_000_000)
+    assert f"立会人の署名: 記録 812 まで、11/18 20:06 ({NORTH})" in page.live("ja")
+    assert f"Witness signed: records up to 812, 11/18 20:06 ({NORTH})" in page.live("en")
+    stands(web, size=0)
+    assert f"立会人の署名: まだありません ({NORTH})" in page.live("ja")
+    assert ALARMS["witness_silent"]["ja"] not in alarms(web)
+    stands(web, size=2, at_ms=5_000, is_silent=True)
+    assert f"{ALARMS['witness_silent']['ja']}: {NORTH}" in alarms(web)
+
+
+@pytest.mark.req("A-28")
+def test_a_sink_that_is_lost_is_an_alarm_until_it_is_back(web: Any) -> None:
+    """The archive has had nothing since spring, and the page is calm."""
+    web.controller.record("SINK_LOST", detail={"sink": "archive", "why": "storage"})
+    web.controller.record("SINK_LOST", detail={"sink": "siem", "why": "tls"})
+    web.controller.record("CONTROLLER_STARTED")
+    web.caught_up()
+    assert alarms(web).count(ALARMS["SINK_LOST"]["ja"]) == 2
+    web.controller.record("SINK_RESTORED", detail={"sink": "siem", "from_seq": 1, "to_seq": 9, "for_ms": 5})
+    web.caught_up()
+    assert f"{ALARMS['SINK_LOST']['ja']}: archive" in alarms(web)
+    assert "siem" not in alarms(web)
