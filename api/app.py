@@ -24,7 +24,7 @@ from api.once import Answers, Once
 from api.page import Pages
 from api.parts import Parts
 from api.review import Reviewer
-from api.routes import events, health, page, personal, places, registers, review, rights, states
+from api.routes import events, health, ledger, page, personal, places, registers, review, rights, states
 from api.settings import Settings, read_token
 from api.store import open_store
 from api.view import View
@@ -32,7 +32,7 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PARTS = (
-    *((PREFIX, part) for part in (health, places, registers, personal, rights, states, review, events)),
+    *((PREFIX, part) for part in (health, places, registers, personal, rights, states, review, events, ledger)),
     ("", page),
 )
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from api.problems import Problem
 from controller.link.client import LinkClient, LinkDown
-from controller.link.messages import Command, Done, Note, Order, Propose, Refused, Welcome
+from controller.link.messages import Command, Done, Note, Order, Propose, Record, Refused, Welcome
+
+READ_S_MAX = 5.0
+"""Longest wait for somebody else's record to be read."""
 
 STATUS_OF = {
     "protocol": 502,
@@ -38,7 +41,9 @@ class Requests:
     """The way to ask the controller for something. Blocking; call from a worker thread."""
 
     def __init__(self, socket: Path) -> None:
+        self._socket = socket
         self._client = LinkClient(socket, "api")
+        self._reading = threading.Lock()
         self._lock = threading.Lock()
         self._welcome: Welcome | None = None
         self._is_old = threading.Event()
@@ -66,6 +71,33 @@ class Requests:
             except LinkDown as error:
                 self._drop()
                 raise Problem("no_answer", 503, members={"id": message.id}) from error
+
+    def record(self, seq: int) -> Record:
+        """Record `seq` as the ledger holds it, over a connection of its own, one at a time. Raises Problem 503."""
+        if not self._reading.acquire(timeout=READ_S_MAX):
+            raise Problem("busy", 503, headers={"Retry-After": "5"})
+        try:
+            with LinkClient(self._socket, "api-record") as client:
+                for message in client.stream(seq):
+                    if isinstance(message, Record) and message.seq == seq:
+                        return message
+                    if isinstance(message, Record) or message.size <= seq:
+                        break
+        except LinkDown as error:
+            raise Problem("controller_away", 503) from error
+        finally:
+            self._reading.release()
+        raise Problem("not_found", 404)
+
+    def cosigned(self, from_size: int) -> tuple[str, ...]:
+        """Checkpoints of at least `from_size` records with witnesses' lines; none where the controller cannot tell."""
+        with self._lock:
+            try:
+                self._connected()
+                return self._client.cosigned(from_size)
+            except (LinkDown, Problem):
+                self._drop()
+                return ()
 
     def _connected(self) -> Welcome:
         if self._is_old.is_set():

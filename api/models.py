@@ -489,6 +489,29 @@ class HistoryPage(Given):
     recorded: int
 
 
+class ConsistencyPublic(Given):
+    """That one tree begins with another: sizes, roots and proof (RFC 9162 §2.1.4), hashes in base64."""
+
+    old: int
+    new: int
+    old_root: str
+    new_root: str
+    hashes: list[str]
+
+
+class RecordProofPublic(Given):
+    """One record and what proves it. `salt` (hex) and `body` are absent where the body was dropped, or is not shown
+    here; `path` from the leaf upward, base64; `checkpoint` the signed tree head that it leads to.
+    """
+
+    seq: int
+    leaf: str
+    salt: str | None = None
+    body: str | None = None
+    path: list[str]
+    checkpoint: str
+
+
 class HealthPublic(Given):
     """`status` is about this process. The rest is told to those with the token only."""
 

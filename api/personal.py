@@ -18,7 +18,7 @@ from api.parts import Parts
 from api.problems import Problem
 from api.register import is_there, today
 from api.tables import EventRow
-from controller.link.messages import PURPOSES, Note
+from controller.link.messages import PURPOSES, Done, Note
 
 IN_FORCE: Final = ("credential", "clearance", "need_to_know", "roster", "visit")
 """Tables of what must be ended before somebody is forgotten; overrides beside them, which name several people."""
@@ -39,24 +39,34 @@ def look(here: Parts, cardholder: str, purpose: str | None, cursor: int | None, 
     """One page of somebody's history, recorded first. Raises Problem: 422 without a purpose (recorded as well, where
     that can be), 404 for nobody, 503 where it cannot be recorded; then nothing is shown.
     """
-    if purpose not in PURPOSES:
-        with suppress(Problem):
-            here.requests.ask(lambda _: _refused_look(here))
-        raise Problem("no_purpose", 422, members={"purposes": list(PURPOSES)})
+    _check_purpose(here, purpose)
     known = here.view.row("cardholder", cardholder) is not None or here.view.events_of(cardholder, None, 1)
     if not known:
         raise Problem("not_found", 404)
-    note = Note(
-        id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=here.settings.officer, cardholder=cardholder,
-        purpose=purpose,
-    )  # fmt: skip
-    recorded = done(here.requests.ask(lambda _: note))
+    recorded = record_look(here, cardholder, purpose)
     here.view.wait_for(recorded.seq, VIEW_S_MAX)
     before = recorded.seq if cursor is None else min(cursor, recorded.seq)  # the look itself is not in what it shows
     rows = here.view.events_of(cardholder, before, limit + 1)
     return History(
         recorded=recorded.seq, events=rows[:limit], before=rows[limit - 1].seq if len(rows) > limit else None
     )
+
+
+def record_look(here: Parts, cardholder: str, purpose: str | None) -> Done:
+    """Have a look at somebody's data recorded, before it is shown. Raises Problem as `look`; then nothing is shown."""
+    _check_purpose(here, purpose)
+    note = Note(
+        id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=here.settings.officer, cardholder=cardholder,
+        purpose=purpose,
+    )  # fmt: skip
+    return done(here.requests.ask(lambda _: note))
+
+
+def _check_purpose(here: Parts, purpose: str | None) -> None:
+    if purpose not in PURPOSES:
+        with suppress(Problem):
+            here.requests.ask(lambda _: _refused_look(here))
+        raise Problem("no_purpose", 422, members={"purposes": list(PURPOSES)})
 
 
 def _refused_look(here: Parts) -> Note:

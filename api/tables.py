@@ -10,13 +10,14 @@ from sqlmodel import Field, SQLModel
 
 
 class CursorRow(SQLModel, table=True):
-    """One row: how far the view is, of which ledger, and the policy revision it has reached."""
+    """One row: how far the view is, of which ledger, the policy revision it has reached, and the newest checkpoint."""
 
     __tablename__ = "cursor"
     id: int = Field(default=1, primary_key=True)
     seq: int = Field(default=-1, sa_type=BigInteger)
     revision: str = ""
     vkey: str = ""
+    checkpoint: str = Field(default="", sa_type=Text)
 
 
 class EventRow(SQLModel, table=True):
@@ -103,6 +104,24 @@ class ForgottenRow(SQLModel, table=True):
     seq: int = Field(sa_type=BigInteger)
 
 
+class LeafRow(SQLModel, table=True):
+    """The leaf of one record: its number, its class and a salted hash. Nothing about whom."""
+
+    __tablename__ = "leaf"
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    leaf: bytes
+
+
+class TileRow(SQLModel, table=True):
+    """A full tile of the ledger's tree. `grown`: its 256 hashes and all nodes above them; `root`: the last of those."""
+
+    __tablename__ = "tile"
+    level: int = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    root: bytes
+    grown: bytes
+
+
 class NameRow(SQLModel, table=True):
     """The name behind a pseudonym, as ciphertext under that person's key (`api.names`, `api.name_keys`). Never sent to
     the controller, never logged, not rebuilt from the ledger (E-08).
@@ -113,5 +132,5 @@ class NameRow(SQLModel, table=True):
     sealed: bytes
 
 
-PROJECTED = (EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow, OtherRow, ForgottenRow)
+PROJECTED = (EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow, OtherRow, ForgottenRow, LeafRow, TileRow)
 """What is rebuilt from the ledger when it is lost; all but the names and the cursor."""

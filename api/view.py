@@ -29,6 +29,7 @@ from api.tables import (
     PolicyRow,
     PortalRow,
 )
+from api.tiles import Tiles, fold_leaves
 from controller.link.messages import Record, Status
 
 RELOCK_GRACE_MS: Final = 500
@@ -75,6 +76,7 @@ class View:
 
     def __init__(self, engine: Engine, names: Names) -> None:
         self._engine = engine
+        self.tiles = Tiles(engine)
         self._names = names
         self._lock = threading.Lock()
         self._moved = threading.Condition()
@@ -83,6 +85,7 @@ class View:
         with Session(engine) as session:
             cursor = session.get(CursorRow, 1) or CursorRow()
             self.seq, self.revision, self.vkey = cursor.seq, cursor.revision, cursor.vkey
+            self.checkpoint = cursor.checkpoint
             forgotten = list(session.exec(select(ForgottenRow.cardholder)))
         self._names.forget(forgotten)  # a stop between the record and the key, or keys from an old backup
 
@@ -94,11 +97,12 @@ class View:
             if self.vkey and self.vkey != vkey:
                 for table in PROJECTED:
                     session.execute(delete(table))
-                self.seq, self.revision = -1, ""
+                self.seq, self.revision, self.checkpoint = -1, "", ""
+                self.tiles.forget_all()
             self.vkey = vkey
             if self.seq < 0:
                 self.revision = revision  # of a policy nobody has edited yet
-            self._save(session, self.seq, self.revision)
+            self._save(session, self.seq, self.revision, self.checkpoint)
         self._announce()
 
     def apply(self, records: Sequence[Record]) -> list[EventRow]:
@@ -120,18 +124,22 @@ class View:
                 for item in folded:
                     _apply_one(session, item)
                     revision = item.revision or revision
-                self._save(session, at, revision)
+                taken = [record for record in records if self.seq < record.seq <= at]
+                fold_leaves(session, taken, self.seq + 1)
+                checkpoint = next((one.checkpoint for one in reversed(taken) if one.checkpoint), self.checkpoint)
+                self._save(session, at, revision, checkpoint)
                 if forgotten := [item.forgets for item in folded if item.forgets is not None]:
                     self._names.forget(forgotten)
-                self.seq, self.revision = at, revision  # only now: whoever waits for a record reads what it changed
+                # only now: whoever waits for a record reads what it changed
+                self.seq, self.revision, self.checkpoint = at, revision, checkpoint
         if folded:
             self._announce()
         if gap is not None:
             raise gap
         return [EventRow(**item.event) for item in folded]
 
-    def _save(self, session: Session, seq: int, revision: str) -> None:
-        session.merge(CursorRow(id=1, seq=seq, revision=revision, vkey=self.vkey))
+    def _save(self, session: Session, seq: int, revision: str, checkpoint: str) -> None:
+        session.merge(CursorRow(id=1, seq=seq, revision=revision, vkey=self.vkey, checkpoint=checkpoint))
         session.commit()
 
     def _announce(self) -> None:

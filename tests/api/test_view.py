@@ -234,6 +234,8 @@ def _is_ours(table: str) -> bool:
         "name",
         "forgotten",
         "event_other",
+        "leaf",
+        "tile",
     }
 
 

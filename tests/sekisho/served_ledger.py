@@ -13,21 +13,20 @@ from typing import Any
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.store import Ledger
-from controller.link.messages import Status, Welcome
+from controller.link.messages import Done, Note, Refused, Status, Welcome
 from controller.link.server import LinkServer
+from controller.notes import complaint
 from zones.moment import Moment
 
 ORIGIN = "sekisho.example/gate-1"
 SEED = b"made-up seed for tests, 32 bytes"
-AT = datetime(2026, 11, 2, tzinfo=UTC)
+NOW = Moment(at=datetime(2026, 11, 2, tzinfo=UTC), tick_ms=0)
 
 
 def drafts(count: int, who: str = "c-1") -> list[Draft]:
-    """Made-up refusals of one made-up person."""
+    """Made-up refusals of one made-up person; of nobody where `who` is empty."""
     scribe = Scribe(node="gate-1", boot="b-0001")
-    one = scribe.draft(
-        "ACCESS_DENIED", now=Moment(at=AT, tick_ms=0), outcome="DENIED", reason="NO_NEED_TO_KNOW", cardholder=who
-    )
+    one = scribe.draft("ACCESS_DENIED", now=NOW, outcome="DENIED", reason="NO_NEED_TO_KNOW", cardholder=who or None)
     return [one] * count
 
 
@@ -44,6 +43,7 @@ class ServedLedger:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.vkey = ""
+        self.asked: list[Any] = []
 
     def __enter__(self) -> ServedLedger:
         self.ledger = self.opened()
@@ -70,10 +70,24 @@ class ServedLedger:
         """Another history by the same key, as somebody who holds it would write one."""
         return ServedLedger(folder, seed, die=die)
 
+    def edits(self, *puts: Any) -> None:
+        """A change of the registers, as a record holds it."""
+        detail = {"id": "e-1", "edit": {"puts": list(puts), "drops": []}, "revision": "1" * 64, "base": "0" * 64}
+        scribe = Scribe(node="gate-1", boot="b-0001")
+        draft = scribe.draft("POLICY_EDITED", now=NOW, officer="o-1", detail={**detail, "signed": False})
+        with self._lock:
+            self.ledger.append([draft])
+
     def _run(self) -> None:
         selector = selectors.DefaultSelector()
-        server: Any = LinkServer(
-            self.socket, selector, on_request=lambda _session, _message: True, welcome=self._welcome,
+        server: Any = None
+
+        def take(session: int, message: Any) -> bool:
+            server.send(session, self._answer(message))
+            return True
+
+        server = LinkServer(
+            self.socket, selector, on_request=take, welcome=self._welcome,
             fetch=lambda session, seq, limit: server.page(session, seq, self._read(seq, limit), _tick()),
         )  # fmt: skip
         self._ready.set()
@@ -84,6 +98,17 @@ class ServedLedger:
             server.tick(_tick(), self._status)
         server.close()
         selector.close()
+
+    def _answer(self, message: Any) -> Done | Refused:
+        """A note is recorded; nothing else is known here."""
+        self.asked.append(message)
+        if not isinstance(message, Note) or (fault := complaint(message)) is not None:
+            code = fault[0] if isinstance(message, Note) and fault is not None else "protocol"
+            return Refused(id=message.id, code=code, why="not here")
+        scribe = Scribe(node="gate-1", boot="b-0001")
+        draft = scribe.draft("NOTE", now=NOW, cardholder=message.cardholder, officer=message.officer)
+        with self._lock:
+            return Done(id=message.id, seq=self.ledger.append([draft])[0])
 
     def _read(self, seq: int, limit: int) -> Any:
         with self._lock:
