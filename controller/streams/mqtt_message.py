@@ -69,12 +69,12 @@ def payloads(one: Outgoing, bytes_max: int) -> list[bytes]:
     ]
 
 
-def split(text: str, room: int, size_of: Callable[[str], int]) -> list[str]:
-    """`text` in pieces that each take at most `room`, as `size_of` counts; one character goes whatever it takes."""
-    if size_of(text) <= room or len(text) <= 1:
+def split(text: str, size_max: int, size_of: Callable[[str], int]) -> list[str]:
+    """`text` in pieces that each take at most `size_max`, as `size_of` counts; one character goes whatever it takes."""
+    if size_of(text) <= size_max or len(text) <= 1:
         return [text]
     half = len(text) // 2
-    return split(text[:half], room, size_of) + split(text[half:], room, size_of)
+    return split(text[:half], size_max, size_of) + split(text[half:], size_max, size_of)
 
 
 def _bytes_in_json(text: str) -> int:

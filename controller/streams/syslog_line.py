@@ -28,7 +28,7 @@ CHUNKS_MAX: Final = 8
 """A receiver has nothing to say; so much of it is passed over."""
 _TCP_CLOSED: Final = 7
 """TCP_CLOSE of the kernel's tcp_states.h: both ends came and were acknowledged, or a reset did."""
-_TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
+_TCP_STATE: Final = getattr(socket, "TCP_INFO", None)
 _OPTIONS: Final = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -150,7 +150,7 @@ class SyslogLine:
 
     def _await_acknowledgement(self, end: float) -> None:
         """OSError where a reset came, TimeoutError where the end of our bytes is not acknowledged."""
-        while _TCP_INFO is not None and self._tls.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] != _TCP_CLOSED:
+        while _TCP_STATE is not None and self._tls.getsockopt(socket.IPPROTO_TCP, _TCP_STATE, 1)[0] != _TCP_CLOSED:
             if time.monotonic() >= end:
                 raise TimeoutError
             select.select([], [], [], 0.002)

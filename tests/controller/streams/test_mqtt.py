@@ -358,12 +358,14 @@ def test_whatever_answers_in_place_of_a_broker_ends_nothing_of_ours():
 
 @pytest.mark.req("A-28")
 @settings(max_examples=30)
-@given(body=st.dictionaries(st.text(max_size=20), st.text(max_size=600), max_size=20), room=st.integers(4096, 20_000))
-def test_no_message_is_larger_than_agreed_and_pieces_are_the_whole(body, room):
+@given(
+    body=st.dictionaries(st.text(max_size=20), st.text(max_size=600), max_size=20), size_max=st.integers(4096, 20_000)
+)
+def test_no_message_is_larger_than_agreed_and_pieces_are_the_whole(body, size_max):
     """A record would be thrown away by the broker for its size, or not be put together again."""
     one = made(7, detail=body)
-    payloads = mqtt_message.payloads(one, room)
-    assert all(len(payload) <= room for payload in payloads)
+    payloads = mqtt_message.payloads(one, size_max)
+    assert all(len(payload) <= size_max for payload in payloads)
     if len(payloads) == 1:
         whole = payloads[0].decode()
     else:
