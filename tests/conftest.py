@@ -42,9 +42,12 @@ def has_rsyslog() -> bool:
     return has_program("rsyslogd") and any(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so"))
 
 
+PEERS = ("osdp", "nfc", "pymodbus", "smartcard", "standardwebhooks")
+
+
 def has_peers() -> bool:
     """The environment holds requirements/peers.lock."""
-    return all(importlib.util.find_spec(name) is not None for name in ("osdp", "nfc", "pymodbus", "smartcard"))
+    return all(importlib.util.find_spec(name) is not None for name in PEERS)
 
 
 NEEDS = {

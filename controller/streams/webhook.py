@@ -156,12 +156,14 @@ class WebhookSink:
             try:
                 connection.request("POST", path, payload, headers)
                 answer = connection.getresponse()
-                is_short = len(answer.read(ANSWER_BYTES_MAX)) < ANSWER_BYTES_MAX
+                said = answer.read(ANSWER_BYTES_MAX)
+                if len(said) < ANSWER_BYTES_MAX and answer.length:  # cut off: who knows what it wanted to say
+                    raise http.client.IncompleteRead(said, answer.length)
             except (http.client.HTTPException, OSError) as error:
                 if is_over.is_set():
                     raise SinkDown("timeout", f"no whole answer within {timeout_s:g} s") from None
                 raise self._down(error) from error
-        if not is_short or answer.will_close:
+        if len(said) == ANSWER_BYTES_MAX or answer.will_close:
             self.close()
         return answer.status, answer.getheader("retry-after") or ""
 
