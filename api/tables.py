@@ -117,7 +117,7 @@ class TileRow(SQLModel, table=True):
 
     __tablename__ = "tile"
     level: int = Field(primary_key=True)
-    number: int = Field(primary_key=True, sa_type=BigInteger)
+    nth: int = Field(primary_key=True, sa_type=BigInteger)
     root: bytes
     grown: bytes
 

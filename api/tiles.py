@@ -38,7 +38,7 @@ def fold_leaves(session: Session, records: Sequence[Record], first: int) -> None
         for number in range(before, now):
             tile = grown(_below(session, level, number, TILE_LEAVES))
             session.execute(
-                insert(TileRow), [{"level": level, "number": number, "root": grown_root(tile), "grown": tile}]
+                insert(TileRow), [{"level": level, "nth": number, "root": grown_root(tile), "grown": tile}]
             )
 
 
@@ -57,8 +57,8 @@ def _below(session: Session, level: int, number: int, width: int) -> bytes:
         hashes = list(
             session.exec(
                 select(TileRow.root)
-                .where(TileRow.level == level - 1, TileRow.number >= first, TileRow.number < first + width)
-                .order_by(col(TileRow.number))
+                .where(TileRow.level == level - 1, TileRow.nth >= first, TileRow.nth < first + width)
+                .order_by(col(TileRow.nth))
             )
         )
     if len(hashes) != width:
@@ -110,7 +110,7 @@ class Tiles:
             return grown(_below(session, level, number, width))
 
     def _read_full(self, level: int, number: int) -> bytes:
-        query = select(TileRow.grown).where(TileRow.level == level, TileRow.number == number)
+        query = select(TileRow.grown).where(TileRow.level == level, TileRow.nth == number)
         with Session(self._engine) as session:
             found = session.exec(query).first()
         if found is None:

@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_table(
         "tile",
         sa.Column("level", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("number", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("nth", sa.BigInteger(), primary_key=True, autoincrement=False),
         sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("grown", sa.LargeBinary(), nullable=False),
     )
