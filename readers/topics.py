@@ -10,7 +10,7 @@ stand in `readers/profiles`.
     sekisho/v1/<device>/command        controller → device
     sekisho/v1/<device>/show           controller → device
 
-Beside them stand `ledger` and `checkpoint` of each controller, which `controller/streams/mqtt_message.py` owns.
+Beside them stand `ledger`, `checkpoint` and `kept` of each controller, which `controller/streams/mqtt_message.py` owns.
 A topic is readable by whoever can watch the network: it carries a device id and nothing about a zone's clearance or a
 person (E-11).
 """

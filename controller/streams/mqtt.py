@@ -7,7 +7,9 @@ The rules of this file:
      record has overtaken it.
   3. MQTT 5 first, 3.1.1 for a broker that has no more. One that spoke 5 to us is never asked in 3.1.1: there a refused
      message looks taken.
-  4. A record is never retained: it happened once, and whoever comes later gets it by a session of his own. The newest
+  4. `acknowledged_by = "collector"`: a record is acknowledged when its collector says that it has stored it, whatever
+     the broker says. Then neither a broker that forgets nor a stranger who subscribes can lose one.
+  5. A record is never retained: it happened once, and whoever comes later gets it by a session of his own. The newest
      checkpoint is: it commands nothing, is signed, stays true for ever, and whoever comes to check a ledger must find
      one at once. An old one put in its place is smaller, and cannot be made larger.
 """
@@ -15,9 +17,10 @@ The rules of this file:
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from paho.mqtt import client as paho
@@ -31,7 +34,9 @@ from controller.streams.mqtt_line import (
     Address,
     Answered,
     Ended,
+    Heard,
     MqttLine,
+    Subscribed,
     code_of,
 )
 from controller.streams.section import Port, Seconds, SinkRefused, SinkSection
@@ -56,9 +61,11 @@ _NOBODY: Final = 0x10
 
 
 class MqttSection(SinkSection, frozen=True, kw_only=True, tag="mqtt"):
-    """`[[sink]]` of kind "mqtt". `node`: the controller's, as in its site file. `is_collector_needed`: a
-    record that nobody is subscribed to is not acknowledged. `message_bytes_max`: larger ones go in pieces.
-    `in_flight_max`: so many wait for their answer. `timeout_s`: for one answer.
+    """`[[sink]]` of kind "mqtt".
+
+    `node`: the controller's, as in its site file. `acknowledged_by`: whose word counts. `is_collector_needed`: a record
+    that nobody is subscribed to is not acknowledged. `message_bytes_max`: larger ones go in pieces. `in_flight_max`: so
+    many wait for their answer. `timeout_s`: for one answer.
     """
 
     host: str
@@ -70,6 +77,7 @@ class MqttSection(SinkSection, frozen=True, kw_only=True, tag="mqtt"):
     username: str | None = None
     password_file: Path | None = None
     client_id: str = ""
+    acknowledged_by: Literal["broker", "collector"] = "broker"
     is_collector_needed: bool = True
     message_bytes_max: Annotated[int, msgspec.Meta(ge=MESSAGE_BYTES_MIN)] = 16_384
     in_flight_max: Annotated[int, msgspec.Meta(ge=1, le=IN_FLIGHT_MAX)] = 20
@@ -115,15 +123,19 @@ class _Sending:
     waiting: dict[int, tuple[int, bool]] = field(default_factory=dict)
     unanswered: list[int] = field(init=False)
     begun: int = 0
+    kept: int | None = None
 
     def __post_init__(self) -> None:
         self.unanswered = [0] * len(self.batch)
 
     @property
     def acknowledged(self) -> int:
-        """How many of the first records were sent whole and have all their answers."""
+        """How many of the first records were sent whole and have all their answers, and where a collector's word
+        counts, that too.
+        """
         whole = len(self.batch) if self.begun > len(self.batch) else max(0, self.begun - 1)
-        return next((index for index in range(whole) if self.unanswered[index]), whole)
+        answered = next((index for index in range(whole) if self.unanswered[index]), whole)
+        return answered if self.kept is None else min(answered, self.kept)
 
 
 class MqttSink:
@@ -139,7 +151,7 @@ class MqttSink:
     def deliver(self, batch: Sequence[Outgoing]) -> int:
         """Publish `batch`, and the newest checkpoint in it: all of it acknowledged, or SinkDown."""
         connection = self._connected()
-        sending = _Sending(batch)
+        sending = _Sending(batch, kept=0 if self._is_by_collector else None)
         try:
             self._send(connection, sending)
         except SinkDown as down:
@@ -167,6 +179,18 @@ class MqttSink:
         sending.begun = len(sending.batch) + 1
         while sending.waiting:
             self._hear(connection, sending)
+        give_up_at = time.monotonic() + self._section.timeout_s
+        while sending.kept is not None and sending.kept < len(sending.batch):
+            before = sending.kept
+            self._hear(connection, sending)
+            if sending.kept > before:
+                give_up_at = time.monotonic() + self._section.timeout_s
+            elif time.monotonic() > give_up_at:
+                raise SinkDown("timeout", "the collector does not say that it keeps the records")
+
+    @property
+    def _is_by_collector(self) -> bool:
+        return self._section.acknowledged_by == "collector"
 
     def _publish(self, connection: _Connection, sending: _Sending, payload: bytes, content_type: str) -> None:
         """One message of the record that was begun last. It counts as arrived only with all its messages, and the last
@@ -190,6 +214,8 @@ class MqttSink:
         told = connection.line.hear(self._section.timeout_s)
         if isinstance(told, Ended):
             raise SinkDown(told.code, told.why)
+        if isinstance(told, Heard) and sending.kept is not None:
+            sending.kept = max(sending.kept, mqtt_message.kept(told.payload, sending.batch))
         if not isinstance(told, Answered) or told.mid not in sending.waiting:
             return
         index, is_record = sending.waiting.pop(told.mid)
@@ -217,10 +243,21 @@ class MqttSink:
             self._has_spoken_5 = True
         if not isinstance(answer, Ended):
             self._connection = answer
+            self._listen(answer.line)
             return answer
         if answer.is_unasked and self._section.ca_file is not None:  # Mosquitto hangs up on a certificate, mutely
             raise SinkDown("not_authorized", "the broker hung up: is our certificate of its authority? Its log tells")
         raise SinkDown(answer.code, answer.why)
+
+    def _listen(self, line: MqttLine) -> None:
+        """Hear the collector, where its word counts. SinkDown where the broker will not have it."""
+        if not self._is_by_collector:
+            return
+        line.subscribe(mqtt_message.kept_topic(self._section.node))
+        told = line.hear(self._section.timeout_s)
+        if not isinstance(told, Subscribed) or not told.is_granted:
+            self.close()
+            raise SinkDown("not_authorized", "the broker does not let us hear the collector")
 
     def _attempt(self, protocol: MQTTProtocolVersion) -> _Connection | Ended:
         """A connection that the broker accepted, or how it ended. SinkDown where nobody was reached."""

@@ -38,6 +38,8 @@ LOOK_UP_EVERY_S: Final = 0.5
 FAILURE: Final = 0x80
 """MQTT 5 §2.4: reason codes from here on are failures."""
 VERSION_REFUSED: Final = 0x84
+TOLD_MAX: Final = 100_000
+HEARD_BYTES_MAX: Final = 1024
 _IN_FLIGHT_MAX: Final = 65_535
 _CODES: Final = {
     **dict.fromkeys((0x85, 0x86, 0x87, 0x8A, 0x8C), "not_authorized"),
@@ -71,7 +73,21 @@ class Answered:
     name: str
 
 
-Told: TypeAlias = Accepted | Ended | Answered
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The broker answered our subscription. Mosquitto says yes to all, and then lets nothing through."""
+
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Somebody said something on the topic that we subscribed to, just now: what was retained is passed over."""
+
+    payload: bytes
+
+
+Told: TypeAlias = Accepted | Ended | Answered | Subscribed | Heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +110,7 @@ class MqttLine:
     def __init__(self, address: Address, protocol: MQTTProtocolVersion) -> None:
         """SinkDown where a file of ours is not in order."""
         self._address = address
-        self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._told: queue.Queue[Told] = queue.Queue(TOLD_MAX)
         self._was_accepted = False
         self._is_closing = False
         self._client = self._new_client(protocol)
@@ -139,6 +155,11 @@ class MqttLine:
             raise SinkDown("unreachable", "the connection broke")
         return sent.mid
 
+    def subscribe(self, topic: str) -> None:
+        """Ask for what is said on `topic`; the answer is heard. SinkDown when it cannot."""
+        if self._client.subscribe(topic, qos=1)[0] != paho.MQTT_ERR_SUCCESS:
+            raise SinkDown("unreachable", "the connection broke")
+
     def close(self) -> None:
         """Say good-bye and end the thread."""
         self._is_closing = True
@@ -167,6 +188,8 @@ class MqttLine:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         return client
 
     # -- paho's thread: enqueue, never raise -----------------------------------------------------------------------
@@ -178,22 +201,34 @@ class MqttLine:
                 pass
         except Exception:  # noqa: BLE001 - the thread's rim: paho raises what it likes on a peer's bytes
             why = "the broker spoke nonsense"
-        self._told.put(Ended("unreachable", why, is_unasked=not self._was_accepted))
+        self._enqueue(Ended("unreachable", why, is_unasked=not self._was_accepted))
+
+    def _enqueue(self, told: Told) -> None:
+        """What finds no place was said by a peer that floods: it is missed, and the sink's patience ends."""
+        with contextlib.suppress(queue.Full):
+            self._told.put_nowait(told)
 
     def _on_connect(self, _c: paho.Client, _u: object, _f: object, reason: ReasonCode, properties: Any) -> None:
         if not reason.is_failure:
             self._was_accepted = True
-            self._told.put(Accepted({} if properties is None else dict(properties.json())))
+            self._enqueue(Accepted({} if properties is None else dict(properties.json())))
             return
         is_version = reason.value == VERSION_REFUSED  # paho tells a 3.1.1 broker's return code 1 by the same name
-        self._told.put(Ended(code_of(reason.value), f"the broker refused us: {reason.getName()}", is_version))
+        self._enqueue(Ended(code_of(reason.value), f"the broker refused us: {reason.getName()}", is_version))
 
     def _on_publish(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
-        self._told.put(Answered(mid, int(reason.value), str(reason.getName())))
+        self._enqueue(Answered(mid, int(reason.value), str(reason.getName())))
+
+    def _on_subscribe(self, _c: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: object) -> None:
+        self._enqueue(Subscribed(not any(reason.is_failure for reason in reasons)))
+
+    def _on_message(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+        if not message.retain and len(message.payload) <= HEARD_BYTES_MAX:
+            self._enqueue(Heard(bytes(message.payload)))
 
     def _on_disconnect(self, _c: paho.Client, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if self._was_accepted and not self._is_closing and reason.is_failure:
-            self._told.put(Ended(code_of(reason.value, "unreachable"), f"the broker hung up: {reason.getName()}"))
+            self._enqueue(Ended(code_of(reason.value, "unreachable"), f"the broker hung up: {reason.getName()}"))
 
 
 def code_of(reason: int, otherwise: str = "rejected") -> str:

@@ -2,6 +2,7 @@
 
     sekisho/v1/<node>/ledger       one record, not retained: it happened once
     sekisho/v1/<node>/checkpoint   the newest signed tree head, retained
+    sekisho/v1/<node>/kept         from the collector: how far it has stored them
 
 docs/streams.md has the format. `readers/topics.py` owns the topics of devices; this module stands apart because the
 process that carries records outside may not import what knows doors.
@@ -10,6 +11,7 @@ process that carries records outside may not import what knows doors.
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -17,7 +19,7 @@ import msgspec
 from controller.streams.outgoing import stream_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from controller.streams.outgoing import Outgoing
 
@@ -54,6 +56,40 @@ def ledger_topic(node: str) -> str:
 def checkpoint_topic(node: str) -> str:
     """Where its newest checkpoint stands."""
     return f"sekisho/v1/{node}/checkpoint"
+
+
+def kept_topic(node: str) -> str:
+    """Where its collector says how far it has stored the records of `node`."""
+    return f"sekisho/v1/{node}/kept"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a collector: record `seq`, whose leaf hash is that, and all that it was sent before are on its disk."""
+
+    v: Literal[1]
+    origin: str
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+    leaf_hash: str
+
+
+_kept: Final = msgspec.json.Decoder(Kept).decode
+
+
+def kept(payload: bytes, batch: Sequence[Outgoing]) -> int:
+    """How many of the first records of `batch` a collector says that it keeps; 0 where it speaks of none of them."""
+    try:
+        said = _kept(payload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return 0
+    for count, one in enumerate(batch, 1):
+        if (one.origin, one.seq) == (said.origin, said.seq):
+            return count if leaf_hash(one) == said.leaf_hash else 0
+    return 0
+
+
+def leaf_hash(one: Outgoing) -> str:
+    """The record's leaf hash (docs/ledger.md §1), in hex."""
+    return sha256(b"\x00" + one.leaf.encode()).hexdigest()
 
 
 def payloads(one: Outgoing, bytes_max: int) -> list[bytes]:

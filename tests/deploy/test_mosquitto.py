@@ -307,6 +307,10 @@ def test_records_are_said_by_who_carries_them_and_heard_by_who_keeps_them(join):
         assert [topic for topic in RECORDS if who.says(topic)] == []
     assert [topic for topic in RECORDS if not streams.says(topic)] == []
     assert {keeper.heard.get(timeout=WITHIN_S).topic for _ in RECORDS} == set(RECORDS)
+    for who in (join("a"), join(CONTROLLER), join("home-assistant"), streams):
+        assert not who.says("sekisho/v1/site/kept"), "only who keeps records says how far"
+    assert keeper.says("sekisho/v1/site/kept")
+    assert streams.heard.get(timeout=WITHIN_S).topic == "sekisho/v1/site/kept"
     tried = [*OWN, *COMMANDS, "sekisho/v1/a/ledger/x", "sekisho/home/x", "homeassistant/x"]
     assert [topic for topic in tried if streams.says(topic)] == []
     assert [topic for topic in tried if join(COLLECTOR).says(topic)] == []

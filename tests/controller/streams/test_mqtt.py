@@ -36,7 +36,10 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 LEDGER = "sekisho/v1/lab/ledger"
 CHECKPOINT = "sekisho/v1/lab/checkpoint"
-KEPT = "allow_anonymous true\npersistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1"
+KEPT = "sekisho/v1/lab/kept"
+KEEPING = (
+    "allow_anonymous true\npersistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1"
+)
 """What a broker needs to be trusted with records: it keeps on disk what a collector has not fetched."""
 
 
@@ -60,6 +63,11 @@ class Collector:
 
     def _subscribe(self, client: paho.Client, *_: object) -> None:
         client.subscribe([(LEDGER, SubscribeOptions(qos=1)), (CHECKPOINT, SubscribeOptions(qos=1))])
+
+    def keeps(self, seq: int, leaf_hash: str, origin: str = ORIGIN, *, retain: bool = False) -> None:
+        """Say how far it has stored."""
+        said = {"v": 1, "origin": origin, "seq": seq, "leaf_hash": leaf_hash}
+        self._client.publish(KEPT, json.dumps(said), qos=1, retain=retain).wait_for_publish(WITHIN_S)
 
     def until(self, seq: int) -> list[paho.MQTTMessage]:
         """All records up to the first message of record `seq`."""
@@ -92,7 +100,7 @@ def closing():
 @pytest.fixture
 def broker(tmp_path, closing) -> Broker:
     (tmp_path / "kept").mkdir()
-    return closing(Broker(tmp_path, extra=KEPT.format(tmp_path / "kept")))
+    return closing(Broker(tmp_path, extra=KEEPING.format(tmp_path / "kept")))
 
 
 def section(port: int, **keys: object) -> MqttSection:
@@ -152,7 +160,8 @@ def test_a_record_that_nobody_is_subscribed_to_is_not_acknowledged(broker, closi
 @pytest.mark.req("A-28")
 def test_a_record_that_is_too_large_for_the_broker_goes_in_pieces(tmp_path, closing):
     """The first long change of the registers would stop the stream for good, or be thrown away by the broker."""
-    broker = closing(Broker(tmp_path, extra="allow_anonymous true\nmessage_size_limit 16384"))
+    limits = "allow_anonymous true\nmessage_size_limit 16384\nmax_inflight_messages 2"
+    broker = closing(Broker(tmp_path, extra=limits))
     collector = closing(Collector(broker.port))
     sink = closing(MqttSink(section(broker.port)))
     large = made(0, detail={"edit": '区域\\"' * 9000})
@@ -198,6 +207,43 @@ def test_what_arrived_without_its_answer_is_sent_again_and_told_apart_by_its_num
     numbers = [(one["origin"], one["seq"]) for one in (json.loads(m.payload) for m in collector.until(100))]
     assert len(numbers) > 101, "some came twice: they had arrived before the line broke"
     assert list(dict.fromkeys(numbers)) == [(ORIGIN, seq) for seq in range(101)]
+
+
+@pytest.mark.needs("mosquitto")
+@pytest.mark.req("A-28")
+def test_where_the_collectors_word_counts_nothing_but_it_acknowledges(broker, closing):
+    """A broker that forgets at its restart, or counts a stranger as a listener, would say that records are kept that
+    nobody has.
+    """
+    collector = closing(Collector(broker.port))
+    sink = closing(MqttSink(section(broker.port, acknowledged_by="collector", timeout_s=0.5)))
+    batch = [made(seq) for seq in range(4)]
+    collector.keeps(3, mqtt_message.leaf_hash(batch[3]), retain=True)  # from before: nobody knows of what
+    with pytest.raises(SinkDown) as down:
+        sink.deliver(batch)
+    assert (down.value.code, down.value.acknowledged) == ("timeout", 0)
+    answers = threading.Thread(target=_keep, args=(collector, batch))
+    answers.start()
+    with pytest.raises(SinkDown) as down:
+        sink.deliver(batch)
+    answers.join()
+    assert (down.value.code, down.value.acknowledged) == ("timeout", 2)
+    answers = threading.Thread(
+        target=lambda: (collector.until(3), collector.keeps(3, mqtt_message.leaf_hash(batch[3])))
+    )
+    answers.start()
+    assert sink.deliver(batch[2:]) == 2
+    answers.join()
+
+
+def _keep(collector: Collector, batch: list) -> None:
+    """Store two of four, and speak of what is not so."""
+    collector.until(3)  # of the attempt before
+    collector.until(3)
+    collector.keeps(3, mqtt_message.leaf_hash(batch[2]))  # another history
+    collector.keeps(3, mqtt_message.leaf_hash(batch[3]), origin="sekisho.example/other")
+    collector.keeps(9, mqtt_message.leaf_hash(batch[3]))
+    collector.keeps(1, mqtt_message.leaf_hash(batch[1]))
 
 
 @pytest.mark.needs("mosquitto")
