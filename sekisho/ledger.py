@@ -124,6 +124,24 @@ def _rotate_key(arguments: argparse.Namespace) -> int:
     return rotate(arguments)
 
 
+def _hold(arguments: argparse.Namespace) -> int:
+    from sekisho.ledger_keeping import hold
+
+    return hold(arguments)
+
+
+def _purge(arguments: argparse.Namespace) -> int:
+    from sekisho.ledger_keeping import purge
+
+    return purge(arguments)
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    from sekisho.ledger_keeping import schema
+
+    return schema(arguments)
+
+
 def _refused(arguments: argparse.Namespace, why: str, words: str = "") -> int:
     """The answer is no."""
     if arguments.json:
@@ -141,4 +159,7 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "check-proof": _check_proof,
     "code": _code,
     "rotate-key": _rotate_key,
+    "hold": _hold,
+    "purge": _purge,
+    "schema": _schema,
 }

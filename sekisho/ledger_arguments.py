@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sekisho.review_arguments import SOCKET_VARIABLE
+from sekisho.review_arguments import SOCKET_VARIABLE, time_of
 
 
 def add_parsers(commands: Any) -> None:
@@ -33,6 +33,49 @@ def add_parsers(commands: Any) -> None:
 
     _add_proofs(actions)
     _add_stopped(actions)
+    _add_keeping(actions)
+
+
+def _add_keeping(actions: Any) -> None:
+    """What is kept how long, for whom it is kept longer, and what a record is."""
+    words = "legal holds: what was recorded in a time is kept until the hold ends (記録の保全)"
+    hold = actions.add_parser("hold", help=words).add_subparsers(required=True, metavar="on|off|list")
+    action = hold.add_parser("on", help="begin one; an auditor, at the controller itself (保全を始める)")
+    _add_hold(action)
+    words = "what was recorded from then on, e.g. 2026-11-24T12:00 in Japan; default: from the beginning (始め)"
+    action.add_argument("--from", dest="first", type=time_of, metavar="TIME", help=words)
+    words = "and until then; default: without an end, what is still to come too (終わり)"
+    action.add_argument("--until", dest="last", type=time_of, metavar="TIME", help=words)
+    action.set_defaults(run=_run, ledger="hold", hold_act="on")
+    action = hold.add_parser("off", help="end one; two auditors (保全を終える)")
+    _add_hold(action)
+    action.add_argument("--second", required=True, metavar="ID", help="the other auditor (二人目)")
+    action.set_defaults(run=_run, ledger="hold", hold_act="off")
+    action = hold.add_parser("list", help="those that hold (一覧)")
+    add_socket(action)
+    add_json(action)
+    action.set_defaults(run=_run, ledger="hold", hold_act="list")
+
+    words = "drop what is past its term now, not only tonight; an auditor, at the controller itself (保存期間後の消去)"
+    action = actions.add_parser("purge", help=words)
+    action.add_argument("--by", metavar="ID", help="the auditor")
+    action.add_argument("--dry-run", action="store_true", help="only tell what would go (消去せずに件数だけ)")
+    action.add_argument("--site", type=Path, metavar="FILE", help="of --dry-run: the site file, for its terms")
+    add_socket(action)
+    add_json(action)
+    action.set_defaults(run=_run, ledger="purge")
+
+    action = actions.add_parser("schema", help="every type of record and why it is kept (記録の種類と理由)")
+    action.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="write the published files there")
+    add_json(action)
+    action.set_defaults(run=_run, ledger="schema")
+
+
+def _add_hold(action: argparse.ArgumentParser) -> None:
+    action.add_argument("name", metavar="NAME", help="lower-case letters, digits and dashes; no names of people")
+    action.add_argument("--by", required=True, metavar="ID", help="the auditor ([ledger] auditors in the site file)")
+    add_socket(action)
+    add_json(action)
 
 
 def _add_stopped(actions: Any) -> None:

@@ -37,7 +37,7 @@ def add_parsers(commands: Any) -> None:
 
     command = _parser(commands, "who-can", "who could be let into a zone (立入可能者)")
     command.add_argument("zone", metavar="ZONE")
-    command.add_argument("--at", type=_time, metavar="TIME", help="e.g. 2026-11-24T12:00 in Japan; default: now")
+    command.add_argument("--at", type=time_of, metavar="TIME", help="e.g. 2026-11-24T12:00 in Japan; default: now")
     command.add_argument("--all", action="store_true", help="those who cannot too, with what is missing (不足も表示)")
 
 
@@ -65,7 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """A time as somebody in Japan writes it. argparse.ArgumentTypeError where it is none."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -77,7 +78,7 @@ def _bound(text: str) -> int | datetime:
     if text.isascii() and text.isdecimal() and len(text) < 16:
         return int(text)
     try:
-        return _time(text)
+        return time_of(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a sequence number nor a time (2026-11-24, 2026-11-24T12:00)"
