@@ -42,6 +42,9 @@ CODE_HEADER: Final = "Sekisho-Refused"
 TIME_HEADER: Final = "Sekisho-At-Ms"
 """Beside the specification: how a refusal is named, and the time of a cosignature to the millisecond."""
 
+AGAIN_MS: Final = 3_600_000
+"""A contradiction that lasts is told again after so long."""
+
 WORDS: Final[Mapping[str, Words]] = MappingProxyType(
     {
         "fork": (
@@ -76,6 +79,7 @@ class Witness:
         self._folder = folder
         self._now_ms = now_ms
         self._tell = tell
+        self._told_at: dict[tuple[str, str], int] = {}
 
     def add_checkpoint(self, body: bytes) -> Reply:
         """C2SP `tlog-witness`, POST /add-checkpoint."""
@@ -139,12 +143,19 @@ class Witness:
         except OSError as error:
             self._tell(f"{self._folder.path}: {error}")
             file = None
-        if file is None and refused.code not in CONTRADICTIONS:
-            return  # a stranger who repeats himself, or too many of them: said once
+        if file is None and not self._is_due(origin, refused.code):
+            return  # somebody who repeats himself, as an honest courier does each minute
         ja, en = WORDS[refused.code]
         kept = (f"証拠: {file.name}", f"evidence: {file.name}") if file else ("証拠は保存済み", "evidence kept before")
         told = (f"署名を拒否 [{refused.code}]: {ja} ({kept[0]})", f"REFUSED [{refused.code}]: {en} ({kept[1]})")
         self._tell(_spoken(origin or "?", told) + f"\n  {refused.why}")
+
+    def _is_due(self, origin: str, code: str) -> bool:
+        """Whether what was told before is told again: of the ledger's own key alone, and not every minute."""
+        if code not in CONTRADICTIONS or self._now_ms() - self._told_at.get((origin, code), 0) < AGAIN_MS:
+            return False
+        self._told_at[origin, code] = self._now_ms()
+        return True
 
 
 class _About(Exception):
@@ -219,6 +230,8 @@ def _tls(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 
 def _show(arguments: argparse.Namespace) -> int:
     folder = Folder.read(arguments.dir)
+    if arguments.checkpoint is not None:
+        return _show_checkpoint(folder, arguments.checkpoint)
     files = [file.name for file in folder.evidence()]
     accused = any(f"-{code}-" in name for name in files for code in CONTRADICTIONS)
     if arguments.json:
@@ -238,6 +251,16 @@ def _show(arguments: argparse.Namespace) -> int:
         print_lines([said(("拒否した要求", "refused"), lang) + f" ({arguments.dir / 'evidence'}):"])
         print_lines(f"  {name}" for name in files)
     return NO if accused else OK
+
+
+def _show_checkpoint(folder: Folder, origin: str) -> int:
+    """What an auditor holds a ledger against: `sekisho verify --checkpoint`."""
+    known = folder.known.get(origin)
+    if known is None or known.last is None:
+        tell(_spoken(origin, ("署名した検査点はありません", "nothing was signed of this ledger")))
+        return NO
+    print(known.last.note, end="")
+    return OK
 
 
 def _key_words(vkey: str, until: int | None, lang: str) -> str:

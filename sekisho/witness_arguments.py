@@ -32,6 +32,11 @@ def add_parsers(commands: Any) -> None:
 
     action = _action(actions, "show", "what this witness signed last, and what it refused (一覧)")
     action.add_argument("--json", action="store_true", help="print the answer as JSON")
+    action.add_argument(
+        "--checkpoint",
+        metavar="ORIGIN",
+        help="print the last checkpoint signed of that ledger alone, for `sekisho verify --checkpoint` (検査点)",
+    )
     action.add_argument("--lang", choices=("ja", "en", "both"), default="both")
 
 
