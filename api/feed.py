@@ -18,6 +18,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.broadcast import Broadcast, Frame, frame_of
+from api.lineage import Course, OtherEnd, course_of, read_from
 from api.models import event_public
 from api.problems import log_fault
 from api.tables import EventRow
@@ -37,6 +38,7 @@ class Feed:
     """Keeps `view` and `broadcast` following the controller at `socket`. `on_change` hears of its coming and going."""
 
     def __init__(self, socket: Path, view: View, broadcast: Broadcast, on_change: Callable[[], None]) -> None:
+        self._socket = socket
         self._client = LinkClient(socket, "api-stream")
         self._view = view
         self._broadcast = broadcast
@@ -62,7 +64,7 @@ class Feed:
             try:
                 self._follow()
                 fault = "stopped"
-            except (LinkDown, Gap, _OtherEnd, SQLAlchemyError) as error:
+            except (LinkDown, Gap, OtherEnd, SQLAlchemyError) as error:
                 fault = f"{type(error).__name__}: {error}"
             except Exception as error:  # noqa: BLE001  the rim: a fault of ours must not end the feed for good
                 log_fault(error, "FEED", "")
@@ -82,11 +84,14 @@ class Feed:
 
     def _follow(self) -> None:
         welcome = self._client.connect()
-        if self._view.vkey == welcome.vkey and welcome.size <= self._view.seq:
-            raise _OtherEnd(f"LEDGER_SHORTER: it ends at {welcome.size - 1}, {self._view.seq} was seen")
-        anew = self._view.vkey != welcome.vkey
-        self._view.follow_ledger(welcome.vkey, welcome.revision)
+        view = self._view
+        read = read_from(self._socket, welcome.size)
+        course = course_of(welcome, vkey=view.vkey, seq=view.seq, has_seen=view.has_seen, read=read)
+        is_first, anew = not view.vkey, course is Course.START_OVER
         if anew:
+            log.warning("another ledger, or one whose end was set aside: everything is folded anew")
+        view.follow_ledger(welcome.vkey, welcome.revision, anew=anew)
+        if anew or is_first:
             self._broadcast.restart(self._view.seq)
         self._on_change()
         waiting: queue.Queue[Record | Status | BaseException] = queue.Queue(WAITING_MAX)
@@ -155,7 +160,3 @@ class Feed:
 def event_frame(row: EventRow) -> Frame:
     """An event as it goes to every client that follows: rendered once."""
     return frame_of(row.seq, row.type, row.zone, event_public(row).model_dump_json())
-
-
-class _OtherEnd(Exception):
-    """The ledger ends before what was seen of it: it was cut or put back. Nothing is folded until that is cleared."""

@@ -21,6 +21,7 @@ LASTING: Final = {
     "OCCUPANCY_BELOW_MIN": "zone", "ESCORT_BROKEN": "zone", "ESCORT_RATIO": "zone", "ZONE_UNATTENDED": "zone",
     "NOT_CLOSED": "zone", "REVIEW_OVERDUE": "zone", "DURESS": "zone", "CREDENTIAL_ALARM": "zone",
     "READER_POWER_LOST": "device", "OSDP_INSTALL_ON": "device", "KEY_ROTATION_DUE": "key", "COMMISSIONING": "place",
+    "TAIL_SET_ASIDE": "file", "STORAGE_75": "site", "STORAGE_90": "site",
     "CONFIG_REFUSED": "place", "CLOCK_SKEW": "against",
     "WITNESS_REFUSED": "witness", "SINK_LOST": "sink",
 }  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete, func, insert, or_
+from sqlalchemy import Engine, and_, delete, func, insert, not_, or_
 from sqlmodel import Session, col, select
 
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
@@ -91,10 +91,19 @@ class View:
 
     # -- from the stream ----------------------------------------------------------------------------------------
 
-    def follow_ledger(self, vkey: str, revision: str) -> None:
-        """Before streaming: of which ledger the records are. Another key means another ledger: start over."""
+    def has_seen(self, record: Record) -> bool:
+        """Whether `record` is the one that was folded at its place; True where none was, or its body is gone since."""
+        with Session(self._engine) as session:
+            row = session.get(EventRow, record.seq)
+        if row is None or record.body is None:
+            return True
+        event = fold(record).event
+        return all(getattr(row, name) == event[name] for name in ("at_ms", "type", "record_class"))
+
+    def follow_ledger(self, vkey: str, revision: str, *, anew: bool) -> None:
+        """Before streaming: of which ledger the records are; `anew`: not of the one that was seen, start over."""
         with self._lock, Session(self._engine) as session:
-            if self.vkey and self.vkey != vkey:
+            if anew:
                 for table in PROJECTED:
                     session.execute(delete(table))
                 self.seq, self.revision, self.checkpoint = -1, "", ""
@@ -317,8 +326,10 @@ def _note_people(session: Session, item: Folded) -> None:
 
 def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
     if item.starts:
-        # what still is wrong is said again by the controller that starts; not so what was seen outside
-        session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE)))
+        # What still is wrong is said again by the controller that starts; not so what was seen outside, and a damaged end
+        # of the ledger, which this very start recorded before itself.
+        is_new = and_(col(AlarmRow.kind) == "TAIL_SET_ASIDE", col(AlarmRow.since_ms) == at_ms)
+        session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE), not_(is_new)))
     if item.raises is not None:
         kind, place = item.raises
         event = item.event
