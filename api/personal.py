@@ -7,6 +7,7 @@ and the name is destroyed when it is folded (`api.view`), so that a stop in betw
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -60,6 +61,19 @@ def record_look(here: Parts, cardholder: str, purpose: str | None) -> Done:
         purpose=purpose,
     )  # fmt: skip
     return done(here.requests.ask(lambda _: note))
+
+
+def record_looks(here: Parts, cardholders: Collection[str], purpose: str | None, second: str | None) -> None:
+    """Have it recorded that several people's entries are shown: of more than one only with a second officer (E-07)."""
+    if len(cardholders) == 1:
+        record_look(here, next(iter(cardholders)), purpose)
+        return
+    _check_purpose(here, purpose)
+    note = Note(
+        id=secrets.token_hex(16), type="EXPORT", officer=here.settings.officer, purpose=purpose, second=second,
+        count=len(cardholders),
+    )  # fmt: skip
+    done(here.requests.ask(lambda _: note))
 
 
 def _check_purpose(here: Parts, purpose: str | None) -> None:

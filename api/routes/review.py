@@ -8,8 +8,9 @@ from pydantic import Field
 
 from api.auth import signed_in
 from api.live import now_ms
-from api.models import Asked, Id
+from api.models import Asked, Id, Pseudonym
 from api.parts import Here
+from api.personal import record_looks
 from api.problems import Problem
 from api.register import PROBLEMS
 from api.review import HORIZON_DAYS_MAX
@@ -26,13 +27,16 @@ Last = Annotated[int | None, Query(alias="to", ge=0, le=2**53, description="last
 
 class WhatIfAsked(Asked):
     """A proposed edit, rows as in POLICY_EDITED records (a new credential by `number_hash` and `last4`), and over which
-    records it is tried.
+    records it is tried. The decisions that it turns round are people's entries: they are told for a `purpose` alone, of
+    several people only where `second`, another officer, agrees; each is recorded (E-07).
     """
 
     puts: list[list[Any]] = Field(default_factory=list, max_length=500)
     drops: list[list[str]] = Field(default_factory=list, max_length=500)
     first: Annotated[int | None, Field(alias="from", ge=0, le=2**53)] = None
     last: Annotated[int | None, Field(alias="to", ge=0, le=2**53)] = None
+    purpose: Annotated[str, Field(max_length=64)] | None = None
+    second: Pseudonym | None = None
 
 
 @router.get("/decisions/{decision}/explanation")
@@ -55,12 +59,21 @@ def replay_decisions(here: Here, first: First = None, last: Last = None) -> dict
 
 @router.post("/what-if")
 def what_if(here: Here, asked: WhatIfAsked) -> dict[str, Any]:
-    """Recorded history and today's rights under a proposed edit. Nothing is changed by it."""
+    """Recorded history and today's rights under a proposed edit. Nothing is changed by it. Without a `purpose`, whose
+    entries it would turn round is left out (`flips_withheld` of them).
+    """
     try:
         edit = edit_of({"puts": asked.puts, "drops": asked.drops})
     except EditRefused as error:
         raise Problem("edit_refused", 422, members={"why": str(error), "field": error.field}) from error
-    return here.reviewer.what_if(edit, asked.first, asked.last, _now(None))
+    told = here.reviewer.what_if(edit, asked.first, asked.last, _now(None))
+    people = {flip["cardholder"] for flip in told["flips"] if flip["cardholder"] is not None}
+    if not people:
+        return told
+    if asked.purpose is None:
+        return told | {"flips": [], "flips_withheld": len(told["flips"])}
+    record_looks(here, people, asked.purpose, asked.second)
+    return told
 
 
 @router.get("/zones/{id}/who-can")

@@ -161,8 +161,8 @@ class StandIn:
         name = message["id"]
         if self.refusals:
             return {"is": "refused", "id": name, "why": "because", **self.refusals.pop(0)}
-        if name in self._used:
-            return {"is": "refused", "id": name, "code": "repeated", "why": "used before"}
+        if code := "repeated" if name in self._used else _complaint(message):
+            return {"is": "refused", "id": name, "code": code, "why": "used before, or not as it must be"}
         self._used.add(name)
         if message.get("not_after_ms", 2**53) < time.time_ns() // 1_000_000:
             return {"is": "refused", "id": name, "code": "expired", "why": "late"}
@@ -180,8 +180,6 @@ class StandIn:
                 return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
             seq = self.record("RELEASED", portal=message["portal"], detail={"id": name})
         else:
-            if message["type"] in ("VIEW_PERSONAL", "FORGOTTEN") and not message.get("purpose"):
-                return {"is": "refused", "id": name, "code": "no_purpose", "why": "say for what"}
             seq = self.record(
                 "NOTE", detail={"id": name, "kind": message["type"], "purpose": message.get("purpose") or ""},
                 actor={"officer": message["officer"]},
@@ -214,6 +212,15 @@ class StandIn:
 
 def _send(line: socket.socket, message: dict[str, Any]) -> None:
     line.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+
+def _complaint(message: dict[str, Any]) -> str | None:
+    """What is wrong with a note, as the controller sees it."""
+    if message["is"] != "note":
+        return None
+    if message["type"] in ("VIEW_PERSONAL", "FORGOTTEN") and not message.get("purpose"):
+        return "no_purpose"
+    return "two_people" if message.get("count", 0) > 1 and not message.get("second") else None
 
 
 def _hashed(row: dict[str, Any]) -> dict[str, Any]:

@@ -95,15 +95,48 @@ def test_history_is_replayed_and_a_changed_record_is_found(site: Any, controller
 def test_an_edit_is_tried_on_history_and_changes_nothing(site: Any, controller: Any) -> None:
     """The officer learns what an edit does after it was made."""
     before = len(controller.records)
-    told = site.client.post("/api/v1/what-if", json={"puts": [ENDED]}).json()
+    kept = site.client.post("/api/v1/what-if", json={"puts": [ENDED]}).json()
+    assert (kept["flips"], kept["flips_withheld"], kept["flipped"]) == ([], 1, 1)
+    assert len(controller.records) == before
+    told = site.client.post("/api/v1/what-if", json={"puts": [ENDED], "purpose": "audit"}).json()
     assert [(flip["seq"], flip["was"], flip["would_be"]) for flip in told["flips"]] == [
         (site.seqs[0], "OK", "NOT_ON_ROSTER")
     ]
     assert told["loses"] == [{"cardholder": "h-ana", "zone": "office"}]
     assert (told["gains"], told["stranded"]) == ([], [])
-    assert len(controller.records) == before
+    noted = [json.loads(one["body"]) for one in controller.records[before:]]
+    assert [(one["detail"]["kind"], one["subject"]["cardholder"]) for one in noted] == [("VIEW_PERSONAL", "h-ana")]
     refused = site.client.post("/api/v1/what-if", json={"puts": [["roster", {"id": "r-1", "colour": "red"}]]})
     assert (refused.status_code, refused.json()["code"]) == (422, "edit_refused")
+
+
+@pytest.mark.req("E-07")
+def test_an_edit_on_history_is_no_way_round_the_record_of_a_look(site: Any, controller: Any) -> None:
+    """Whoever may try an edit could read where everybody was, and leave no trace."""
+    ben = [[table, json.loads(json.dumps(row).replace("ana", "ben"))] for table, row in ANA if table != "zone"]
+    ben[1][1]["number_hash"] = "e" * 64
+    controller.edit(*[(table, row) for table, row in ben])
+    decided(controller, "front.in", "c-ana")
+    decided(controller, "front.in", "c-ben")
+    site.caught_up()
+    ended = [ENDED, ["roster", {**ben[2][1], "ended_on": "2020-01-02"}]]
+    before = len(controller.records)
+
+    def tried(**more: str) -> Any:
+        return site.client.post("/api/v1/what-if", json={"puts": ended, **more})
+
+    assert tried().json()["flips_withheld"] == 2
+    alone = tried(purpose="audit")
+    assert (alone.status_code, alone.json()["code"]) == (409, "two_people") and "flips" not in alone.json()
+    odd = tried(purpose="curiosity", second="officer-02")
+    assert (odd.status_code, odd.json()["code"]) == (422, "no_purpose")
+    assert len(controller.records) == before
+    both = tried(purpose="audit", second="officer-02")
+    assert {flip["cardholder"] for flip in both.json()["flips"]} == {"h-ana", "h-ben"}
+    sent = [note for note in controller.heard_of("note") if note["type"] == "EXPORT"][-1]
+    assert (sent["count"], sent["second"], sent["purpose"]) == (2, "officer-02", "audit")
+    controller.refusals.append({"code": "ledger_unavailable"})
+    assert tried(purpose="audit", second="officer-02").status_code == 503
 
 
 def test_who_can_enter_now_and_who_could_then(site: Any, controller: Any) -> None:
