@@ -84,7 +84,7 @@ class ByHand:
         self.is_storing = True
         self.is_reading = threading.Event()
         self.is_reading.set()
-        self.lines = 0
+        self.dies_at: int | None = None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(site.folder / "receiver.pem", site.folder / "receiver.key")
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -112,7 +112,6 @@ class ByHand:
                 raw, _ = self._listener.accept()
             except OSError:
                 return
-            self.lines += 1
             thread = threading.Thread(target=self._serve, args=(raw,), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -141,6 +140,8 @@ class ByHand:
             seq = SEQ.search(message)
             assert seq is not None
             self.read.append(int(seq[1]))
+            if self.read[-1] == self.dies_at:
+                raise OSError  # its end closes, with or without something unread
             if self.is_storing:
                 self.stored.append(int(seq[1]))
         return held

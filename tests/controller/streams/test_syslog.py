@@ -207,6 +207,25 @@ def test_a_line_that_was_closed_unread_acknowledges_nothing(site, section, closi
 
 
 @pytest.mark.req("A-28")
+@pytest.mark.parametrize("dies_at", [0, 1, 7, 20, 38, 39])
+def test_whenever_a_receiver_ends_the_line_nothing_unread_counts(site, section, closing, dies_at):
+    """A receiver that ends the line just as we end it would seem to have read what it never saw."""
+    records = [made(seq) for seq in range(41)]
+    for _ in range(5):
+        receiver = closing(ByHand(site))
+        receiver.dies_at = dies_at
+        sink = closing(SyslogSink(section(receiver.port, resend=1)))
+        done = 0
+        try:
+            done = sink.deliver(records[:40])
+        except SinkDown as down:
+            assert down.acknowledged == 0
+        assert done < len(receiver.read) and receiver.read == list(range(dies_at + 1))
+        sink.close()
+        receiver.close()
+
+
+@pytest.mark.req("A-28")
 def test_a_line_that_broke_while_nothing_happened_is_noticed_before_more_is_written(site, section, closing):
     """Records would be written into a line that nobody reads any more, until it fills up."""
     receiver = closing(ByHand(site))
