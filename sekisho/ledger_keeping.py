@@ -27,6 +27,7 @@ from controller.link.client import LinkClient
 from controller.link.messages import Done, LogOrder, Record, Refused
 from controller.link.recorded import class_of
 from controller.retention import EVER, Due, Entry, Holds, Sweep, cutoffs, held, terms_of
+from controller.streams import schema as on_the_way
 from sekisho.spoken import Progress, Words, print_json, print_lines, said, table, tell
 from zones.moment import JST, epoch_ms
 
@@ -94,9 +95,10 @@ def schema(arguments: argparse.Namespace) -> int:
     if arguments.folder is not None:
         folder: Path = arguments.folder
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in published().items():
+        files = {**published(), **on_the_way.published()}
+        for name, text in files.items():
             (folder / name).write_bytes(text)
-        tell(f"{folder}: {', '.join(published())}")
+        tell(f"{folder}: {', '.join(files)}")
         return OK
     if arguments.json:
         print_json(catalogue())
