@@ -18,6 +18,7 @@ from controller.link.record_proof import PROOF_BYTES_MAX, ProofError, Proven, Re
 from controller.link.short_code import short_code
 from controller.link.tiles import grown, grown_root, node_of
 from controller.link.tree import TILE_LEAVES, leaf_hash
+from sekisho.cosigned import cosigned
 from sekisho.spoken import Progress
 from sekisho.tile_tree import GROWN_KEPT, TileTree
 from zones.moment import JST
@@ -42,6 +43,9 @@ def prove(socket: Path, seq: int, tiles: Path | None) -> RecordProof:
         else:
             checkpoint = _published(TileTree(tiles), seq)
             record, node = _one(client, seq), TileTree(tiles).node(checkpoint.size)
+    for witnessed in cosigned(socket, "sekisho ledger prove", seq + 1, checkpoint.size):
+        if witnessed.origin == checkpoint.origin:
+            checkpoint = witnessed  # the newest that somebody outside has signed says more than the newest of all
     proof = RecordProof(
         seq=seq, leaf=record.leaf, salt=record.salt, body=record.body,
         path=tuple(inclusion_proof(node, seq, checkpoint.size)), checkpoint=checkpoint.note,

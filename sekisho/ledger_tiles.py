@@ -12,6 +12,7 @@ from typing import Final
 from controller.link.client import LinkClient
 from controller.link.messages import Record
 from controller.link.notes import ED25519, Checkpoint, NoteError, Vkey, parse_checkpoint
+from sekisho.cosigned import cosigned
 from sekisho.spoken import Progress
 from sekisho.tile_tree import Growth, TileTree, TreeRefused
 
@@ -48,8 +49,20 @@ def write_tiles(socket: Path, folder: Path) -> Written:
             raise TreeRefused(f"{folder}: its tiles do not have the root hash of its checkpoint; delete it, and again")
         if was is not None and welcome.size == old_size:
             _same(client, was)
-            return Written(was=old_size, size=old_size, files=0)
-        return _grow(client, tree, growth, vkey, welcome.size)
+            done = Written(was=old_size, size=old_size, files=0)
+        else:
+            done = _grow(client, tree, growth, vkey, welcome.size)
+        _add_witnesses(socket, tree)
+        return done
+
+
+def _add_witnesses(socket: Path, tree: TileTree) -> None:
+    """The checkpoint that was published, with the witnesses' lines that the controller has for it."""
+    published = tree.checkpoint()
+    assert published is not None, "something was published"
+    for found in cosigned(socket, "sekisho ledger tiles", published.size, published.size):
+        if found.text == published.text and found.note != published.note:
+            tree.publish({}, found.note)
 
 
 def _checked_old(was: Checkpoint | None, vkey: Vkey, size: int) -> int:

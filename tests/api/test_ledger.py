@@ -23,7 +23,7 @@ from controller.link.tiles import tile_path, unbundle
 from controller.link.tree import leaf_hash
 from sekisho.ledger_tiles import write_tiles
 from tests.api.conftest import eventually, serve
-from tests.sekisho.served_ledger import ServedLedger
+from tests.sekisho.served_ledger import WITNESS_VKEY, ServedLedger
 
 pytestmark = pytest.mark.req("A-27")
 LEDGER = "/api/v1/ledger"
@@ -177,6 +177,23 @@ def test_a_record_is_proven_in_either_form(face: Face) -> None:
             assert shown.is_body_shown
     both = face.get("records/0/proof", accept="application/json, text/plain;q=0.5")
     assert both.headers["content-type"] == "application/json"
+
+
+def test_what_a_witness_signed_goes_out_with_it(face: Face) -> None:
+    """Nobody could tell a log that somebody outside watches from one that its owner alone has seen."""
+    vkey = Vkey.parse(face.served.vkey, ED25519)
+    face.served.notes[:] = ["x\n0\n\n", face.served.ledger.checkpoint_text.replace("gate-1", "gate-2")]
+    assert face.head().note == face.served.ledger.checkpoint_text
+    size = face.head().size
+    face.served.notes.clear()
+    face.served.is_cosigned()
+    assert [line.is_of(WITNESS_VKEY) for line in face.head().signatures] == [False, True]
+    face.grows(3)
+    assert len(face.head().signatures) == 1
+    shown = RecordProof.parse(face.get("records/0/proof").text).check(vkey, [WITNESS_VKEY])
+    assert shown.checkpoint.size == size
+    newer = RecordProof.parse(face.get(f"records/{size}/proof?purpose=audit").text).check(vkey)
+    assert newer.checkpoint.size == size + 3
 
 
 @pytest.mark.req("E-07")

@@ -10,15 +10,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from controller.ledger.body import Draft, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.store import Ledger
-from controller.link.messages import Done, Note, Refused, Status, Welcome
+from controller.link.messages import Cosigned, Done, Note, Refused, Status, Welcome
+from controller.link.notes import COSIGNATURE, Vkey, cosign, parse_checkpoint
 from controller.link.server import LinkServer
 from controller.notes import complaint
 from zones.moment import Moment
 
 ORIGIN = "sekisho.example/gate-1"
+WITNESS = Ed25519PrivateKey.from_private_bytes(b"a made-up witness, 32 bytes long")
+WITNESS_VKEY = Vkey(name="witness.example/w", algorithm=COSIGNATURE, public=WITNESS.public_key().public_bytes_raw())
+COSIGNED_AT_S = 1_800_000_000
 SEED = b"made-up seed for tests, 32 bytes"
 NOW = Moment(at=datetime(2026, 11, 2, tzinfo=UTC), tick_ms=0)
 
@@ -44,6 +50,7 @@ class ServedLedger:
         self._thread = threading.Thread(target=self._run)
         self.vkey = ""
         self.asked: list[Any] = []
+        self.notes: list[str] = []
 
     def __enter__(self) -> ServedLedger:
         self.ledger = self.opened()
@@ -70,6 +77,12 @@ class ServedLedger:
         """Another history by the same key, as somebody who holds it would write one."""
         return ServedLedger(folder, seed, die=die)
 
+    def is_cosigned(self) -> None:
+        """A made-up witness signs the newest checkpoint."""
+        note = self.ledger.checkpoint_text or ""
+        line = cosign(parse_checkpoint(note), WITNESS_VKEY, WITNESS.sign, COSIGNED_AT_S)
+        self.notes.append(f"{note}{line}\n")
+
     def edits(self, *puts: Any) -> None:
         """A change of the registers, as a record holds it."""
         detail = {"id": "e-1", "edit": {"puts": list(puts), "drops": []}, "revision": "1" * 64, "base": "0" * 64}
@@ -86,8 +99,13 @@ class ServedLedger:
             server.send(session, self._answer(message))
             return True
 
+        def tell_cosigned(session: int, message: Any) -> bool:
+            known = [note for note in self.notes if int(note.split("\n")[1]) >= message.from_size]
+            server.send(session, Cosigned(id=message.id, notes=tuple(known)))
+            return True
+
         server = LinkServer(
-            self.socket, selector, on_request=take, welcome=self._welcome,
+            self.socket, selector, on_request=take, on_cosign=tell_cosigned, welcome=self._welcome,
             fetch=lambda session, seq, limit: server.page(session, seq, self._read(seq, limit), _tick()),
         )  # fmt: skip
         self._ready.set()

@@ -8,15 +8,13 @@ import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.link.notes import COSIGNATURE, Vkey, cosign, parse_checkpoint
-from controller.link.record_proof import RecordProof
+from controller.link.notes import parse_checkpoint
 from controller.link.short_code import short_code
 from controller.link.tree import leaf_hash
 from sekisho import ledger_arguments
 from tests.sekisho.console_rig import in_json, typed
-from tests.sekisho.served_ledger import ServedLedger
+from tests.sekisho.served_ledger import WITNESS_VKEY, ServedLedger
 
 pytestmark = pytest.mark.req("A-27")
 
@@ -174,20 +172,34 @@ def test_a_proof_of_something_else_proves_nothing(served, type_in, tmp_path):
 
 def test_a_witness_is_demanded_by_name(served, type_in, tmp_path):
     """A proof under a history that only its owner has seen would pass for one that somebody looked at."""
-    signer = Ed25519PrivateKey.from_private_bytes(b"a made-up witness, 32 bytes long")
-    witness = Vkey(name="witness.example/w", algorithm=COSIGNATURE, public=signer.public_key().public_bytes_raw())
     file = tmp_path / "proof"
+    demand = ("check-proof", file, "--key", served.vkey, "--witness", WITNESS_VKEY.text)
     type_in("prove", 7, "--socket", served.socket, "--out", file)
-    demand = ("check-proof", file, "--key", served.vkey, "--witness", witness.text)
     status, _, said = type_in(*demand)
     assert status == 1
     assert "witness.example/w has not signed" in said
-    proof = RecordProof.parse(file.read_text())
-    file.write_text(
-        file.read_text() + cosign(parse_checkpoint(proof.checkpoint), witness, signer.sign, 1_800_000_000) + "\n"
-    )
-    status, found = in_json(type_in(*demand, "--json"))
-    assert (status, found["cosigned"]) == (0, {"witness.example/w": "2027-01-15T17:00:00+09:00"})
+    served.is_cosigned()
+    served.grows(5)
+    type_in("tiles", tmp_path / "tiles", "--socket", served.socket)
+    for more in ((), ("--json",), ("--tiles", tmp_path / "tiles")):
+        type_in("prove", 7, "--socket", served.socket, "--out", file, *more)
+        status, found = in_json(type_in(*demand, "--json"))
+        assert (status, found["cosigned"]) == (0, {"witness.example/w": "2027-01-15T17:00:00+09:00"})
+        assert found["size"] == 303
+    type_in("prove", 305, "--socket", served.socket, "--out", file)  # nobody outside has seen that one yet
+    assert type_in(*demand)[0] == 1
+
+
+def test_a_witness_that_signs_later_is_added_to_what_was_published(served, type_in, tmp_path):
+    """Published tiles would never say that somebody outside vouches for them."""
+    folder = tmp_path / "tiles"
+    type_in("tiles", folder, "--socket", served.socket)
+    served.is_cosigned()
+    status, found = in_json(type_in("tiles", folder, "--socket", served.socket, "--json"))
+    assert (status, found["files"]) == (0, 0)
+    head = parse_checkpoint((folder / "checkpoint").read_text())
+    assert any(line.is_of(WITNESS_VKEY) for line in head.signatures)
+    assert type_in("tiles", folder, "--socket", served.socket)[0] == 0
 
 
 def test_what_was_typed_wrong_is_told_apart_from_what_is_not_so(served, type_in, tmp_path):
