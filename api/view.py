@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, and_, delete, func, insert, not_, or_
+from sqlalchemy import Engine, and_, delete, func, insert, not_, or_, update
 from sqlmodel import Session, col, select
 
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
@@ -31,6 +31,9 @@ from api.tables import (
 )
 from api.tiles import Tiles, fold_leaves
 from controller.link.messages import Record, Status
+
+_OF_BODY: Final = tuple(set(EventRow.__table__.columns.keys()) - {"seq", "class"})  # type: ignore[attr-defined]
+"""What a row of an event has from the body: all but its number and class."""
 
 RELOCK_GRACE_MS: Final = 500
 SILENT_S_MAX: Final = 5.0
@@ -306,6 +309,7 @@ def _apply_one(session: Session, item: Folded) -> None:
         if table == "portal" and (live := session.get(PortalRow, name)) is not None:
             session.delete(live)
     _note_people(session, item)
+    _drop_bodies(session, item)
     if item.device is not None:
         name, is_online = item.device
         session.merge(DeviceRow(id=name, portal=event["portal"], is_online=is_online, since_ms=at_ms))
@@ -324,10 +328,21 @@ def _note_people(session: Session, item: Folded) -> None:
         session.flush()
 
 
+def _drop_bodies(session: Session, item: Folded) -> None:
+    """Forget what the ledger dropped by rule: what stays is that there was a record of that class (D-23)."""
+    if item.purged is None:
+        return
+    class_, ranges = item.purged
+    for first, last in ranges:
+        of = (col(EventRow.record_class) == class_, col(EventRow.seq).between(first, min(last, item.event["seq"] - 1)))
+        session.execute(delete(OtherRow).where(col(OtherRow.seq).in_(select(EventRow.seq).where(*of))))
+        session.execute(update(EventRow).where(*of).values(dict.fromkeys(_OF_BODY)))
+
+
 def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
     if item.starts:
-        # What still is wrong is said again by the controller that starts; not so what was seen outside, and a damaged end
-        # of the ledger, which this very start recorded before itself.
+        # What still is wrong is said again by the controller that starts; not so what was seen outside, and a damaged
+        # end of the ledger, which this very start recorded before itself.
         is_new = and_(col(AlarmRow.kind) == "TAIL_SET_ASIDE", col(AlarmRow.since_ms) == at_ms)
         session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE), not_(is_new)))
     if item.raises is not None:

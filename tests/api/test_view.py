@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -279,3 +280,32 @@ def test_a_broken_database_is_said_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"api\.db"):
         open_store(tmp_path / "api.db")
     assert (tmp_path / "api.db").read_bytes().startswith(b"this is not")
+
+
+@pytest.mark.req("D-23")
+def test_what_the_ledger_dropped_the_view_forgets_too(kit: Any, tmp_path: Path) -> None:
+    """Where somebody went three years ago would still stand in the officers' database, names and all."""
+    one = scenario(kit, tmp_path / "s")
+    one.record("ACCESS_GRANTED", portal="front", subject={"cardholder": "c-1"}, companions=[{"cardholder": "c-2"}])
+    last = one.record("PASSAGE", portal="front", subject={"cardholder": "c-1"})
+    ranges = [[0, last - 1], [last + 100, last + 200], ["x", 3], [7]]
+    one.record("PURGED", detail={"of_class": "access", "ranges": ranges, "count": 4})
+    given = records(one)
+    classes = {record.seq: json.loads(record.leaf)["class"] for record in given}
+    view = view_of(tmp_path / "api.db")
+    view.apply(given)
+    rows = {row.seq: row for row in view.events_after(-1, 100)}
+    assert sorted(rows) == list(range(len(given)))
+    going = {seq for seq, class_ in classes.items() if class_ == "access" and seq < last}
+    assert len(going) >= 3
+    for seq, row in rows.items():
+        assert row.record_class == classes[seq]
+        left = (row.body, row.cardholder, row.credential, row.type, row.portal, row.at_ms)
+        assert (left == (None,) * 6) is (seq in going), row
+    assert view.portals_live(0)["front"].state, "live states stay"
+    assert not going & {row.seq for row in view.events_of("c-1", None, 100)}
+    assert view.events_of("c-2", None, 100) == [], "a companion's place in it is forgotten too"
+    dropped = [Record(seq=r.seq, leaf=r.leaf, salt=None, body=None) if r.seq in going else r for r in given]
+    again = view_of(tmp_path / "again.db")
+    again.apply(dropped)
+    assert contents(tmp_path / "again.db")["event"] == contents(tmp_path / "api.db")["event"], "as from the ledger now"
