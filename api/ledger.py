@@ -15,7 +15,7 @@ from api.personal import record_look
 from api.problems import Problem
 from api.tiles import NotHeld, width_of
 from controller.link.messages import Record
-from controller.link.notes import Checkpoint, NoteError, parse_checkpoint, to_base64
+from controller.link.notes import ED25519, Checkpoint, NoteError, Vkey, parse_checkpoint, to_base64
 from controller.link.proofs import check_consistency, check_inclusion, consistency_proof, inclusion_proof, subtree_root
 from controller.link.record_proof import RecordProof
 from controller.link.tiles import LEVEL_MAX, TileSpot, bundle, parse_tile_path
@@ -123,13 +123,17 @@ def proof_of(here: Parts, seq: int, purpose: str | None) -> RecordProof:
 
 def _witnessed(here: Parts, seq: int, newest: Checkpoint) -> Checkpoint:
     """A checkpoint with cosignatures over record `seq`; the newest one where there is none."""
+    try:
+        vkey = Vkey.parse(here.view.vkey, ED25519)
+    except NoteError:
+        return newest
     for note in reversed(here.requests.cosigned(seq + 1)):
         try:
             found = parse_checkpoint(note)
+            if seq < found.size <= newest.size and found.origin == vkey.name and found.by(vkey) is not None:
+                return found  # and not one by a key from before a rotation
         except NoteError:
             continue
-        if found.origin == newest.origin and seq < found.size <= newest.size:
-            return found
     return newest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controller.link.client import LinkClient, LinkDown
-from controller.link.notes import Checkpoint, NoteError, parse_checkpoint
+from controller.link.notes import Checkpoint, NoteError, Vkey, parse_checkpoint
 
 PAGES_MAX = 64
 
@@ -26,3 +26,11 @@ def cosigned(socket: Path, name: str, from_size: int, size_max: int) -> list[Che
     except (LinkDown, NoteError):
         pass  # a proof without witnesses is a proof; who demands them says so
     return found
+
+
+def is_by(vkey: Vkey, checkpoint: Checkpoint) -> bool:
+    """Whether it is a checkpoint of the ledger of `vkey`, well signed by that key."""
+    try:
+        return checkpoint.origin == vkey.name and checkpoint.by(vkey) is not None
+    except NoteError:
+        return False

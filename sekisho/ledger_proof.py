@@ -18,7 +18,7 @@ from controller.link.record_proof import PROOF_BYTES_MAX, ProofError, Proven, Re
 from controller.link.short_code import short_code
 from controller.link.tiles import grown, grown_root, node_of
 from controller.link.tree import TILE_LEAVES, leaf_hash
-from sekisho.cosigned import cosigned
+from sekisho.cosigned import cosigned, is_by
 from sekisho.spoken import Progress
 from sekisho.tile_tree import GROWN_KEPT, TileTree
 from zones.moment import JST
@@ -36,6 +36,7 @@ def prove(socket: Path, seq: int, tiles: Path | None) -> RecordProof:
     """
     with LinkClient(socket, "sekisho ledger prove") as client:
         welcome = client.connect()
+        vkey = Vkey.parse(welcome.vkey, ED25519)
         if seq >= welcome.size:
             raise NoProof(f"the ledger ends at record {welcome.size - 1} / 記録は {welcome.size - 1} までです")
         if tiles is None:
@@ -44,14 +45,14 @@ def prove(socket: Path, seq: int, tiles: Path | None) -> RecordProof:
             checkpoint = _published(TileTree(tiles), seq)
             record, node = _one(client, seq), TileTree(tiles).node(checkpoint.size)
     for witnessed in cosigned(socket, "sekisho ledger prove", seq + 1, checkpoint.size):
-        if witnessed.origin == checkpoint.origin:
+        if is_by(vkey, witnessed):  # and not by a key from before a rotation
             checkpoint = witnessed  # the newest that somebody outside has signed says more than the newest of all
     proof = RecordProof(
         seq=seq, leaf=record.leaf, salt=record.salt, body=record.body,
         path=tuple(inclusion_proof(node, seq, checkpoint.size)), checkpoint=checkpoint.note,
     )  # fmt: skip
     try:
-        proof.check(Vkey.parse(welcome.vkey, ED25519))
+        proof.check(vkey)
     except ProofError as error:
         raise NoProof(f"record {seq} cannot be proven: {error}; run `sekisho verify` on an export") from error
     return proof

@@ -185,6 +185,8 @@ def test_what_a_witness_signed_goes_out_with_it(face: Face) -> None:
     face.served.notes[:] = ["x\n0\n\n", face.served.ledger.checkpoint_text.replace("gate-1", "gate-2")]
     assert face.head().note == face.served.ledger.checkpoint_text
     size = face.head().size
+    face.served.is_cosigned(bytes(32))  # by a key from before a rotation
+    assert RecordProof.parse(face.get("records/0/proof").text).check(vkey).checkpoint.size == size
     face.served.notes.clear()
     face.served.is_cosigned()
     assert [line.is_of(WITNESS_VKEY) for line in face.head().signatures] == [False, True]

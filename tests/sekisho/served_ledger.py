@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.ledger.body import Draft, Scribe
-from controller.ledger.checkpoint import SigningKey
+from controller.ledger.checkpoint import Notary, SigningKey
 from controller.ledger.store import Ledger
 from controller.link.messages import Cosigned, Done, Note, Refused, Status, Welcome
 from controller.link.notes import COSIGNATURE, Vkey, cosign, parse_checkpoint
@@ -77,9 +77,10 @@ class ServedLedger:
         """Another history by the same key, as somebody who holds it would write one."""
         return ServedLedger(folder, seed, die=die)
 
-    def is_cosigned(self) -> None:
-        """A made-up witness signs the newest checkpoint."""
-        note = self.ledger.checkpoint_text or ""
+    def is_cosigned(self, seed: bytes | None = None) -> None:
+        """A made-up witness signs the newest checkpoint; with `seed`, the one that another key signs of that tree."""
+        notary = self.ledger.notary if seed is None else Notary(origin=ORIGIN, key=SigningKey.from_seed(seed))
+        note = notary.checkpoint(self.ledger.size, self.ledger.root).decode()
         line = cosign(parse_checkpoint(note), WITNESS_VKEY, WITNESS.sign, COSIGNED_AT_S)
         self.notes.append(f"{note}{line}\n")
 

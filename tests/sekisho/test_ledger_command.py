@@ -178,6 +178,10 @@ def test_a_witness_is_demanded_by_name(served, type_in, tmp_path):
     status, _, said = type_in(*demand)
     assert status == 1
     assert "witness.example/w has not signed" in said
+    served.is_cosigned(bytes(32))  # by a key from before a rotation: of no use to who has today's
+    served.grows(2)
+    type_in("prove", 7, "--socket", served.socket, "--out", file)
+    assert (type_in(*demand)[0], type_in(*demand[:4])[0]) == (1, 0)
     served.is_cosigned()
     served.grows(5)
     type_in("tiles", tmp_path / "tiles", "--socket", served.socket)
@@ -185,8 +189,8 @@ def test_a_witness_is_demanded_by_name(served, type_in, tmp_path):
         type_in("prove", 7, "--socket", served.socket, "--out", file, *more)
         status, found = in_json(type_in(*demand, "--json"))
         assert (status, found["cosigned"]) == (0, {"witness.example/w": "2027-01-15T17:00:00+09:00"})
-        assert found["size"] == 303
-    type_in("prove", 305, "--socket", served.socket, "--out", file)  # nobody outside has seen that one yet
+        assert found["size"] == 305
+    type_in("prove", 307, "--socket", served.socket, "--out", file)  # nobody outside has seen that one yet
     assert type_in(*demand)[0] == 1
 
 
