@@ -16,7 +16,7 @@ demo: ## a simulated building, both processes and one page to open; Ctrl-C leave
 	@requirements/make-env .venv demo
 	@exec $(BIN)/sekisho demo
 
-test: ## install what tests need (Mosquitto, libnfc, Chromium, gcc) and run everything
+test: ## install what tests need (Mosquitto, rsyslog, libnfc, Chromium, gcc) and run everything
 	@tests/needs
 	@requirements/make-env .venv dev
 	@requirements/make-env .venv peers

@@ -167,7 +167,7 @@ def test_where_the_collectors_word_counts_nothing_but_it_acknowledges(broker, cl
     nobody has.
     """
     collector = closing(Collector(broker.port))
-    sink = closing(MqttSink(section(broker.port, acknowledged_by="collector", timeout_s=0.5)))
+    sink = closing(MqttSink(section(broker.port, acknowledged_by="collector", timeout_s=1.5)))
     batch = [made(seq) for seq in range(4)]
     collector.keeps(3, mqtt_message.leaf_hash(batch[3]), retain=True)  # from before: nobody knows of what
     with pytest.raises(SinkDown) as down:
@@ -298,7 +298,7 @@ def test_a_broker_that_spoke_5_is_never_asked_in_3_1_1(closing):
     versions: list[int] = []
     connack_5 = b"\x20\x03\x00\x00\x00"
     with Answering([connack_5, b"", b""], versions) as port:
-        sink = closing(MqttSink(section(port, timeout_s=0.2)))
+        sink = closing(MqttSink(section(port, timeout_s=1.0)))
         for code in ("timeout", "unreachable", "unreachable"):
             with pytest.raises(SinkDown) as down:
                 sink.deliver([made(0)])

@@ -124,7 +124,7 @@ def test_an_hour_without_rsyslog_and_a_restart_of_both_leave_no_gap(site, sectio
 def test_what_a_receiver_that_hangs_never_read_is_not_lost_with_it(site, section, closing, tmp_path):
     """Hundreds of records would lie in the kernel of a machine that hangs, counted as sent, and die with it."""
     receiver = closing(Rsyslog(tmp_path, site))
-    sink = closing(SyslogSink(section(receiver.port, timeout_s=0.5, resend=8)))
+    sink = closing(SyslogSink(section(receiver.port, timeout_s=2.0, resend=8)))
     records = [made(seq) for seq in range(100)]
     done = delivered(sink, records[:40])
     assert done >= 24
