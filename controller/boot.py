@@ -9,13 +9,14 @@ import os
 import random as seeded
 import selectors
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from controller.clock import SystemClock, wall_ms
 from controller.committer import Committer
 from controller.config import Site, SiteFileError
-from controller.cosigning import vouched_in
+from controller.cosigning import watch_of
 from controller.engine import Engine
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
@@ -27,13 +28,13 @@ from controller.ledger.body import Draft, Scribe
 from controller.ledger.catalogue import FLOOR
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
-from controller.link.notes import witness_keys
 from controller.log_desk import LogSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.retention import terms_of
 from controller.runtime import Guard, Parts, Runtime, StoreReport
+from controller.set_aside import Mended, mend
 from controller.site.store import SiteStore
 from controller.wires import attach, start_guard
 from readers import profiles
@@ -52,24 +53,39 @@ DEVIATING: Final = frozenset(
 """Warnings of the lint (docs/lint.md) that the ledger is told of at every start. `uid_accepted` tells of its own."""
 
 
-def start(site: Site, *, believe_clock: bool = False) -> Runtime:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """What somebody at the console says at this one start."""
+
+    believe_clock: bool = False
+    accept_set_aside: bool = False
+
+
+def start(site: Site, *, believe_clock: bool = False, accept_set_aside: bool = False) -> Runtime:
     """Everything up to armed doors, short of the loop. Raises SiteFileError, LedgerError, OSError with what to do.
 
     `believe_clock`: somebody at the console says that the wall clock is right although the ledger holds later times (a
-    time server once told nonsense). That is recorded.
+    time server once told nonsense). `accept_set_aside`: he takes the rights that a damaged ledger still tells, where no
+    site.db can be believed (`controller.set_aside`). Both are recorded.
     """
     random = _randomness(site)
     keys = load_keys(site.state_dir, random, site.ledger)
     if keys.is_new:
         log.warning("%s: the site's keys were made just now: `sekisho init` says what to keep of them", site.state_dir)
     ledger = Ledger.open(
-        site.state_dir / LEDGER, keys.signer, f"{site.domain}/{site.node}", random, successor=keys.successor
+        site.state_dir / LEDGER,
+        keys.signer,
+        f"{site.domain}/{site.node}",
+        random,
+        successor=keys.successor,
+        may_set_aside=True,
     )
     store = None
     try:
         keys.settle(ledger)
         store = open_key_store(site, random)
-        return _assemble(site, keys, ledger, store, random, believe_clock=believe_clock)
+        how = Console(believe_clock=believe_clock, accept_set_aside=accept_set_aside)
+        return _assemble(site, keys, ledger, store, random, how)
     except BaseException:
         if store is not None:
             store.close()
@@ -83,18 +99,18 @@ def _assemble(
     ledger: Ledger,
     store: KeyStore | None,
     random: Callable[[int], bytes],
-    *,
-    believe_clock: bool,
+    how: Console,
 ) -> Runtime:
     """Everything on top of an open ledger."""
     latest = latest_trusted(ledger)
-    clock = SystemClock(None if believe_clock else latest)
+    clock = SystemClock(None if how.believe_clock else latest)
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
-    policy, rebuilt = load_policy(site.state_dir / "site.db", keys.seal, ledger)
-    rebuilt = rebuilt if ledger.size else ""  # a new site has nothing to rebuild from
-    drafts = _start_records(site, scribe, now, store, rebuilt=rebuilt, believe_clock=believe_clock)
+    mended = _policy_of(site, keys, ledger, scribe, now, how)
+    policy = mended.policy
+    started = _start_records(site, scribe, now, store, rebuilt=mended.rebuilt, believe_clock=how.believe_clock)
+    drafts = [*mended.drafts, *started]
     occupancy, misses = last_standing(ledger, policy.policy)
     policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
     if store is not None and not unrecorded:
@@ -116,7 +132,7 @@ def _assemble(
         check_pin=pins.submit,
         hash_pins=setter.submit,
         devices=site.devices,
-        last_day=None if latest is None or believe_clock else here(latest).day,
+        last_day=None if latest is None or how.believe_clock else here(latest).day,
         keys=secrets.view,
         log=LogSetup(
             auditors=frozenset(site.ledger.auditors),
@@ -125,8 +141,6 @@ def _assemble(
         ),
         is_clock_trusted=now.is_trusted,
     )
-    vkey = ledger.notary.vkey
-    witnesses = witness_keys(site.ledger.witnesses)
     parts = Parts(
         clock=clock,
         engine=engine,
@@ -144,12 +158,21 @@ def _assemble(
         keys=key_jobs(site, store, inbox.put_report, lambda: here(clock.now().at).day),
         omitted=frozenset(site.ledger.omit) - FLOOR,
         owed=(drafts, unrecorded) if unrecorded else None,
-        witnesses=witnesses,
-        vouched=vouched_in(ledger, witnesses),
+        witnesses=watch_of(ledger, site.ledger.witnesses),
     )
     runtime = Runtime(parts)
-    attach(site, runtime, engine, inbox, selector, boot=boot, vkey=vkey, keys=secrets, random=random)
+    attach(site, runtime, engine, inbox, selector, boot=boot, vkey=ledger.notary.vkey, keys=secrets, random=random)
     return runtime
+
+
+def _policy_of(site: Site, keys: Keys, ledger: Ledger, scribe: Scribe, now: Moment, how: Console) -> Mended:
+    """The policy in force, and what is to be recorded first: nothing, where the ledger's end is whole."""
+    site_db = site.state_dir / "site.db"
+    if ledger.damage is None:
+        policy, why = load_policy(site_db, keys.seal, ledger)
+        return Mended(drafts=[], policy=policy, rebuilt=why if ledger.size else "")  # a new site has nothing to rebuild
+    log.error("%s: %s: set aside, and gone on from record %d", ledger.path, ledger.damage.why, ledger.damage.first)
+    return mend(ledger, site_db, keys.seal, scribe, now, is_accepted=how.accept_set_aside)
 
 
 def layout_edit(site: Site, policy: Policy) -> Edit:
@@ -185,6 +208,8 @@ def _adopt(
         try:
             ledger.append(drafts)
         except LedgerUnavailable as error:
+            if ledger.damage is not None:  # nothing may be served on a policy whose record is not there
+                raise
             return policy, str(error)
         return policy, ""
     doc = edit_to_doc(edit)

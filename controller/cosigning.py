@@ -23,6 +23,7 @@ from controller.link.notes import (
     cosigned_at,
     parse_checkpoint,
     parse_signature,
+    witness_keys,
 )
 
 SILENT_MS: Final = 24 * 3_600_000
@@ -85,9 +86,10 @@ def vouched_in(ledger: Ledger, vkeys: Sequence[Vkey]) -> tuple[Vouched, ...]:
 
 
 class WitnessWatch:
-    """How the witnesses stand, kept up by the loop."""
+    """How the witnesses of `keys` stand, kept up by the loop."""
 
-    def __init__(self, vouched: Sequence[Vouched]) -> None:
+    def __init__(self, keys: Sequence[Vkey], vouched: Sequence[Vouched]) -> None:
+        self.keys = tuple(keys)
         self._vouched = {one.witness: one for one in vouched}
 
     def grown(self, size: int, now_ms: int) -> None:
@@ -113,6 +115,12 @@ class WitnessWatch:
             )
             for _, one in sorted(self._vouched.items())
         )
+
+
+def watch_of(ledger: Ledger, vkeys: Sequence[str]) -> WitnessWatch:
+    """How the witnesses of the site file stand at a start. NoteError: one of them is none. LedgerUnavailable."""
+    keys = witness_keys(vkeys)
+    return WitnessWatch(keys, vouched_in(ledger, keys))
 
 
 def _taken(session: int, message: Cosign, ledger: Ledger, vkeys: Sequence[Vkey]) -> Attended:

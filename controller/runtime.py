@@ -19,7 +19,7 @@ from typing import Any, Final
 from controller.clock import Clock, wall_ms
 from controller.committer import CommitFailed, Committed, Committer, PageRead
 from controller.core import Core
-from controller.cosigning import Attended, Vouched, WitnessWatch, attend
+from controller.cosigning import Attended, WitnessWatch, attend
 from controller.desk import LinkRequest
 from controller.engine import Engine, Happened
 from controller.inbox import Inbox
@@ -28,7 +28,6 @@ from controller.key_room import KeyJobs
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
 from controller.link.messages import AskCosigned, Cosign, KeyStanding, Propose, Request, Status
-from controller.link.notes import Vkey
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.pin_setting import PinSetter
@@ -98,10 +97,9 @@ class Parts:
     pins: PinDesk
     setter: PinSetter
     keys: KeyJobs
+    witnesses: WitnessWatch
     omitted: frozenset[str] = frozenset()
     owed: tuple[list[Draft], str] | None = None
-    witnesses: tuple[Vkey, ...] = ()
-    vouched: tuple[Vouched, ...] = ()
 
 
 class Runtime:
@@ -130,8 +128,7 @@ class Runtime:
         self._boot = parts.boot
         self._deviations = list(parts.deviations)
         self._size = parts.size
-        self._witness_keys = parts.witnesses
-        self._witnesses = WitnessWatch(parts.vouched)
+        self._witnesses = parts.witnesses
         self._cosigning = 0
         self._events: list[Happened] = []
         self._requests = 0
@@ -173,7 +170,7 @@ class Runtime:
         if self._cosigning >= COSIGNING_MAX:
             return False
         self._cosigning += 1
-        self._committer.ask(lambda ledger: attend(session, message, ledger, self._witness_keys))
+        self._committer.ask(lambda ledger: attend(session, message, ledger, self._witnesses.keys))
         return True
 
     def attach(self, ports: Sequence[Port], outputs: Outputs, link: LinkServer | None, intake: Intake) -> None:

@@ -97,7 +97,7 @@ class Site:
         return vouched_in(self.history.ledger, self.vkeys)[0].size
 
     def watch(self) -> WitnessWatch:
-        return WitnessWatch(vouched_in(self.history.ledger, self.vkeys))
+        return WitnessWatch(self.vkeys, vouched_in(self.history.ledger, self.vkeys))
 
     def cosigned(self, from_size: int = 0) -> tuple[str, ...]:
         answer = attend(1, AskCosigned(id="ask", from_size=from_size), self.history.ledger, self.vkeys).answer
