@@ -100,8 +100,11 @@ class WitnessCourier:
             return
         answer = self._cosign(newest.note + line + "\n")
         if isinstance(answer, Refused):
-            log.error("%s signed, and the controller refused it: %s: %s", self._section.name, answer.code, answer.why)
-            return
+            later = answer.code in ("busy", "ledger_unavailable")
+            why = (
+                f"it signed, and the controller refused its line ({answer.code}: {answer.why}); see [ledger] witnesses"
+            )
+            raise SinkDown("busy" if later else "rejected", why)
         self._vouched, self._signed_note = newest.size, newest.note
         self._refused = ""
         self._outages.caught_up(newest.size - 1)

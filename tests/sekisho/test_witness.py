@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import random
 import re
 import threading
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from controller.ledger.checkpoint import Notary, SigningKey
 from controller.link.notes import (
@@ -23,7 +26,7 @@ from controller.link.notes import (
 )
 from sekisho.witness_folder import OF_STRANGERS_MAX, Folder, FolderRefused
 from sekisho.witness_http import WitnessServer
-from sekisho.witness_judge import request_body
+from sekisho.witness_judge import Refused, parse_add, parse_rotation, request_body
 from tests.controller.ledger.conftest import ORIGIN
 from tests.sekisho.witness_rig import NOON_MS, OTHER_KEY, SEED, VKEY, Desk, History, code_of
 
@@ -213,6 +216,48 @@ def test_a_request_that_is_none_is_refused_and_nothing_else(desk, octets):
     """A stranger's bytes would stop the witness, or fill its disk with evidence."""
     assert desk.refuses(octets) == (400, "malformed")
     assert desk.evidence == []
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@example(b"old 0\n\n\n\n\n\n")
+@example(b"[" * 300)
+def test_no_bytes_make_a_request_anything_but_a_request_or_none(octets):
+    """One stranger's bytes end a thread, or are read as something that nobody said."""
+    for parse in (parse_add, parse_rotation):
+        with pytest.raises(Refused) as refused:
+            parse(octets)
+        assert (refused.value.status, refused.value.code) == (400, "malformed")
+
+
+@pytest.mark.req("A-27")
+def test_no_change_of_a_good_request_is_signed(history, desk):
+    """A signature under something that the ledger never said: one wrong byte, and the witness is no witness."""
+    desk.signs(history.asks(0))
+    history.grows(4)
+    good, die = history.asks(5), random.Random(6962)
+    for _ in range(400):
+        at = die.randrange(len(good))
+        changed = good[:at] + bytes([good[at] ^ 1 << die.randrange(8)]) + good[at + 1 :]
+        if die.random() < 0.2:
+            changed = good[:at] + good[at + die.randrange(1, 9) :]
+        reply = desk.witness.add_checkpoint(changed)
+        assert reply.status in (400, 403, 404, 409, 422), (reply, changed)
+    assert desk.size == 5
+    desk.signs(good)
+
+
+def test_a_witness_keeps_its_ledgers_apart(history, desk, tmp_path):
+    """The history of one site would count for another."""
+    other = Notary(origin="sekisho.example/gate-2", key=OTHER_KEY)
+    desk.folder.trust([Vkey.parse(other.vkey, ED25519)])
+    desk.signs(history.asks(0))
+    assert desk.refuses(request_body(5, [], other.checkpoint(5, history.ledger.root).decode())) == (409, "behind")
+    desk.signs(request_body(0, [], other.checkpoint(2, bytes(32)).decode()))
+    assert desk.refuses(request_body(2, [], other.checkpoint(2, bytes(31) + b"1").decode())) == (409, "fork")
+    desk.restarts()
+    assert {origin: one.size for origin, one in desk.folder.known.items()} == {ORIGIN: 5, other.origin: 2}
+    history.grows(1)
+    desk.signs(history.asks(5))
 
 
 # -- attacks ----------------------------------------------------------------------------------------------------------

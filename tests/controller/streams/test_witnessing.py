@@ -18,6 +18,7 @@ from controller.streams.hash_file import HashFile
 from controller.streams.section import SinkRefused
 from controller.streams.settings import SettingsError, load_settings
 from controller.streams.witness_line import WitnessSection
+from sekisho.export import Cosignatures
 from sekisho.witness_http import Reply
 from tests.controller.ledger.conftest import ORIGIN
 from tests.controller.ledger.conftest import Site as LedgerSite
@@ -275,6 +276,38 @@ def test_an_old_cosignature_played_back_takes_nothing_away(site, history, witnes
 
 def attended(site: Site, note: str):
     return attend(1, Cosign(id="again", note=note), site.history.ledger, site.vkeys).vouched
+
+
+def test_a_witness_that_the_site_file_does_not_name_is_an_alarm(site, history, witness):
+    """Somebody set a witness up by half, and believes that it counts."""
+    site.vkeys = (key_named("witness.example/south", OTHER_KEY.public),)
+    site.carries()
+    site.now_ms += 60_000
+    witness.desk.now_ms = site.now_ms
+    assert site.carries() == ["SINK_LOST:rejected"]
+    site.vkeys = (witness.vkey,)
+    assert site.carries() == ["SINK_RESTORED:0"]
+
+
+def test_an_export_has_the_lines_under_the_checkpoints_that_were_signed(site, history, witness):
+    """The auditor's copy would lack what somebody outside vouches for, or have it under the wrong record."""
+    history.grows(140)
+    signed = {3, 4, *range(20, 120), 145}
+    for size in signed:
+        line = cosign(
+            parse_checkpoint(history.note(size)), witness.vkey, witness.desk.folder._key.sign, 1_795_000_000 + size
+        )
+        assert isinstance(site.cosign(f"{history.note(size)}{line}\n"), Done)
+    lines = Cosignatures(site)
+    for record in history.ledger.read(0, 1000):
+        own = record.checkpoint.decode()
+        under = lines.under(own)
+        assert under.startswith(own)
+        checkpoint = parse_checkpoint(under)
+        theirs = [one for one in checkpoint.signatures if one.is_of(witness.vkey)]
+        assert [cosigned_at(checkpoint, witness.vkey, one) for one in theirs] == [
+            1_795_000_000 + size for size in signed if size == record.seq + 1
+        ]
 
 
 # -- silence ----------------------------------------------------------------------------------------------------------
