@@ -147,8 +147,8 @@ def _may_be_shown(here: Parts, record: Record, purpose: str | None) -> bool:
         return False
     if not isinstance(body, dict) or body.get("type") in WITHHELD:
         return False
-    for person in _people(body):
-        record_look(here, person, purpose)
+    for cardholder in _people(body):
+        record_look(here, cardholder, purpose)
     return True
 
 
@@ -157,7 +157,7 @@ def _people(body: dict[str, Any]) -> list[str]:
     lists = [body.get(name) for name in ("companions", "escorts")]
     rows = [body.get("subject"), *(row for rows in lists if isinstance(rows, list) for row in rows)]
     found = [row.get("cardholder") for row in rows if isinstance(row, dict)]
-    return sorted({person for person in found if isinstance(person, str)})
+    return sorted({cardholder for cardholder in found if isinstance(cardholder, str)})
 
 
 def _damaged(why: object) -> Problem:

@@ -37,8 +37,8 @@ def tile_path(number: int, width: int = TILE_LEAVES) -> str:
     """`N` or `N.p/W` as a path: 1234067 is x001/x234/067."""
     digits = f"{number:03d}"
     digits = digits.rjust(-(-len(digits) // 3) * 3, "0")
-    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-    path = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+    threes = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    path = "/".join([*(f"x{three}" for three in threes[:-1]), threes[-1]])
     return path if width == TILE_LEAVES else f"{path}.p/{width}"
 
 
