@@ -84,10 +84,12 @@ def _events(here: Parts, asked: Asked, found: History | None, language: Language
     """Rows with their whole date; who else it was where the person only went along."""
     if found is None:
         return []
-    door_names, zone_names = place_names(here.view, portals(here.view), language)
+    portal_names, zone_names = place_names(here.view, portals(here.view), language)
     names = here.view.names.all()
     return [
-        event_shown(row, names, door_names, zone_names, language) | _dated(row) | _beside(row, asked.cardholder, language)
+        event_shown(row, names, portal_names, zone_names, language)
+        | _dated(row)
+        | _beside(row, asked.cardholder, language)
         for row in found.events
     ]
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, and_, delete, func, insert, not_, or_, update
+from sqlalchemy import Engine, and_, delete, func, insert, not_, update
 from sqlmodel import Session, col, select
 
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
@@ -218,12 +218,15 @@ class View:
 
     def events_of(self, cardholder: str, before: int | None, limit: int) -> list[EventRow]:
         """The newest events that are about somebody, as subject, companion or escort; those before record `before`."""
-        other = select(OtherRow.seq).where(OtherRow.cardholder == cardholder)
-        query = select(EventRow).where(or_(col(EventRow.cardholder) == cardholder, col(EventRow.seq).in_(other)))
+        others = select(OtherRow.seq).where(OtherRow.cardholder == cardholder)
+        subject = select(EventRow).where(col(EventRow.cardholder) == cardholder)
         if before is not None:
-            query = query.where(EventRow.seq < before)
-        with Session(self._engine) as session:
-            return list(session.exec(query.order_by(col(EventRow.seq).desc()).limit(limit)))
+            others, subject = others.where(OtherRow.seq < before), subject.where(EventRow.seq < before)
+        with Session(self._engine) as session:  # each by its own index: one question about both would sort all of them
+            rows = list(session.exec(subject.order_by(col(EventRow.seq).desc()).limit(limit)))
+            beside = list(session.exec(others.order_by(col(OtherRow.seq).desc()).limit(limit)))
+            rows += session.exec(select(EventRow).where(col(EventRow.seq).in_(beside)))
+        return sorted({row.seq: row for row in rows}.values(), key=lambda row: -row.seq)[:limit]
 
     def newest_events(self, limit: int) -> list[EventRow]:
         """The newest events but those of views, newest first."""
