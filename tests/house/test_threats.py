@@ -1,4 +1,4 @@
-"""docs/threats.md names tests: they must be there, or the page promises what nobody tries."""
+"""Pages of attacks name tests: they must be there, or a page promises what nobody tries."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAGES = ("docs/threats.md", "docs/witness.md")
 NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_\w+)`")
 
 
 def test_every_test_that_the_page_of_threats_names_is_there():
     """A test is renamed or goes, and the page still says that an attack was tried."""
-    named = NAMED.findall((ROOT / "docs/threats.md").read_text("utf-8"))
+    named = [one for page in PAGES for one in NAMED.findall((ROOT / page).read_text("utf-8"))]
     assert len(named) > 60
     gone = [f"{file}::{name}" for file, name in named if f"def {name}(" not in _source(ROOT / "tests" / file)]
     assert gone == []
