@@ -47,14 +47,19 @@ class ClockWatch:
         self._offset_ms: int | None = None
         self._told: dict[str, _Told] = {}
 
+    def is_set(self, now: Moment) -> bool:
+        """Whether our own wall clock was set since the last look."""
+        return self._offset_ms is not None and abs(wall_ms(now.at) - now.tick_ms - self._offset_ms) > STEP_MS
+
     def look(self, now: Moment, turn: Turn) -> None:
         """Say so where our own wall clock was set since the last look."""
-        offset_ms = wall_ms(now.at) - now.tick_ms
-        before, self._offset_ms = self._offset_ms, offset_ms
-        if before is None or abs(offset_ms - before) <= STEP_MS:
+        was_set, before = self.is_set(now), self._offset_ms
+        self._offset_ms = wall_ms(now.at) - now.tick_ms
+        if not was_set or before is None:
             return
-        self._told.clear()  # what devices differed from was another clock
-        detail = {"by_ms": offset_ms - before}
+        for told in self._told.values():  # what devices differed from was another clock
+            told.skews_ms.clear()
+        detail = {"by_ms": self._offset_ms - before}
         self._standing.record(self._standing.scribe.draft("CLOCK_SET", now=now, detail=detail), turn)
 
     def heard(self, source: str, at_ms: int | None, now: Moment, turn: Turn) -> None:

@@ -369,7 +369,8 @@ class Engine:
     def has_due(self, now: Moment) -> bool:
         """Whether something is to be done at `now` even without an event."""
         due = self.deadline()
-        return (due is not None and due <= now.tick_ms) or now.is_trusted is not self._clock_was_trusted
+        is_clock_moved = now.is_trusted is not self._clock_was_trusted or self._clocks.is_set(now)
+        return (due is not None and due <= now.tick_ms) or is_clock_moved
 
     def deadline(self) -> int | None:
         """The next tick (ms) at which something is due, or None."""
