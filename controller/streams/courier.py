@@ -64,6 +64,7 @@ class Courier:
         self._outages = Outages(section.name, cursor.with_suffix(".outage"), world)
         self._seen = (BEFORE_ALL, "")
         self._pending: list[Record] = []
+        self._is_fresh = False  # whether some of them were never handed over
         self._handed_at = 0
         self._target = BEFORE_ALL
         self._said = ""
@@ -117,7 +118,7 @@ class Courier:
         self._cursor = self._opened(welcome)
         self._say(logging.INFO, f"follows {self._cursor.origin} from record {self._cursor.seq + 1} on")
         self._seen = (max(self._cursor.seq, 0) - 1, "")
-        self._pending, self._handed_at = [], 0
+        self._pending, self._is_fresh, self._handed_at = [], False, 0
         self._target = welcome.size - 1
         for message in self._source.stream(max(self._cursor.seq, 0)):
             if isinstance(message, Record):
@@ -153,6 +154,7 @@ class Courier:
             return
         if self._is_wanted(outgoing(record, "", 0)):
             self._pending.append(record)
+            self._is_fresh = True
 
     def _is_wanted(self, one: Outgoing) -> bool:
         types, zones = self._section.types, self._section.zones
@@ -160,12 +162,13 @@ class Courier:
 
     def _is_due(self, message: Record | Status) -> bool:
         """Whether what waits is handed over now: it is enough, or nothing follows at once, or it waited long."""
-        if isinstance(message, Status):
-            return abs(self._world.now_ms() - self._handed_at) >= AGAIN_AFTER_MS
-        return len(self._pending) >= self._sink.batch_max or not self._source.has_more()
+        if self._is_fresh:
+            return len(self._pending) >= self._sink.batch_max or not self._source.has_more()
+        return isinstance(message, Status) and abs(self._world.now_ms() - self._handed_at) >= AGAIN_AFTER_MS
 
     def _hand_over(self) -> None:
         """Hand over what waits, and move the cursor by what was acknowledged. Raises SinkDown."""
+        self._is_fresh = False
         while self._pending:
             self._handed_at = self._world.now_ms()
             records = self._pending[: self._sink.batch_max]
@@ -198,7 +201,7 @@ class Courier:
         assert 0 <= count <= len(batch), f"a sink acknowledged {count} of {len(batch)}"
         if count == 0:
             return
-        self._outages.arrived(max(one.late_ms for one in batch[:count]))
+        self._outages.arrived(batch[0].seq, max(one.late_ms for one in batch[:count]))
         last = self._pending[count - 1]
         del self._pending[:count]
         self._advance(last)

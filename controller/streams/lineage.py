@@ -63,7 +63,7 @@ def check_key(cursor: Cursor, welcome: Welcome, records: Iterable[Record | Statu
     Raises SinkDown where they do not lead to the key that the ledger is signed with now.
     """
     key = cursor.vkey
-    for record in records:
+    for record in records if welcome.size else ():
         if not isinstance(record, Record):
             continue
         if record.seq == cursor.seq:

@@ -58,10 +58,11 @@ class Outages:
         elif self._outage.to_seq is not None:
             self._keep(msgspec.structs.replace(self._outage, to_seq=None))
 
-    def arrived(self, late_ms: int) -> None:
-        """A record arrived, so late."""
-        if self._outage is not None and late_ms > self._outage.late_ms:
-            self._outage = msgspec.structs.replace(self._outage, late_ms=late_ms)
+    def arrived(self, seq: int, late_ms: int) -> None:
+        """Record `seq` and perhaps some behind it arrived; the oldest so late."""
+        if self._outage is not None:
+            late_ms, from_seq = max(late_ms, self._outage.late_ms), min(seq, self._outage.from_seq)
+            self._outage = msgspec.structs.replace(self._outage, late_ms=late_ms, from_seq=from_seq)
 
     def caught_up(self, to_seq: int) -> None:
         """All up to `to_seq` has arrived."""

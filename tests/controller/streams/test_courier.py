@@ -192,6 +192,7 @@ def test_another_ledger_stops_the_sink_and_is_told(tmp_path, why, change: Callab
     carried(site, sink, tmp_path)
     assert sink.came[6].seq == 0
     assert site.codes == ["SINK_LOST", "SINK_RESTORED"]
+    assert (site.told[1].from_seq, site.told[1].to_seq) == (0, len(site.records) - 1)
 
 
 def rotation(seq: int, old: Signer, new: Signer, *signers: Signer) -> Record:
@@ -276,6 +277,26 @@ def test_tries_come_a_minute_apart_and_a_rest_that_was_asked_for_is_kept(tmp_pat
     sink.tries, sink.is_down, sink.retry_after_s = 0, "busy", 600
     carried(site, sink, tmp_path, for_ms=HOUR_MS)
     assert 6 <= sink.tries <= 7
+
+
+def test_a_key_that_changed_before_the_first_record_is_not_waited_for(tmp_path):
+    """A controller that was set up anew, with nothing in its ledger yet, holds the sink for ever without a word."""
+    site, sink = Site(), Receiver()
+    carried(site, sink, tmp_path)
+    site.vkey = Signer(seed=bytes(32), origin=ORIGIN).vkey
+    carried(site, sink, tmp_path)
+    assert [one.why for one in site.told] == ["other_key"]
+
+
+@pytest.mark.req("A-28")
+def test_a_record_that_came_with_a_status_behind_it_is_sent_at_once(tmp_path):
+    """An alarm waits until the next one happens."""
+    site, sink = Site(), Receiver(batch_max=9)
+    carried(site, sink, tmp_path, for_ms=1000)
+    site.grows(1)
+    site.has_more = lambda: site.ms < 2500  # the line can be read: a status is on its way
+    carried(site, sink, tmp_path, for_ms=2500)
+    assert sink.kept == [0]
 
 
 @pytest.mark.req("A-28")
