@@ -94,6 +94,13 @@ class ByHand:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
+    def until(self, last: int) -> None:
+        """Wait until it has read record `last`."""
+        end = time.monotonic() + WITHIN_S
+        while last not in self.read:
+            assert time.monotonic() < end, f"record {last} is not read"
+            threading.Event().wait(0.01)
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

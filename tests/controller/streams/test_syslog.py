@@ -181,14 +181,14 @@ def test_only_what_the_receiver_had_read_and_lost_itself_can_be_missing(site, se
     receiver.is_storing = False  # it reads, and keeps it in memory
     done = delivered(sink, records[:150])
     assert 150 - 2 * resend - 7 <= done <= max(0, len(receiver.read) - resend), "never more than read, less `resend`"
+    receiver.until(149)
     receiver.close()  # it dies with its queue
     with pytest.raises(SinkDown):
         sink.deliver(records[done:151])
     after = closing(ByHand(site))
     again = closing(SyslogSink(section(after.port, resend=resend)))
     delivered(again, records[done:])
-    again.close()
-    after.close()
+    after.until(199)
     missing = set(range(200)) - set(after.stored)
     assert missing == set(range(done)), "what was acknowledged is gone, and nothing else"
     assert set(range(150 - resend, 150)) <= set(after.stored), "the last ones that it had read came again"
@@ -246,8 +246,7 @@ def test_what_is_handed_over_again_is_not_written_again_while_the_line_stands(si
         assert sink.deliver(records) == 0
     assert sink.deliver([*records, made(3), made(4)]) == 1
     assert sink.deliver([*records[1:], made(3), made(4)]) == 0
-    sink.close()
-    receiver.close()
+    receiver.until(4)
     assert receiver.read == [0, 1, 2, 3, 4]
 
 
