@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sekisho import verify
-from tests.system.parts import ROOT
+from sekisho import cli, verify
+from tests.system.parts import ROOT, eventually
 from tests.system.site import SATO, STRANGER, SUZUKI, Site
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto")]
@@ -65,6 +65,38 @@ def test_an_export_proves_itself_and_names_a_changed_record(site, capsys):
         status, answer = verdict(capsys, str(export), "--key", str(key))
         assert status == 1, f"{part} of record {number} was changed at {at}, and nobody noticed"
         assert answer["problem"]["index"] == number, answer
+
+
+@pytest.mark.req("A-27")
+def test_one_record_is_proven_by_console_and_web_process_alike(site, capsys):
+    """An auditor who asks for one entry is handed everybody's, or has to take our word for it."""
+
+    def typed(*words: object) -> str:
+        capsys.readouterr()
+        status = cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert status == 0, captured.err
+        return captured.out
+
+    site.enters(SATO, "front")
+    ask = ("--socket", site.socket)
+    key = typed("ledger", "key", *ask).strip()
+    granted = site.found("ACCESS_GRANTED", portal="front")[0]["seq"]
+    tiles, console, web = site.folder / "tiles", site.folder / "console.tlog-proof", site.folder / "web.json"
+    typed("ledger", "tiles", tiles, *ask)
+    typed("ledger", "prove", granted, "--out", console, "--tiles", tiles, *ask)
+    api = site.api_starts()
+    eventually(lambda: api.get("/health")["seq"] > granted, 20, "the web process has seen the record")
+    web.write_text(json.dumps(api.get(f"/ledger/records/{granted}/proof?purpose=audit")))
+    look = site.recorded("NOTE", kind="VIEW_PERSONAL")
+    assert look["detail"]["purpose"] == "audit"
+    for proof in (console, web):
+        found = json.loads(typed("ledger", "check-proof", proof, "--key", key, "--json"))
+        assert found["body"]["type"] == "ACCESS_GRANTED"
+    code = typed("ledger", "code", *ask).strip()
+    assert site.stops() == 0
+    typed("verify", site.state_dir / "ledger.db", "--key", key, "--code", code)
+    typed("verify", tiles, "--key", key)
 
 
 @pytest.mark.req("A-27")
