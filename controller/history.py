@@ -35,9 +35,14 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
     policy, why = PolicyAt(), ""
     try:
         policy = read_site(path, seal)
-        _check_history(policy, ledger)
+        check_history(policy, ledger)
     except SiteUnusable as error:
         policy, why = PolicyAt(), str(error)
+    return rolled_forward(policy, ledger), why
+
+
+def rolled_forward(policy: PolicyAt, ledger: Ledger) -> PolicyAt:
+    """`policy` after the edits that the ledger holds beyond it. SiteFileError: one of them cannot be read."""
     for record in ledger.scan(policy.seq + 1):
         if b'"class":"policy"' not in record.leaf:
             continue
@@ -49,7 +54,7 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
             policy = _after(policy, body.detail["edit"], record.seq)
             if policy.revision != body.detail["revision"]:
                 raise SiteFileError(f"record {record.seq} of the ledger names another revision than its history gives")
-    return policy, why
+    return policy
 
 
 def _after(policy: PolicyAt, doc: dict[str, Any], seq: int) -> PolicyAt:
@@ -63,8 +68,8 @@ def _after(policy: PolicyAt, doc: dict[str, Any], seq: int) -> PolicyAt:
         ) from error
 
 
-def _check_history(policy: PolicyAt, ledger: Ledger) -> None:
-    """Whether the record that site.db says it stands for is in this ledger and made this policy. Else SiteUnusable."""
+def check_history(policy: PolicyAt, ledger: Ledger) -> None:
+    """That the record that site.db says it stands for is in this ledger and made this policy. Else SiteUnusable."""
     if policy.seq >= ledger.size:
         raise SiteUnusable("is ahead of the ledger")
     for record in ledger.read(policy.seq, 1):

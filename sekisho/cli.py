@@ -64,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the wall clock is right although the ledger holds later times; recorded (時計を正しいと認める)",
     )
+    command.add_argument(
+        "--accept-set-aside",
+        action="store_true",
+        help="a damaged ledger and no whole site.db: take the rights that are left; recorded (残りの登録を認める)",
+    )
     command.set_defaults(run=_controller)
 
     command = commands.add_parser("api", help="run the officers' pages and the API (管理画面を動かす)")
@@ -152,7 +157,8 @@ def _say(text: str) -> None:
 def _controller(arguments: argparse.Namespace) -> int:
     from sekisho.run_controller import run
 
-    return run(arguments.site, believe_clock=arguments.believe_clock)
+    said = {"believe_clock": arguments.believe_clock, "accept_set_aside": arguments.accept_set_aside}
+    return run(arguments.site, **said)
 
 
 def _api(arguments: argparse.Namespace) -> int:

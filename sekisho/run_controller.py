@@ -10,7 +10,7 @@ from pathlib import Path
 from sekisho.cli import CANNOT_RUN, NO, OK
 
 
-def run(path: Path, *, believe_clock: bool = False) -> int:
+def run(path: Path, *, believe_clock: bool = False, accept_set_aside: bool = False) -> int:
     """Serve the site described by `path` until SIGTERM or SIGINT. Returns the exit status."""
     gc.disable()  # a third off the imports; collection comes back, over what is left, once the doors are armed
     from controller.boot import start
@@ -20,7 +20,7 @@ def run(path: Path, *, believe_clock: bool = False) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        runtime = start(load_site(path), believe_clock=believe_clock)
+        runtime = start(load_site(path), believe_clock=believe_clock, accept_set_aside=accept_set_aside)
     except SiteFileError as error:
         print(f"sekisho controller: {error}", file=sys.stderr)
         return NO

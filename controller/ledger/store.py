@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,8 @@ import msgspec
 from controller.ledger.body import Body, Draft, decode_body
 from controller.ledger.checkpoint import Notary
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
-from controller.ledger.file import grow_log, open_file, scrub_log
+from controller.ledger.file import APPLICATION_ID, PAGE_BYTES, WAL_BYTES, grow_log, open_file, scrub_log
+from controller.ledger.log_file import look_at_log
 from controller.ledger.tail import SALT_BYTES, Damage, leaf_text, verify_tail, whole_before
 from controller.link.tree import Tile, Tree, leaf_hash
 
@@ -116,11 +118,13 @@ class Ledger:
         disk), ValueError (`origin`).
         """
         notary = Notary(origin=origin, key=signer)
+        why = look_at_log(path, page_bytes=PAGE_BYTES, application=APPLICATION_ID, whole_bytes=WAL_BYTES)
         connection = open_file(path)
         try:
             if successor is not None and _is_signed_by(heir := Notary(origin=origin, key=successor), connection):
                 notary = heir
             ledger = cls(path=path, connection=connection, notary=notary, random=random, may_set_aside=may_set_aside)
+            ledger._take_log(why, may_set_aside=may_set_aside)
             with suppress(OSError):  # a full disk: the first commit will say so, and exits must be served meanwhile
                 grow_log(path)
         except BaseException:
@@ -273,6 +277,25 @@ class Ledger:
             return False
         (self._tree, self._checkpoint), self.damage = found
         return True
+
+    def _take_log(self, why: str, *, may_set_aside: bool) -> None:
+        """What the write-ahead log was found to lack before it was played in."""
+        if not why:
+            return
+        if not may_set_aside:
+            raise LedgerDamaged(f"{self.path}: {why}; keep the file and its log as they are", seq=self.size)
+        found = self.damage or Damage(first=self.size, count=0, why=why)
+        self.damage = found if found.why == why else replace(found, why=f"{found.why}; {why}")
+
+    def damaged(self) -> list[tuple[int, bytes, bytes | None]]:
+        """Number, leaf and body of each record in the damaged end, as far as they can be read."""
+        if self.damage is None:
+            return []
+        rows: list[tuple[int, bytes, bytes | None]] = []
+        with suppress(sqlite3.DatabaseError):  # what cannot be read is not told
+            for row in self._run("SELECT seq, leaf, body FROM record WHERE seq >= ?", (self.damage.first,)):
+                rows.append(row)  # noqa: PERF402 - what was read before it failed counts
+        return rows
 
     def _look_again(self) -> None:
         """After a commit that failed: is the end on the disk the one that we know?"""

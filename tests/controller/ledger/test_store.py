@@ -403,7 +403,8 @@ def test_a_log_torn_anywhere_leaves_an_earlier_whole_ledger(site_of, tmp_path, s
         kept = site.random.randrange(used + 1)
         rest = site.random.choice([b"", bytes(len(log) - kept), site.random.randbytes(used - kept)])
         torn.with_name("torn.db-wal").write_bytes(log[:kept] + rest)
-    with site.opens(torn) as ledger:
+    with Ledger.open(torn, site.key, ORIGIN, site.random.randbytes, may_set_aside=True) as ledger:
         assert ledger.size in acknowledged
+        assert ledger.damage is None or (ledger.damage.first, ledger.damage.count) == (ledger.size, 0)
         ledger.append(site.drafts(2))
         site.finds_whole(ledger)
