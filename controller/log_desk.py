@@ -35,6 +35,9 @@ ALARMING: Final = frozenset({"not_here", "not_your_role", "two_people"})
 
 _NAME: Final = re.compile(ID_PATTERN)
 
+_NOTHING: Final = Due(class_="access", ranges=(), count=0)
+"""What a purge says that found nothing."""
+
 Complaint = tuple[str, str, str | None]
 """Code, sentence, field at fault."""
 
@@ -58,6 +61,7 @@ class _Run:
     tick_ms: int
     holds: Holds
     id: str
+    code: str = "daily"
     officer: str = BY_ITSELF
     session: int | None = None
 
@@ -176,11 +180,30 @@ class LogDesk:
         if report.why or self._setup is None:
             return  # asked again at the next look
         latest_ms = self._setup.latest_ms if report.reckoned_ms is None else report.reckoned_ms
+        if latest_ms is None and not now.is_trusted:
+            return  # a new ledger, and nobody knows yet what time it is
         self._reckoning = Reckoning(at_ms=wall_ms(now.at) if latest_ms is None else latest_ms, tick_ms=now.tick_ms)
         self._holds = report.holds
+        if report.reckoned_ms is None:
+            self._record_beginning(now, turn)
         if report.purged:
             self._is_dropping = True
             turn.urgent.append(DropBodies(report.purged, is_again=True))
+
+    def _record_beginning(self, now: Moment, turn: Turn) -> None:
+        """Say at once from when terms are reckoned: the next start goes by this, and not by what a clock that somebody
+        set meanwhile wrote into the newest record.
+        """
+        assert self._reckoning is not None, "just set"
+        if self._standing.is_writable:
+            run = _Run(
+                reckoned_ms=self._reckoning.at_ms,
+                tick_ms=self._reckoning.tick_ms,
+                holds=self._holds,
+                id=f"purge-{self._boot}-0",
+                code="begun",
+            )
+            self._record(run, _NOTHING, (_NOTHING,), now, turn)
 
     def _begin(self, id_: str, officer: str, session: int | None, now: Moment, turn: Turn) -> None:
         assert self._setup is not None and self._reckoning is not None, "looked at by the callers"
@@ -204,7 +227,7 @@ class LogDesk:
             return
         self._from_seq = report.next_seq
         self._is_dropping = True
-        whole = report.due or (Due(class_="access", ranges=(), count=0),)
+        whole = report.due or (_NOTHING,)
         for due in whole:
             self._record(run, due, whole if due is whole[-1] else (), now, turn)
 
@@ -213,7 +236,7 @@ class LogDesk:
         assert self._setup is not None, "there are no runs without it"
         detail = {
             "id": run.id,
-            "code": "daily" if run.session is None else "ordered",
+            "code": "ordered" if run.session is not None else run.code,
             "of_class": due.class_,
             "ranges": due.ranges,
             "count": due.count,

@@ -52,7 +52,7 @@ def gone(site, *classes):
 
 
 def of(site, type_):
-    return [body for body in site.records if body.type == type_]
+    return [b for b in site.records if b.type == type_ and (b.detail or {}).get("code") != "begun"]
 
 
 def sleeps(site, days):
@@ -209,6 +209,34 @@ def test_a_burglar_who_sets_the_clock_ahead_drops_nothing(site):
 
 
 @pytest.mark.req("D-23")
+def test_the_first_start_says_at_once_from_when_terms_are_reckoned(tmp_path):
+    """Set the clock ahead on the day of an upgrade, start twice, and years of traces would be gone the day after."""
+    at = int((NOON - timedelta(days=3)).timestamp() * 1000)
+    site = begun(tmp_path, latest_ms=at)
+    (first,) = [body for body in site.records if body.type == "PURGED"]
+    assert (first.detail["code"], first.detail["reckoned_ms"], first.detail["count"]) == ("begun", at, 0)
+    chore = LearnLog()
+    while (learnt := chore.step(site.ledger)) is None:
+        pass
+    assert learnt.reckoned_ms == at
+    site.ledger.close()
+
+
+@pytest.mark.req("D-23")
+def test_a_new_box_that_does_not_know_the_time_waits(tmp_path):
+    """Terms of a new site would be reckoned from 1970 on, and nothing ever dropped."""
+    early = type(NOON)(1970, 1, 1, tzinfo=NOON.tzinfo)
+    site = VirtualSite(tmp_path, log=SETUP, at=early)
+    site.passes(2 * HOUR_MS)
+    assert not [body for body in site.records if body.type == "PURGED"]
+    site.at = NOON
+    site.passes(2 * HOUR_MS)
+    (first,) = [body for body in site.records if body.type == "PURGED"]
+    assert first.detail["reckoned_ms"] >= NOON.timestamp() * 1000
+    site.ledger.close()
+
+
+@pytest.mark.req("D-23")
 def test_the_clock_is_put_right_and_the_purge_goes_on(site):
     """After a wrong clock was put right nothing would ever be dropped again."""
     site.at += timedelta(days=100)
@@ -295,8 +323,13 @@ def test_a_start_does_the_newest_purge_again_and_knows_the_holds(tmp_path):
     report = find.step(site.ledger)
     assert report is not None and report.due
     detail = {
-        "id": "purge-x", "code": "daily", "of_class": "access", "ranges": report.due[0].ranges,
-        "count": report.due[0].count, "term_days": 90, "reckoned_ms": site.now_ms,
+        "id": "purge-x",
+        "code": "daily",
+        "of_class": "access",
+        "ranges": report.due[0].ranges,
+        "count": report.due[0].count,
+        "term_days": 90,
+        "reckoned_ms": site.now_ms,
     }
     site.core.record([site.scribe.draft("PURGED", now=site.now(), officer="controller", detail=detail)], site.now())
     site.settles()  # the power goes here: the record is durable, and nothing is dropped
