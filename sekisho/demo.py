@@ -90,6 +90,7 @@ class Demo:
         self._page_port = _free(page_port)
         self._hands_port = _free(hands_port)
         self.folder = Path(tempfile.mkdtemp(prefix="sekisho-demo-"))
+        self.archive = self.folder / "archive"
         self.processes: list[_Process] = []
         self.page = ""
         self.hands = ""
@@ -114,7 +115,9 @@ class Demo:
         today = datetime.now(JST).date()
         _fill_key_store(site, plan, today)
         self._run("controller", "sekisho", "controller", str(site)).first_line()
+        streams = self._start_streams()
         self._start_api()
+        streams.first_line()
         _talk("架空の人々を登録します / entering made-up people")
         self.carried = carried_in(plan)
         load(self._post, today, self.carried)
@@ -137,6 +140,16 @@ class Demo:
                 time.sleep(0.1)
         self.token = (folder / "token").read_text("utf-8").strip()
         self.page = f"http://127.0.0.1:{self._page_port}/?token={self.token}"
+
+    def _start_streams(self) -> _Process:
+        """Records leave for a folder, as on a site for a disk elsewhere; the process is not up yet."""
+        self.archive.mkdir()
+        settings = self.folder / "streams.toml"
+        lines = [{"socket": str(self.folder / "controller.sock"), "state_dir": "streams"}]
+        lines.append({"kind": "jsonl", "name": "archive", "folder": str(self.archive)})
+        tables = ["".join(f"{key} = {json.dumps(value)}\n" for key, value in line.items()) for line in lines]
+        settings.write_text("[[sink]]\n".join(tables), "utf-8")
+        return self._run("streams", "sekisho", "streams", str(settings))
 
     def _post(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any:
         url = f"http://127.0.0.1:{self._page_port}/api/v1{path}"
@@ -229,6 +242,7 @@ def _introduce(demo: Demo) -> None:
         f"\n証明 / verify:    {command} ledger export log.jsonl --socket {demo.folder}/controller.sock"
         f"\n                  {command} ledger key --socket {demo.folder}/controller.sock > key.txt"
         f"\n                  {command} verify log.jsonl --key key.txt"
+        f"\n外部 / outside:   {command} streams report {demo.archive}"
         f"\n終了 / end:       Ctrl-C\n"
     )
     print("  カード / card     種類 / kind  暗証番号 / PIN (脅迫時 / under duress)")
