@@ -61,6 +61,8 @@ class Follower:
         self._newest: Newest | None = None
         self._target = 0
         self._is_fresh = self._tree.size == 0
+        self._is_from_disk = not self._is_fresh
+        self._is_doubted = False
 
     # -- asked by those who speak to witnesses -------------------------------------------------------------------------
 
@@ -80,6 +82,17 @@ class Follower:
         """Every change of the ledger's key so far, as a witness is told it (docs/ledger.md §8)."""
         with self._lock:
             return [msgspec.json.encode(one) for one in self._rotations]
+
+    def doubt(self) -> bool:
+        """Somebody was refused with a proof out of this tree. Whether it is built anew first: what came from the disk
+        may have rotted where no checkpoint's root looks; what was built by this process has not.
+        """
+        with self._lock:
+            if not self._is_from_disk:
+                return False
+            self._is_doubted, self._newest = True, None
+        self._source.close()  # wakes whoever waits for the next record
+        return True
 
     # -- its thread ----------------------------------------------------------------------------------------------------
 
@@ -120,6 +133,8 @@ class Follower:
 
     def _follow(self) -> None:
         welcome = self._source.connect()
+        if self._is_doubted:
+            raise Unfit("a witness does not know what it proves")
         if welcome.size < self._tree.size:
             raise Unfit(f"the ledger has {welcome.size} records, and the tree {self._tree.size}")
         self._target = welcome.size
@@ -133,6 +148,8 @@ class Follower:
         """The next record of the stream; the first one may stand in the tree already. Raises Unfit, OSError."""
         leaf = leaf_hash(record.leaf.encode())
         with self._lock:
+            if self._is_doubted:
+                raise Unfit("a witness does not know what it proves")
             if record.seq == self._tree.size - 1:
                 if self._tree.node(0, record.seq) != leaf:
                     raise Unfit(f"record {record.seq} is another one now")
@@ -145,13 +162,16 @@ class Follower:
 
     def _closed(self, record: Record, note: str) -> None:
         size = record.seq + 1
+        is_rotation = record.body is not None and ROTATED in record.body
+        if size < self._target and not is_rotation:
+            return  # still catching up: the last root covers them all
         try:
             checkpoint = parse_checkpoint(note)
         except NoteError as error:
             raise Unfit(f"the checkpoint of record {record.seq}: {error}") from error
         if (checkpoint.size, checkpoint.root) != (size, self._tree.root()):
             raise Unfit(f"the checkpoint of record {record.seq} is not that of the records before it")
-        if record.body is not None and ROTATED in record.body:
+        if is_rotation:
             self._rotated(record, note, size)
         if size >= self._target:
             self._newest, self._is_fresh = Newest(note=note, size=size), False
@@ -168,6 +188,7 @@ class Follower:
         with self._lock:
             self._tree.clear()
             self._newest, self._rotations, self._is_fresh = None, [], True
+            self._is_from_disk = self._is_doubted = False
             self._rotations_file.unlink(missing_ok=True)
 
 

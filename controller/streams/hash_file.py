@@ -52,8 +52,13 @@ class HashFile:
             self._flush()
 
     def root(self, size: int | None = None) -> bytes:
-        """Tree head over the first `size` leaves (None: all)."""
-        return subtree_root(self.node, 0, self.size if size is None else size)
+        """Tree head over the first `size` leaves (None: all, out of memory, as each checkpoint asks)."""
+        if size is not None or not self._edge:
+            return subtree_root(self.node, 0, self.size if size is None else size)
+        head = self._edge[-1]
+        for left in self._edge[-2::-1]:
+            head = node_hash(left, head)
+        return head
 
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """RFC 9162 §2.1.4.1, for any two sizes up to `size`. ValueError where the old one is larger."""

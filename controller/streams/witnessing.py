@@ -171,6 +171,11 @@ class WitnessCourier:
 
     def _not_signed(self, code: str, size: int) -> None:
         self._known = 0  # asked again next time: perhaps somebody mends it
+        if code == "not_consistent" and self._follower.doubt():
+            log.warning(
+                "%s refuses our proof: the tree beside is built anew, and it is asked again", self._section.name
+            )
+            return
         log.error("%s refuses: %s (%d records)", self._section.name, code, size)
         report = StreamReport(
             id=f"{self._section.name}:{self._world.now_ms()}:{code}",

@@ -81,8 +81,12 @@ class Site:
         )
         return self
 
-    def close(self) -> None:
+    def ends(self) -> None:
+        """The program that carries records ends."""
         self._files.close()
+
+    def close(self) -> None:
+        """The connection to the controller ends."""
 
     def carries(self) -> list[str]:
         """One round: what the ledger has is followed, and the witness asked. What was reported: `CODE:why`."""
