@@ -10,6 +10,7 @@ import random as seeded
 import selectors
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -36,6 +37,7 @@ from controller.retention import terms_of
 from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.set_aside import Mended, mend
 from controller.site.store import SiteStore
+from controller.storage import StorageWatch, room_of
 from controller.wires import attach, start_guard
 from readers import profiles
 from readers.protocols.mqtt_profiles import OURS
@@ -134,11 +136,7 @@ def _assemble(
         devices=site.devices,
         last_day=None if latest is None or how.believe_clock else here(latest).day,
         keys=secrets.view,
-        log=LogSetup(
-            auditors=frozenset(site.ledger.auditors),
-            terms_days=terms_of(site.ledger.terms_days),
-            latest_ms=None if latest is None else wall_ms(latest),
-        ),
+        log=_log_setup(site, latest),
         is_clock_trusted=now.is_trusted,
     )
     parts = Parts(
@@ -153,6 +151,7 @@ def _assemble(
         deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site, store)),
         size=ledger.size,
         guard=Guard(lambda: start_guard(site)),
+        storage=StorageWatch(lambda: room_of(site.state_dir), scribe),
         pins=pins,
         setter=setter,
         keys=key_jobs(site, store, inbox.put_report, lambda: here(clock.now().at).day),
@@ -173,6 +172,15 @@ def _policy_of(site: Site, keys: Keys, ledger: Ledger, scribe: Scribe, now: Mome
         return Mended(drafts=[], policy=policy, rebuilt=why if ledger.size else "")  # a new site has nothing to rebuild
     log.error("%s: %s: set aside, and gone on from record %d", ledger.path, ledger.damage.why, ledger.damage.first)
     return mend(ledger, site_db, keys.seal, scribe, now, is_accepted=how.accept_set_aside)
+
+
+def _log_setup(site: Site, latest: datetime | None) -> LogSetup:
+    """Who administers the ledger, and from when and how long things are kept."""
+    return LogSetup(
+        auditors=frozenset(site.ledger.auditors),
+        terms_days=terms_of(site.ledger.terms_days),
+        latest_ms=None if latest is None else wall_ms(latest),
+    )
 
 
 def layout_edit(site: Site, policy: Policy) -> Edit:

@@ -71,7 +71,7 @@ def test_what_is_left_out_is_left_out_and_said_at_every_start(tmp_path):
     whole.ledger.close()
 
 
-@pytest.mark.req("A-20", "A-24")
+@pytest.mark.req("A-20")
 def test_what_waits_for_a_record_waits_for_the_right_one(tmp_path):
     """A record that is left out shifts those behind it, and a strike is released for another's grant."""
     site = VirtualSite(tmp_path, text=SITE + ALL_SPARE)

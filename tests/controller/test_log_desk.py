@@ -274,7 +274,7 @@ def test_a_purge_by_order_answers_with_its_record(site):
     assert body.detail["code"] == "ordered"
 
 
-@pytest.mark.req("E-15", "A-23")
+@pytest.mark.req("E-15")
 def test_what_could_not_be_recorded_is_not_dropped(site):
     """A full disk would make gaps that no record accounts for."""
     site.badges(STRANGER, "rd-office")
