@@ -118,7 +118,9 @@ class WitnessServer(ThreadingHTTPServer):
             late = [one for one, opened_at in self._open.items() if opened_at < oldest]
         for one in late:
             try:
-                one.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(
+                    one, socket.SHUT_RDWR
+                )  # the line's own: TLS would be pulled from under its thread
             except OSError:
                 continue  # it has gone by itself
 

@@ -84,17 +84,28 @@ def test_bytes_of_strangers_get_an_answer_or_none(octets, status):
         assert post(server.server_address, b"still there")[0] == 200
 
 
-def test_whoever_holds_lines_open_is_let_go_and_others_are_served(monkeypatch):
+@pytest.mark.parametrize(
+    "is_tls, octets",
+    [(False, b"POST /add-check"), (True, b""), (True, b"\x16\x03\x01\x02\x00\x01")],
+    ids=["plain", "tls silent", "tls begun"],
+)
+def test_whoever_holds_lines_open_is_let_go_and_others_are_served(monkeypatch, tmp_path, is_tls, octets):
     """A handful of silent connections, or a byte now and then, would keep the witness from the site for ever."""
-    monkeypatch.setattr("sekisho.witness_http.LIFE_S_MAX", 0.3)
-    with served() as server, contextlib.ExitStack() as lines:
+    monkeypatch.setattr("sekisho.witness_http.LIFE_S_MAX", 0.2)
+    ours = theirs = None
+    if is_tls:
+        authority = Authority(tmp_path)
+        ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ours.load_cert_chain(*authority.issue("witness", hosts=("127.0.0.1",)))
+        theirs = ssl.create_default_context(cafile=str(authority.ca))
+    with served(ours) as server, contextlib.ExitStack() as lines:
         for _ in range(CONNECTIONS_MAX + 5):
             line = lines.enter_context(socket.create_connection(server.server_address, timeout=5))
-            line.sendall(b"POST /add-check")
+            line.sendall(octets)
 
         def is_served() -> bool:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                return post(server.server_address, b"after them")[0] == 200
+                return post(server.server_address, b"after them", tls=theirs)[0] == 200
             return False
 
         eventually(is_served, 5, "somebody is served again")
