@@ -34,6 +34,7 @@ from controller.pin_setting import PinSetter
 from controller.pins import PinDesk
 from controller.ports import Port
 from controller.site.store import SiteStore
+from controller.storage import StorageWatch
 from controller.turn import Answer, Effect, LogEffect, RenewKey
 from readers.events import Event, KeyRenewed
 from zones.moment import Moment
@@ -100,6 +101,7 @@ class Parts:
     witnesses: WitnessWatch
     omitted: frozenset[str] = frozenset()
     owed: tuple[list[Draft], str] | None = None
+    storage: StorageWatch | None = None
 
 
 class Runtime:
@@ -125,6 +127,7 @@ class Runtime:
         self._pins = parts.pins
         self._setter = parts.setter
         self._keys = parts.keys
+        self._storage = parts.storage
         self._boot = parts.boot
         self._deviations = list(parts.deviations)
         self._size = parts.size
@@ -247,6 +250,8 @@ class Runtime:
             self._watchdog_at = now.tick_ms + WATCHDOG_MS
             notify("WATCHDOG=1")
             self._guard.watch()
+            if self._storage is not None:
+                self._core.record(self._storage.watch(now), now)
 
     def _record_refusals(self, refused: int, now: Moment) -> None:
         """Say what was not taken in: at once for a full inbox, and once a second for readers that flood."""

@@ -1,5 +1,5 @@
 """A ledger whose last records do not hold together: set aside whole, with a record, and gone on from before them
-(docs/adr/0013-a-damaged-tail.md).
+(docs/adr/0014-a-damaged-tail.md).
 
 No right that was taken away comes back by it. The policy in force is site.db's, where that is whole: it is sealed, and
 follows each edit within moments. Where it cannot be believed, or the damaged records changed what it does not hold,

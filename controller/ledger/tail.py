@@ -2,7 +2,7 @@
 
 Reads the records of the last tile (256 at most) and one hash per tile before it, whatever the ledger's size. A flipped
 byte further back is `sekisho verify`'s to find. Nothing is repaired: LedgerDamaged names the record, and `whole_before`
-says where a ledger whose last records do not hold together could go on (docs/adr/0013).
+says where a ledger whose last records do not hold together could go on (docs/adr/0014).
 """
 
 from __future__ import annotations

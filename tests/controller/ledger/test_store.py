@@ -18,6 +18,8 @@ import pytest
 
 from controller.ledger import file
 from controller.ledger.errors import LedgerDamaged, LedgerRefused, LedgerUnavailable
+from controller.ledger.store import Ledger
+from tests.controller.ledger.conftest import ORIGIN
 from zones.moment import Moment
 
 NOW = Moment(at=datetime(2026, 11, 2, tzinfo=UTC), tick_ms=0)
