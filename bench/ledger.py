@@ -23,7 +23,7 @@ from bench.commits import draft_of_entry, floor_of, stored_bytes
 from bench.figures import Figure, ratio_of_rounds, short
 from bench.processes import peopled_site
 from bench.site import Site, environment, start_controller
-from controller.ledger.body import Draft
+from controller.ledger.body import Draft, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.file import open_file
 from controller.ledger.store import Ledger
@@ -182,12 +182,18 @@ def _start(few: list[float], many: list[float], count: int) -> Figure:
 
 
 def _fill(site: Site, count: int) -> None:
-    """`count` entries of the last weeks, in commits of PER_COMMIT."""
+    """`count` entries since the ledger's last record, in commits of PER_COMMIT, in a boot of their own."""
     with _ledger(site) as ledger:
         size = ledger.size
-        since = datetime.now(UTC) - timedelta(milliseconds=count + 1000)
+        last_at_ms, now = ledger.last_at_ms(), datetime.now(UTC)  # times that ran back would be found
+        since = now - timedelta(seconds=1) if last_at_ms is None else datetime.fromtimestamp(last_at_ms / 1000, UTC)
+        step = (now - since) / count
+        started = Moment(at=since, tick_ms=0, is_trusted=True)
+        draft = Scribe(node="bench", boot="0badcafe").draft("CONTROLLER_STARTED", now=started)
+        ledger.append([draft])
+        size += 1
         for first in range(0, count, PER_COMMIT):
-            at = since + timedelta(milliseconds=first)
+            at = since + first * step
             ledger.append([_entry(at, first + number) for number in range(PER_COMMIT)])
         assert ledger.size == size + count
 

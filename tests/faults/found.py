@@ -66,7 +66,8 @@ def _draft(scribe: Scribe, number: int) -> Draft:
     now = Moment(at=_START + timedelta(milliseconds=250 * number), tick_ms=250 * number)
     if number == 0:
         return scribe.draft("CONTROLLER_STARTED", now=now, detail={"version": "1", "is_simulated": True})
-    type_, corr = TYPES[number % len(TYPES)], f"0badcafe-{number // len(TYPES)}"
+    type_ = TYPES[number % len(TYPES)] if number >= len(TYPES) else "REX"  # no passage before the first grant
+    corr = f"0badcafe-{number // len(TYPES)}"
     place = {"zone": "lab", "portal": "lab-1"}
     if type_ in ("DOOR_CLOSED", "REX"):
         return scribe.draft(type_, now=now, **place)

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,9 +23,11 @@ SCHEMA = """
 CREATE TABLE record (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL, salt BLOB, body BLOB, checkpoint BLOB) STRICT;
 CREATE TABLE tile   (level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
                      PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID;
+PRAGMA application_id = 0x53454B49;
+"""
+COSIGNATURE = """
 CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line BLOB NOT NULL,
                           PRIMARY KEY (size, witness)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2; PRAGMA application_id = 0x53454B49;
 """
 
 
@@ -63,10 +65,60 @@ class Signer:
         raw = base64.b64encode(b"\x01" + self.key.public_key().public_bytes_raw()).decode()
         return f"{self.origin}+{self.key_hash.hex()}+{raw}"
 
-    def checkpoint(self, leaves: list[bytes]) -> str:
-        text = f"{self.origin}\n{len(leaves)}\n{base64.b64encode(root_of(leaves)).decode()}\n"
+    def line(self, text: str) -> str:
         signature = base64.b64encode(self.key_hash + self.key.sign(text.encode())).decode()
-        return f"{text}\n— {self.origin} {signature}\n"
+        return f"— {self.origin} {signature}\n"
+
+    def text(self, leaves: list[bytes]) -> str:
+        return f"{self.origin}\n{len(leaves)}\n{base64.b64encode(root_of(leaves)).decode()}\n"
+
+    def checkpoint(self, leaves: list[bytes]) -> str:
+        text = self.text(leaves)
+        return f"{text}\n{self.line(text)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """A made-up witness: C2SP tlog-cosignature, cosignature/v1."""
+
+    seed: bytes = bytes(range(100, 132))
+    name: str = "witness.example/w1"
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+    @property
+    def public(self) -> bytes:
+        return b"\x04" + self.key.public_key().public_bytes_raw()
+
+    @property
+    def key_hash(self) -> bytes:
+        return sha256(self.name.encode(), b"\x0a", self.public)[:4]
+
+    @property
+    def vkey(self) -> str:
+        return f"{self.name}+{self.key_hash.hex()}+{base64.b64encode(self.public).decode()}"
+
+    def line(self, note: str, at_s: int = 1_790_000_000) -> str:
+        """Over the three lines that `note` begins with; without its line end."""
+        text = note.split("\n\n", 1)[0].removesuffix("\n") + "\n"
+        signature = self.key.sign(f"cosignature/v1\ntime {at_s}\n{text}".encode())
+        return f"— {self.name} {base64.b64encode(self.key_hash + at_s.to_bytes(8, 'big') + signature).decode()}"
+
+
+def code_of(text: str) -> str:
+    """docs/ledger.md §12, bit by bit."""
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    size = text.split("\n")[1]
+
+    def letters(octets: bytes, count: int) -> str:
+        bits = "".join(f"{octet:08b}" for octet in octets)
+        return "".join(alphabet[int(bits[5 * at : 5 * at + 5], 2)] for at in range(count))
+
+    twelve = letters(sha256(b"sekisho code v1\n", text.encode()), 12)
+    code = f"{size}-{twelve[:4]}-{twelve[4:8]}-{twelve[8:]}"
+    return f"{code}-{letters(sha256(code.encode()), 1)}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +157,7 @@ class HandLedger:
     commits: list[int]
     signer: Signer = field(default_factory=Signer)
     records: list[Record] = field(default_factory=list)
+    cosignatures: dict[int, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for count in self.commits:
@@ -113,6 +166,42 @@ class HandLedger:
                 salt, body = sha256(b"salt", seq.to_bytes(4, "big")), body_of(seq)
                 self.records.append(Record(seq=seq, leaf=leaf_of(seq, salt, body), salt=salt, body=body))
             self.records[-1].checkpoint = self.signer.checkpoint(self.leaves).encode()
+
+    def commit(self, *bodies: dict[str, object], class_: str = "access", by: tuple[Signer, ...] = ()) -> int:
+        """Further records with one checkpoint, signed by `by` (the signer). Returns the last one's number."""
+        for body in bodies:
+            seq = len(self.records)
+            salt = sha256(b"salt", seq.to_bytes(4, "big"))
+            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+            self.records.append(Record(seq=seq, leaf=leaf_of(seq, salt, text, class_), salt=salt, body=text))
+        text = self.signer.text(self.leaves)
+        self.records[-1].checkpoint = f"{text}\n{''.join(one.line(text) for one in by or (self.signer,))}".encode()
+        return len(self.records) - 1
+
+    def rotate(self, new: Signer, *, by: tuple[Signer, ...] = ()) -> int:
+        """docs/ledger.md §9."""
+        detail = {"id": "0" * 16, "new": new.vkey, "officer2": "officer-02", "old": self.signer.vkey}
+        body: dict[str, object] = {"type": "LEDGER_KEY_ROTATED", "detail": detail, "v": 1}
+        seq = self.commit(body, class_="policy", by=by or (self.signer, new))
+        self.signer = new
+        return seq
+
+    def drop(self, *seqs: int) -> None:
+        """What retention does once its record is durable."""
+        for seq in seqs:
+            self.records[seq].salt = self.records[seq].body = None
+
+    def purge(self, of_class: str, *ranges: tuple[int, int]) -> int:
+        """docs/ledger.md §10: the record of the rule."""
+        count = sum(last - first + 1 for first, last in ranges)
+        detail = {"code": "term", "count": count, "id": "p", "of_class": of_class, "ranges": ranges, "term_days": 730}
+        return self.commit({"type": "PURGED", "detail": detail, "v": 1}, class_="policy")
+
+    def cosign(self, witness: Witness, seq: int, at_s: int = 1_790_000_000) -> None:
+        """The witness vouches for the checkpoint of record `seq`."""
+        note = self.records[seq].checkpoint
+        assert note is not None
+        self.cosignatures.setdefault(seq + 1, []).append(witness.line(note.decode(), at_s))
 
     @property
     def leaves(self) -> list[bytes]:
@@ -125,12 +214,19 @@ class HandLedger:
                 record.checkpoint = self.signer.checkpoint(self.leaves[: index + 1]).encode()
 
     def export(self, path: Path) -> Path:
-        path.write_bytes(b"".join(record.line() for record in self.records))
+        path.write_bytes(b"".join(self.with_cosignatures(record).line() for record in self.records))
         return path
 
-    def store(self, path: Path) -> Path:
+    def with_cosignatures(self, record: Record) -> Record:
+        lines = self.cosignatures.get(record.seq + 1)
+        if not lines or record.checkpoint is None:
+            return record
+        return replace(record, checkpoint=record.checkpoint + "".join(f"{line}\n" for line in lines).encode())
+
+    def store(self, path: Path, version: int = 2) -> Path:
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-            connection.executescript(SCHEMA)
+            connection.executescript(SCHEMA + (COSIGNATURE if version > 1 else ""))
+            connection.execute(f"PRAGMA user_version = {version}")
             rows = [(one.seq, one.leaf, one.salt, one.body, one.checkpoint) for one in self.records]
             connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", rows)
             tiles = [
@@ -138,5 +234,33 @@ class HandLedger:
                 for number in range(len(self.records) // 256)
             ]
             connection.executemany("INSERT INTO tile VALUES (?, ?, ?)", tiles)
+            lines = [
+                (size, line.split(" ")[1], line.encode()) for size, lines in self.cosignatures.items() for line in lines
+            ]
+            if version > 1:
+                connection.executemany("INSERT INTO cosignature VALUES (?, ?, ?)", lines)
         connection.close()
         return path
+
+    def tiles(self, path: Path) -> Path:
+        """C2SP tlog-tiles, tile by tile."""
+        leaves = self.leaves
+        for level in range(3):
+            width = 256**level
+            nodes = [root_of(leaves[at : at + width]) for at in range(0, len(leaves) - width + 1, width)]
+            for number in range(0, len(nodes), 256):
+                part = nodes[number : number + 256]
+                self.write_tile(path / "tile" / str(level), number // 256, len(part), b"".join(part))
+        for number in range(0, len(leaves), 256):
+            part = leaves[number : number + 256]
+            bundle = b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in part)
+            self.write_tile(path / "tile" / "entries", number // 256, len(part), bundle)
+        (path / "checkpoint").write_bytes(self.with_cosignatures(self.records[-1]).checkpoint or b"")
+        return path
+
+    @staticmethod
+    def write_tile(folder: Path, number: int, width: int, octets: bytes) -> None:
+        name = f"{number:03d}" if number < 1000 else f"x{number // 1000:03d}/{number % 1000:03d}"
+        path = folder / (name if width == 256 else f"{name}.p/{width}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)

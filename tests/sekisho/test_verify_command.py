@@ -13,7 +13,7 @@ import tracemalloc
 import pytest
 
 from sekisho import verify
-from tests.sekisho.ledger_by_hand import HandLedger, Signer
+from tests.sekisho.ledger_by_hand import HandLedger, Signer, Witness, code_of
 
 VKEY = Signer().vkey
 
@@ -151,14 +151,17 @@ def test_progress_is_shown_where_somebody_watches(tmp_path, capsys, monkeypatch)
     code, out, err = run(capsys, path, "--key", VKEY)
     assert code == 0
     assert f"{verify.PROGRESS_EVERY} records, 100%" in err
+    assert "records/s" in err and "s left" in err
     assert "\r" not in out
 
 
 @pytest.mark.req("A-27")
 @pytest.mark.parametrize("form", ["export", "store"])
-def test_memory_does_not_grow_with_the_ledger(tmp_path, form):
+def test_memory_does_not_grow_with_the_ledger(tmp_path, form, monkeypatch):
     """Ten years of a busy site would not fit into an auditor's laptop."""
-    small, large = HandLedger([256]), HandLedger([256] * 8)
+    monkeypatch.setattr(verify, "SPAN", 256)  # what is held at once
+    monkeypatch.setattr(verify, "PARTS_MAX", 64)  # texts that are kept in mind
+    small, large = HandLedger([256]), HandLedger([256] * 4)
     peaks = []
     for ledger in (small, large, small, large):
         path = getattr(ledger, form)(tmp_path / f"{len(peaks)}")
@@ -167,3 +170,73 @@ def test_memory_does_not_grow_with_the_ledger(tmp_path, form):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[3] < peaks[2] + 64 * 1024
+
+
+@pytest.mark.req("A-27")
+def test_what_was_kept_outside_is_given_by_name_or_file_and_told_in_words(tmp_path, capsys):
+    """The officer would have a key on paper and no way to say so, or a verdict without how far it goes."""
+    ledger = HandLedger([2, 3])
+    code = code_of(Signer().text(ledger.leaves[:2]))
+    ledger.rotate(Signer(seed=bytes(32)))
+    ledger.cosign(Witness(), 5)
+    path = ledger.store(tmp_path / "ledger.db")
+    (tmp_path / "witness").write_text(f"{Witness().vkey}\n", "utf-8")
+    arguments = (path, "--key", VKEY, "--witness", tmp_path / "witness", "--code", code)
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    for told in ("end proven", "vouches up to record 5, 2026-09-21T14:13:20Z", "立会人", "Key changed at record 5"):
+        assert told in out
+    status, out, _ = run(capsys, *arguments, "--json", "--quick")
+    answer = json.loads(out)
+    assert status == 0
+    assert (answer["form"], answer["end"], answer["findings_count"]) == ("database", "proven", 0)
+    assert [(one["witness"], one["record"]) for one in answer["witnesses"]] == [("witness.example/w1", 5)]
+    assert [(one["first"], one["last"]) for one in answer["keys"]] == [(0, 5), (5, 5)]
+    assert answer["signatures"] == "last checkpoint and key changes"
+    for wrong in (("--witness", VKEY), ("--code", f"9{code}"), ("--code", "x"), ("--processes", "many")):
+        assert run(capsys, path, "--key", VKEY, *wrong)[0] == 2
+    assert run(capsys, path, "--key", Witness().vkey)[0] == 2
+
+
+@pytest.mark.req("A-27")
+def test_a_quick_look_misses_no_change_of_the_history(tmp_path, capsys):
+    """Ten years of signatures take a night on a laptop; the short way would let a rewritten record through."""
+    for spoil in ("body", "checkpoint", "last signature"):
+        ledger = HandLedger([1, 2, 2])
+        record = ledger.records[-1 if spoil == "last signature" else 2]
+        if spoil == "body":
+            record.body = record.body.replace(b"DENIED", b"REFUSE")
+        elif spoil == "checkpoint":
+            record.checkpoint = record.checkpoint.replace(b"\n3\n", b"\n4\n")
+        else:
+            record.checkpoint = record.checkpoint[:-5] + b"AAA=\n"
+        path = ledger.export(tmp_path / spoil)
+        status, out, _ = run(capsys, path, "--key", VKEY, "--quick")
+        assert (status, f"record {record.seq}" in out or f"to {record.seq}" in out) == (1, True), out
+
+
+def test_help_tells_an_auditor_what_to_do(capsys):
+    """The one file would lie on a laptop and nobody would know how to use it."""
+    status, out, _ = run(capsys, "--help")
+    assert status == 0
+    assert "for an auditor" in out and "監査の手順" in out
+
+
+@pytest.mark.req("A-27")
+@pytest.mark.parametrize("form", ["export", "store"])
+def test_several_processes_say_what_one_says(tmp_path, form, monkeypatch):
+    """A long ledger, which nobody reads by eye, would be looked at less closely than a short one."""
+    monkeypatch.setattr(verify, "SPAN", 256)
+    monkeypatch.setattr(verify, "ALONE_MAX", 256)
+    ledger = HandLedger([300, 300])
+    ledger.rotate(Signer(seed=bytes(32)))
+    ledger.commit({"type": "REX", "v": 1})
+    key = verify.parse_key(VKEY)
+    for name in ("whole", "changed"):
+        path = getattr(ledger, form)(tmp_path / name)
+        one, two = (verify.verify_file(path, key, how=verify.How(processes=count)) for count in (1, 2))
+        assert (one.processes, two.processes) == (1, 2)
+        assert (one.problem, one.root, one.keys) == (two.problem, two.root, two.keys)
+        assert (one.problem is None) is (name == "whole")
+        ledger.records[400].body = b"{}"
+    assert one.problem is not None and one.problem.index == 400
