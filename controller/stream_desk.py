@@ -40,7 +40,7 @@ class StreamDesk:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
-        self._room = BURST
+        self._left = BURST
         self._refilled_at: int | None = None
 
     def takes_one(self, now: Moment) -> bool:
@@ -48,11 +48,11 @@ class StreamDesk:
         if self._refilled_at is None:
             self._refilled_at = now.tick_ms
         gained = (now.tick_ms - self._refilled_at) // REFILL_MS
-        self._room = min(BURST, self._room + gained)
+        self._left = min(BURST, self._left + gained)
         self._refilled_at += gained * REFILL_MS
-        if self._room < 1:
+        if self._left < 1:
             return False
-        self._room -= 1
+        self._left -= 1
         return True
 
     def draft(self, report: StreamReport, now: Moment) -> Draft:

@@ -155,8 +155,8 @@ class JsonlSink:
             )
             raise SinkDown("foreign_archive", f"{why}; move the cursor away, and what lacks is sent again")
         self._note_late([one for one in fresh if one.late_ms])
-        for day, group in groupby(fresh, key=lambda one: one.at_ms // DAY_MS or self._day):
-            self._write(list(group), day)
+        for day, records in groupby(fresh, key=lambda one: one.at_ms // DAY_MS or self._day):
+            self._write(list(records), day)
         self._last = fresh[-1].seq
         self._held = None
 

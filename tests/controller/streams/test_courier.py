@@ -300,6 +300,46 @@ def test_a_record_that_came_with_a_status_behind_it_is_sent_at_once(tmp_path):
 
 
 @pytest.mark.req("A-28")
+def test_a_record_that_the_link_left_out_is_asked_for_again(tmp_path):
+    """One record is lost between two programs on one machine, and the archive has a hole that nobody looks for."""
+
+    class Skipping(Site):
+        skipped = False
+
+        def stream(self, from_seq: int):
+            for message in super().stream(from_seq):
+                if isinstance(message, Record) and message.seq == 2 and not self.skipped:
+                    self.skipped = True
+                    continue
+                yield message
+
+    site, sink = Skipping(), Receiver()
+    site.grows(5)
+    carried(site, sink, tmp_path)
+    assert sink.kept == [0, 1, 2, 3, 4]
+
+
+class Lagging(Receiver):
+    """As syslog: of what it was given the last two are never acknowledged."""
+
+    def deliver(self, batch: Sequence[Outgoing]) -> int:
+        super().deliver(batch)
+        return max(0, len(batch) - 2)
+
+
+def test_what_is_never_acknowledged_is_handed_over_with_what_follows_and_not_over_and_over(tmp_path):
+    """A SIEM on syslog is sent the same two records a thousand times a second, or nothing new behind them."""
+    site, sink = Site(), Lagging(batch_max=9)
+    site.records_every(1000, 30_000)
+    carried(site, sink, tmp_path, for_ms=130_000)
+    assert sink.kept == list(range(30))
+    assert json.loads((tmp_path / "outside.cursor").read_text())["seq"] == 27
+    assert sink.tries < 30 + 130 / 5 + 5
+    carried(site, sink, tmp_path)
+    assert [one.seq for one in sink.came[-2:]] == [28, 29], "and after a restart, too"
+
+
+@pytest.mark.req("A-28")
 def test_filters_leave_out_and_never_stand_still(tmp_path):
     """The SIEM is sent every badge of every door, or the cursor waits for ever for a record it does not want."""
     site, sink = Site(), Receiver()
