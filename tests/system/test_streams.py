@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,44 @@ def streams_start(site: Site) -> Program:
         'folder = "archive"\nfile_bytes_max = 20000\n'
     )
     return Program.sekisho("streams", str(settings), log=site.folder / "streams.log")
+
+
+@pytest.fixture
+def gone() -> Iterator[int]:
+    """Somebody who answers that he wants no more records (410); his port."""
+
+    class Gone(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(410)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Gone) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.req("A-28")
+def test_a_sink_that_takes_no_more_is_in_the_ledger(site: Site, gone: int):
+    """The guards' office was switched off a year ago, and the site believes that somebody there is told."""
+    secret = site.folder / "secret"
+    secret.write_text("whsec_" + base64.b64encode(bytes(32)).decode())
+    secret.chmod(0o600)
+    (site.folder / "hook.toml").write_text(
+        f'socket = "{site.socket}"\nstate_dir = "hook"\n[[sink]]\nkind = "webhook"\nname = "guards"\n'
+        f'url = "http://127.0.0.1:{gone}/"\nsecret_file = "secret"\n'
+    )
+    streams = Program.sekisho("streams", str(site.folder / "hook.toml"), log=site.folder / "hook.log")
+    try:
+        lost = site.recorded("SINK_LOST", sink="guards", within_s=15)
+        assert lost["detail"] == {"sink": "guards", "why": "gone"}
+        assert lost["actor"] == {"officer": "streams"}
+        assert streams.stop() == 0, streams.said
+    finally:
+        streams.kill()
 
 
 @pytest.mark.req("A-27", "A-28")
