@@ -67,6 +67,7 @@ class WitnessCourier:
         self._signed_note = ""
         self._refused = ""
         self._is_skewed = False
+        self._rotations = len(follower.rotations())
 
     def run(self) -> None:
         """Ask every `every_s`, where the ledger has grown, until `wait` says to end."""
@@ -111,7 +112,7 @@ class WitnessCourier:
 
     def _signed(self, newest: Newest) -> str | None:
         """The witness's line under the newest checkpoint; None where it is ahead of us for the moment."""
-        is_told_keys = False
+        is_told_keys = len(self._follower.rotations()) > self._rotations and self._tell_keys()
         for _ in range(ROUNDS_MAX):
             if self._known > newest.size:
                 if self._known > self._ledger_size():
@@ -150,10 +151,12 @@ class WitnessCourier:
         self._known = size
 
     def _tell_keys(self) -> bool:
-        """Tell the witness of every rotation of the ledger's key; whether it took one."""
-        answers = [
-            post(self._section, "/rotate-key", one, self._world.now_ms).status for one in self._follower.rotations()
-        ]
+        """Tell the witness of every rotation of the ledger's key; whether it took one. It is told when we see a new
+        one, so that it need not refuse first, and whenever it does not know the key.
+        """
+        rotations = self._follower.rotations()
+        answers = [post(self._section, "/rotate-key", one, self._world.now_ms).status for one in rotations]
+        self._rotations = len(rotations)
         return 200 in answers
 
     def _taken(self, newest: Newest, answer: Answer) -> str:

@@ -140,19 +140,28 @@ def test_a_ledger_of_another_key_is_an_alarm(site, history, tmp_path):
 
 @pytest.mark.req("A-27")
 def test_a_rotation_takes_the_witness_along(site, history, tmp_path):
-    """After every rotation somebody would have to go to the witness's machine."""
+    """After every rotation somebody would have to go to the witness's machine, or hear it cry over nothing."""
     site.carries()
     history.rotates(OTHER_KEY)
     history.grows(3)
-    site.starts()
     assert site.carries() == []
     assert site.vouched() == history.size == 9
-    site.starts()
+    assert site.witness.desk.evidence == [], "it was told before it had to refuse"
     history.rotates(SigningKey.from_seed(bytes(32)))
     history.grows(1)
+    site.starts()
     assert site.carries() == []
     assert site.vouched() == history.size
-    assert len(site.witness.desk.folder.known[ORIGIN].keys) == 3
+    site.ends()
+    history.rotates(SigningKey.from_seed(bytes(31) + b"1"))
+    history.grows(1)
+    site.starts()
+    site.follower.session()
+    site.starts()  # between the record and the question: the rotation is remembered
+    assert site.carries() == []
+    assert site.vouched() == history.size
+    assert site.witness.desk.evidence == ["unknown_key"]
+    assert len(site.witness.desk.folder.known[ORIGIN].keys) == 4
 
 
 # -- whoever lies -----------------------------------------------------------------------------------------------------
