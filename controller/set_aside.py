@@ -30,6 +30,8 @@ from zones.policy import TABLE_OF, Edit, EditRefused, Policy
 
 ACTOR: Final = "set-aside"
 BLOCK_BYTES: Final = 1 << 20
+BINDING: Final = frozenset({"POLICY_EDITED", "PURGED", "LEGAL_HOLD_ON", "LEGAL_HOLD_OFF", "LEDGER_KEY_ROTATED"})
+"""What must not be set aside unseen: rights, what was dropped by rule, what may not be dropped, who signs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +106,13 @@ def _check_nothing_later(ledger: Ledger, seq: int) -> None:
         if b'"class":"policy"' not in leaf or body is None or at == seq:  # that one made site.db what it is
             continue
         try:
-            type_ = decode_body(body).type
+            record = decode_body(body)
         except ValueError:
-            type_ = ""
-        if type_ != "POLICY_EDITED" or at > seq:
-            raise SiteUnusable(f"does not hold what record {at} of the damaged end changed ({type_ or 'unreadable'})")
+            raise SiteUnusable(f"does not hold what record {at} of the damaged end changed (unreadable)") from None
+        is_known = record.type == "POLICY_EDITED" and at < seq
+        is_idle = record.type == "PURGED" and not (record.detail or {}).get("count")
+        if record.type in BINDING and not is_known and not is_idle:
+            raise SiteUnusable(f"does not hold what record {at} of the damaged end changed ({record.type})")
 
 
 def _kept(path: Path, now: Moment, damage: Damage) -> tuple[str | None, str | None]:

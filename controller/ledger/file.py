@@ -79,6 +79,20 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _read_only(path: Path) -> str:
+    """What to do about a disk that the kernel, or a switch on the card, has made read-only; "" where it is not."""
+    try:
+        is_read_only = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY) or not os.access(path, os.W_OK)
+    except OSError:
+        return ""
+    if not is_read_only:
+        return ""
+    return (
+        "the disk is read-only, and no record can be written: look why (dmesg; a worn card), replace it or remount it;"
+        " until then ways out are handles and wired buttons"
+    )
+
+
 def make_file(path: Path) -> None:
     """Make an empty ledger where there is none. LedgerRefused: a write-ahead log without its main file is there.
     LedgerUnavailable: the disk refused.
@@ -124,7 +138,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error
         if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise LedgerDamaged(f"{path}: {error}; run `sekisho verify {path}` and keep the file as it is") from error
-        raise LedgerUnavailable(f"{path}: {error}") from error
+        raise LedgerUnavailable(f"{path}: {_read_only(path) or error}") from error
     except OSError as error:
         raise LedgerUnavailable(f"{path}: {error.strerror or error}") from error
 

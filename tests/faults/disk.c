@@ -5,6 +5,7 @@
  *                     'o' all is well
  *                     'f' full:    writes end with ENOSPC
  *                     'e' broken:  writes and syncs end with EIO
+ *                     'r' read-only: opening to write, and writes, end with EROFS, as on a card that the kernel gave up
  *                     'd' dawdling: every write takes 5 ms more, so that a kill falls between two of one commit
  *                     's' stalled: syncs do not come back before the byte changes
  *                     clock: seconds (int64, host order) added to what CLOCK_REALTIME says
@@ -15,6 +16,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +74,9 @@ static int refuses(int fd)
         errno = ENOSPC;
     else if (now == 'e')
         errno = EIO;
-    return now == 'f' || now == 'e';
+    else if (now == 'r')
+        errno = EROFS;
+    return now == 'f' || now == 'e' || now == 'r';
 }
 
 static int stalls_or_breaks(int fd)
@@ -85,6 +89,31 @@ static int stalls_or_breaks(int fd)
     errno = EIO;
     return 1;
 }
+
+static int is_shut(const char *path, int flags)
+{
+    char whole[4096];
+    if (!control || control[0] != 'r' || (flags & O_ACCMODE) == O_RDONLY || !realpath(path, whole))
+        return 0;
+    if (strncmp(whole, folder, strlen(folder)) != 0 || !strstr(whole, ".db"))
+        return 0;
+    errno = EROFS;
+    return 1;
+}
+
+#define OPENS(name) \
+    int name(const char *path, int flags, ...) \
+    { \
+        NEXT(name); \
+        va_list rest; \
+        va_start(rest, flags); \
+        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
+        va_end(rest); \
+        return is_shut(path, flags) ? -1 : next(path, flags, mode); \
+    }
+
+OPENS(open)
+OPENS(open64)
 
 ssize_t write(int fd, const void *from, size_t count)
 {

@@ -282,7 +282,7 @@ class Faults:
         }
 
     def disk(self, how: str) -> None:
-        """`how`: ok, full, eio, stall, or dawdle (an SD card: a commit takes some 20 ms)."""
+        """`how`: ok, full, eio, read-only, stall, or dawdle (an SD card: a commit takes some 20 ms)."""
         self._switch[0:1] = how[0].encode()
 
     def clock(self, offset_s: int) -> None:

@@ -37,7 +37,7 @@ def test_no_strike_before_the_record_is_on_the_disk(ill_site):
 
 
 @pytest.mark.req("A-24", "B-12", "S-03")
-@pytest.mark.parametrize("how", ["full", "eio"])
+@pytest.mark.parametrize("how", ["full", "eio", "read-only"])
 def test_a_disk_that_cannot_be_written(ill_site, how):
     """The disk is full: people come in unrecorded, or stand inside before a shut door."""
     site = ill_site
@@ -156,3 +156,19 @@ def test_a_new_site_on_a_full_disk_is_refused_with_the_reason(tmp_path, ill_site
     assert "ledger.db" in program.said and "Traceback" not in program.said
     assert not site.any_strike_is_on()
     site.faults.disk("ok")
+
+
+@pytest.mark.req("A-24")
+def test_a_disk_that_is_read_only_at_the_start_is_told_and_nothing_opens(ill_site):
+    """The card is worn out: the controller comes up and forgets, or says a number that nobody understands."""
+    site = ill_site
+    site.dies()
+    site.faults.disk("read-only")
+    program = site.launch()
+    site.is_crash_expected = True
+    assert program.ends(20) == 3
+    assert "ledger.db" in program.said and "Traceback" not in program.said
+    assert not site.any_strike_is_on()
+    site.faults.disk("ok")
+    site.launch().wait_said("armed")
+    site.enters(SATO, "front")
