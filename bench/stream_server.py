@@ -78,6 +78,7 @@ def ours(folder: Path, events: int, rate: float) -> None:
     app = create_app(settings)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen(1_024)  # before the port is told: clients come while the application still starts
         print(listener.getsockname()[1], token, flush=True)
 
         def send(number: int) -> None:
