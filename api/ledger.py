@@ -51,7 +51,7 @@ def hashes_of(here: Parts, level: int, path: str) -> bytes:
     try:
         return here.view.tiles.hashes(level, spot.number, spot.width)
     except NotHeld as error:
-        raise _damaged(error) from error
+        raise _damaged(here, error) from error
 
 
 def entries_of(here: Parts, path: str) -> bytes:
@@ -60,7 +60,7 @@ def entries_of(here: Parts, path: str) -> bytes:
     try:
         return bundle(here.view.tiles.leaves(spot.number * TILE_LEAVES, spot.width))
     except (NotHeld, ValueError) as error:
-        raise _damaged(error) from error
+        raise _damaged(here, error) from error
 
 
 def _spot(here: Parts, level: int, path: str) -> TileSpot:
@@ -89,9 +89,9 @@ def consistency(here: Parts, old: int, new: int | None) -> dict[str, Any]:
         path = consistency_proof(node, old, new)
         check_consistency(old, roots[0], new, roots[1], path)
     except (NotHeld, ValueError) as error:
-        raise _damaged(error) from error
+        raise _damaged(here, error) from error
     if roots[2] != newest.root:
-        raise _damaged("its tree is not the one that was signed")
+        raise _damaged(here, "its tree is not the one that was signed")
     said = [to_base64(root) for root in roots[:2]]
     hashes = [to_base64(step) for step in path]
     return {"old": old, "new": new, "old_root": said[0], "new_root": said[1], "hashes": hashes}
@@ -113,7 +113,7 @@ def proof_of(here: Parts, seq: int, purpose: str | None) -> RecordProof:
         path = inclusion_proof(node, seq, checkpoint.size)
         check_inclusion(leaf_hash(record.leaf.encode()), seq, checkpoint.size, checkpoint.root, path)
     except (NotHeld, ValueError) as error:
-        raise _damaged(error) from error
+        raise _damaged(here, error) from error
     is_shown = _may_be_shown(here, record, purpose)
     return RecordProof(
         seq=seq, leaf=record.leaf, salt=record.salt if is_shown else None, body=record.body if is_shown else None,
@@ -160,5 +160,6 @@ def _people(body: dict[str, Any]) -> list[str]:
     return sorted({cardholder for cardholder in found if isinstance(cardholder, str)})
 
 
-def _damaged(why: object) -> Problem:
+def _damaged(here: Parts, why: object) -> Problem:
+    here.view.tiles.forget_all()
     return Problem("view_damaged", 503, members={"why": str(why)})

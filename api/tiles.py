@@ -20,7 +20,7 @@ from controller.link.tiles import LEVEL_MAX, grown, grown_root, node_of
 from controller.link.tree import TILE_BITS, TILE_LEAVES, leaf_hash
 
 GROWN_KEPT: Final = 256
-"""Full tiles kept in memory, 16 KiB each: two levels of a million records, and the level-0 tiles asked for lately."""
+"""Tiles kept in memory, 16 KiB each: the two upper levels of a million records, and what was asked for lately."""
 
 
 class NotHeld(Exception):
@@ -37,9 +37,7 @@ def fold_leaves(session: Session, records: Sequence[Record], first: int) -> None
             return
         for number in range(before, now):
             tile = grown(_below(session, level, number, TILE_LEAVES))
-            session.execute(
-                insert(TileRow), [{"level": level, "nth": number, "root": grown_root(tile), "grown": tile}]
-            )
+            session.execute(insert(TileRow), [{"level": level, "nth": number, "root": grown_root(tile), "grown": tile}])
 
 
 def _below(session: Session, level: int, number: int, width: int) -> bytes:
@@ -67,15 +65,15 @@ def _below(session: Session, level: int, number: int, width: int) -> bytes:
 
 
 class Tiles:
-    """Reads of leaves and tiles. `forget_all` after the view began another ledger."""
+    """Reads of leaves and tiles. `forget_all` after the view began another ledger, or where what was read is wrong."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._full = lru_cache(maxsize=GROWN_KEPT)(self._read_full)
+        self._grown = lru_cache(maxsize=GROWN_KEPT)(self._read)
 
     def forget_all(self) -> None:
-        """What is kept in memory is of a ledger that is gone."""
-        self._full.cache_clear()
+        """What is kept in memory is of a ledger that is gone, or damaged."""
+        self._grown.cache_clear()
 
     def hashes(self, level: int, number: int, width: int) -> bytes:
         """The first `width` hashes of a tile. Raises NotHeld."""
@@ -92,30 +90,16 @@ class Tiles:
 
     def node(self, size: int) -> Node:
         """The nodes of the tree of the first `size` records; asking for one may raise NotHeld."""
-        ends: dict[tuple[int, int], bytes] = {}
+        return node_of(size, self._grown)
 
-        def read(level: int, number: int, width: int) -> bytes:
-            if width == TILE_LEAVES:
-                return self._full(level, number)
-            if (level, number) not in ends:
-                ends[level, number] = self._grown(level, number, width)
-            return ends[level, number]
-
-        return node_of(size, read)
-
-    def _grown(self, level: int, number: int, width: int) -> bytes:
-        if width == TILE_LEAVES:
-            return self._full(level, number)
+    def _read(self, level: int, number: int, width: int) -> bytes:
         with Session(self._engine) as session:
-            return grown(_below(session, level, number, width))
-
-    def _read_full(self, level: int, number: int) -> bytes:
-        query = select(TileRow.grown).where(TileRow.level == level, TileRow.nth == number)
-        with Session(self._engine) as session:
-            found = session.exec(query).first()
-        if found is None:
-            raise NotHeld(f"tile {level}/{number} is not there")
-        return found
+            if width < TILE_LEAVES:
+                return grown(_below(session, level, number, width))
+            query = select(TileRow.grown).where(TileRow.level == level, TileRow.nth == number)
+            if (found := session.exec(query).first()) is None:
+                raise NotHeld(f"tile {level}/{number} is not there")
+            return found
 
 
 def width_of(size: int, level: int, number: int) -> int:

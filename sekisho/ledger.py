@@ -53,7 +53,8 @@ def _tiles(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"was": done.was, "size": done.size, "files": done.files})
     else:
-        print(f"{done.size} records in {arguments.folder}, {done.size - done.was} of them new ({done.files} files)")
+        print(f"{arguments.folder}: {done.size} records, {done.size - done.was} of them new ({done.files} files)")
+        print(f"{arguments.folder}: 記録 {done.size} 件、うち新しく {done.size - done.was} 件 ({done.files} ファイル)")
     return OK
 
 
@@ -74,7 +75,7 @@ def _prove(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         write_whole(arguments.out, text)
-        tell(f"{arguments.out}: record {arguments.seq}; check it with `sekisho ledger check-proof`")
+        tell(f"{arguments.out}: record {arguments.seq} / 記録 {arguments.seq}; `sekisho ledger check-proof` checks it")
     return OK
 
 
