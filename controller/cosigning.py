@@ -8,6 +8,7 @@ outside has vouched for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -38,6 +39,9 @@ TIME_S_MAX: Final = 4_102_444_800
 
 FIRST_BODIES_MAX: Final = 64
 """So far is looked for a record that still says when it was made."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +122,16 @@ class WitnessWatch:
 
 
 def watch_of(ledger: Ledger, vkeys: Sequence[str]) -> WitnessWatch:
-    """How the witnesses of the site file stand at a start. NoteError: one of them is none. LedgerUnavailable."""
+    """How the witnesses of the site file stand at a start. NoteError: one of them is none.
+
+    What cannot be read (a full disk, on which an older file could not be given its table) hinders no start: exits.
+    """
     keys = witness_keys(vkeys)
-    return WitnessWatch(keys, vouched_in(ledger, keys))
+    try:
+        return WitnessWatch(keys, vouched_in(ledger, keys))
+    except LedgerUnavailable as error:
+        log.warning("what witnesses signed cannot be read: %s", error)
+        return WitnessWatch(keys, [Vouched(witness=key.name) for key in keys])
 
 
 def _taken(session: int, message: Cosign, ledger: Ledger, vkeys: Sequence[Vkey]) -> Attended:

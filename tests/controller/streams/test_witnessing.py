@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from controller.cosigning import attend
+from controller.cosigning import attend, watch_of
 from controller.ledger.checkpoint import Notary, SigningKey
 from controller.link.messages import Cosign, Done, Refused
 from controller.link.notes import cosign, cosigned_at, parse_checkpoint
@@ -266,6 +266,16 @@ def test_a_time_that_no_calendar_has_is_not_kept(site, history, witness, at_s):
     assert [one.split(":")[0] for one in site.carries()] == ["CLOCK_SKEW"]
     assert abs(site.reports[-1].by_ms) < 2**53
     assert site.cosigned() == ()
+
+
+def test_a_ledger_that_has_no_place_for_lines_still_starts(site, history, witness):
+    """An upgrade on a full disk would leave a site without its controller, and its exits without their buttons."""
+    history.ledger._connection.execute("DROP TABLE cosignature")
+    (standing,) = watch_of(history.ledger, [witness.vkey.text]).standings(NOON_MS)
+    assert (standing.size, standing.is_silent) == (0, False)
+    answer = site.cosign(f"{history.note()}{witness.desk.signs(history.asks(0))}\n")
+    assert isinstance(answer, Refused)
+    assert answer.code == "ledger_unavailable"
 
 
 def test_an_old_cosignature_played_back_takes_nothing_away(site, history, witness):
