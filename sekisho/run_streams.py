@@ -37,6 +37,9 @@ from sekisho.cli import CANNOT_RUN, OK
 STOP_S = 25.0
 """A courier that has not ended by then is left: whatever it had under way is sent again at the next start."""
 
+LOOK_S = 1.0
+"""How often it is looked whether everybody still carries."""
+
 
 def now_ms() -> int:
     """UTC, epoch."""
@@ -59,8 +62,7 @@ def run(path: Path) -> int:
             why = f"{settings.state_dir}: {error.strerror or error}; another `sekisho streams` may be running on it"
             print(f"sekisho streams: {why}", file=sys.stderr)
             return CANNOT_RUN
-        _carry(settings, sinks)
-    return OK
+        return _carry(settings, sinks)
 
 
 def made(section: AnySection, state_dir: Path, now_ms: Callable[[], int]) -> Sink:
@@ -86,7 +88,8 @@ def _alone(state_dir: Path) -> IO[bytes]:
     return file
 
 
-def _carry(settings: Settings, sinks: list[Sink]) -> None:
+def _carry(settings: Settings, sinks: list[Sink]) -> int:
+    """Until the end is asked for. A thread that ended by itself is a mistake of ours: then all is started anew."""
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -109,13 +112,19 @@ def _carry(settings: Settings, sinks: list[Sink]) -> None:
     for thread in threads:
         thread.start()
     print(f"carrying to {', '.join(section.name for section in (*settings.sink, *settings.witness))}", flush=True)
-    stop.wait()
+    status = OK
+    while not stop.wait(LOOK_S):
+        if ended := [thread.name for thread in threads if not thread.is_alive()]:
+            print(f"sekisho streams: {', '.join(ended)} ended by itself; start again", file=sys.stderr)
+            status = CANNOT_RUN
+            stop.set()
     until = time.monotonic() + STOP_S
     for thread, client in zip(threads, clients, strict=True):
         while thread.is_alive() and time.monotonic() < until:
             client.close()  # wakes whoever waits for the next record
             thread.join(0.2)
     teller.close()
+    return status
 
 
 def witness_threads(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -89,12 +90,16 @@ class Courier:
                 log.exception("%s: a mistake of ours", self._section.name)
                 pause_s = RETRY_MAX_S
                 self._lost(SinkDown("fault", repr(error)))
-            self._source.close()
-            self._sink.close()
+            self._let_go()
             if self._world.wait(pause_s):
                 break
-        self._source.close()
-        self._sink.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close both ends; what cannot be closed is left to the system."""
+        for end in (self._source, self._sink):
+            with suppress(OSError, SinkDown):
+                end.close()
 
     def _say(self, level: int, what: str) -> None:
         """Once, however often it is so in a row."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from controller.streams.event_names import EVENTS
 from controller.streams.jsonl import JsonlSection
 from controller.streams.mqtt import MqttSection
 from controller.streams.section import SINK_PATTERN, SinkRefused, SinkSection
@@ -75,6 +76,11 @@ def _check_together(settings: Settings, path: Path, text: str) -> None:
     for at, (where, name) in enumerate(named):
         if name in [other for _, other in named[:at]]:
             raise _refusal(path, text, f"{where}.name", f"{name} is the name of another one already")
+    for at, sink in enumerate(settings.sink):
+        for number, type_ in enumerate(sink.types):
+            if type_ not in EVENTS:
+                why = f"there is no record type {type_}; docs/ledger.md §6 has them all"
+                raise _refusal(path, text, f".sink[{at}].types[{number}]", why)
     for at, witness in enumerate(settings.witness):
         try:
             witness.checked()

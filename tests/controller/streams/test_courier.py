@@ -257,6 +257,23 @@ def test_a_blink_makes_no_record_and_an_outage_is_told_when_the_controller_is_ba
     assert len({one.id for one in site.told}) == 2
 
 
+def test_an_outage_that_comes_again_before_it_was_told_is_one(tmp_path):
+    """The page says that records arrive again, while they do not."""
+    site, sink = Site(), Receiver()
+    site.hears = False
+    for is_down in ("timeout", "", "timeout"):
+        sink.is_down = is_down
+        site.grows(1)
+        carried(site, sink, tmp_path)
+    site.hears = True
+    carried(site, sink, tmp_path)
+    assert site.codes == ["SINK_LOST"]
+    sink.is_down = ""
+    carried(site, sink, tmp_path)
+    assert site.codes == ["SINK_LOST", "SINK_RESTORED"]
+    assert (site.told[1].from_seq, site.told[1].to_seq) == (0, 2)
+
+
 def test_a_sink_that_is_gone_is_left_alone_until_the_next_start(tmp_path):
     """A receiver that said 410 is asked again every minute for ever."""
     site, sink = Site(), Receiver(is_down="gone")

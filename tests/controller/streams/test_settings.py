@@ -49,6 +49,7 @@ def test_a_sound_file(tmp_path):
         (HEAD + HOOK.replace("https", "http"), 6, "TLS"),
         (HEAD + HOOK + 'secret = "whsec_AAAA"\n', 8, "secret_file"),
         (HEAD + FOLDER.replace('"/srv/archive"', "3"), 6, "path"),
+        (HEAD + FOLDER + 'types = ["DOOR_FORCED", "DOOR_FORCD"]\n', 7, "no record type DOOR_FORCD"),
         (HEAD + "[x", 1, "streams.toml"),
     ],
 )
