@@ -226,6 +226,7 @@ ACTORS: Final[dict[str, Words]] = {
     "officer": _w("担当者", "Officer"),
     "site-file": _w("設定ファイル", "Site file"),
     "portal": _w("制御装置", "Controller"),
+    "controller": _w("制御装置", "Controller"),
 }
 """Who stands in records without being a person: the one officer until officers sign in, and the controller itself."""
 

@@ -48,8 +48,11 @@ _LAST_COSIGNED: Final = (
     " WHERE witness = ? AND checkpoint IS NOT NULL ORDER BY size DESC LIMIT 1"
 )
 
-_WITH_BODY: Final = "SELECT seq, leaf FROM record WHERE seq BETWEEN ? AND ? AND body IS NOT NULL"
-_DROP: Final = "UPDATE record SET salt = NULL, body = NULL WHERE seq = ?"
+_WITH_BODY: Final = "SELECT seq, leaf, checkpoint FROM record WHERE seq BETWEEN ? AND ? AND body IS NOT NULL"
+_TAKE_OUT: Final = "DELETE FROM record WHERE seq = ?"
+"""Of a row that is put back without its body in the same transaction: an UPDATE leaves its page half empty for good,
+while after a DELETE SQLite joins such pages and new records are written into those that become free.
+"""
 
 _Row = tuple[int, bytes, bytes | None, bytes | None, bytes | None]
 
@@ -234,10 +237,13 @@ class Ledger:
         mark = f'"class":"{class_}"'.encode()
         try:
             end = min(last, first + limit - 1)
-            going = [(seq,) for seq, leaf in self._run(_WITH_BODY, (first, end)).fetchall() if mark in leaf]
+            rows = self._run(_WITH_BODY, (first, end)).fetchall()
+            going = [(seq, leaf, None, None, checkpoint) for seq, leaf, checkpoint in rows if mark in leaf]
             if going:
                 self._run("BEGIN IMMEDIATE")
-                self._connection.executemany(_DROP, going)
+                for row in going:
+                    self._run(_TAKE_OUT, row[:1])
+                    self._run(_INSERT, row)
                 self._run("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from controller.log_chores import DropBodies, FindExpired
+from controller.retention import BOUNDS
 from readers.events import CardRead, InputChanged
 from tests.year.invariants import Broken
 from tests.year.life import Life, YearBroken
@@ -112,3 +114,38 @@ def test_a_broken_year_says_where(life):
     life.site.invariants.expects("DOOR_HELD", "lab")
     with pytest.raises(YearBroken, match=r"(?s)I5: DOOR_HELD.*seed 1, 2026-04-01.*the last records"):
         life.lives(1)
+
+
+@pytest.mark.req("D-23", "E-15")
+def test_a_site_lives_on_after_its_bodies_were_dropped(tmp_path):
+    """The purge of the third year would keep the controller from starting, or make a replay find what never was."""
+    life = Life(folder=tmp_path, seed=11)
+    life.lives(3)
+    site = life.site
+    find = FindExpired(from_seq=0, cutoffs_ms=dict.fromkeys(BOUNDS, site.now_ms), holds=())
+    while (found := find.step(site.ledger)) is None:
+        pass
+    assert {due.class_ for due in found.due} >= {"access", "alarm", "system"}
+    drafts = [
+        site.scribe.draft(
+            "PURGED", now=site.now(), officer="controller",
+            detail={
+                "id": "purge-1", "code": "daily", "of_class": due.class_, "ranges": due.ranges, "count": due.count,
+                "term_days": 90, "reckoned_ms": site.now_ms,
+            },
+        )
+        for due in found.due
+    ]  # fmt: skip
+    site.core.record(drafts, site.now())
+    site.settles()
+    drop = DropBodies(found.due)
+    while (dropped := drop.step(site.ledger)) is None:
+        pass
+    assert dropped.count == sum(due.count for due in found.due) > 100
+    site.invariants.where.clear()  # in 90 days everybody passes; here the last places go too
+    site.restarts()
+    site.badges("04aabbccdd", "rd-office")
+    replayed = life.replayed()
+    assert replayed.is_same and replayed.purged_records == dropped.count and replayed.decisions == 1
+    verified = life.verified()
+    assert verified.verdict == "ok" and verified.bodies_dropped == dropped.count
