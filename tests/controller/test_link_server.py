@@ -457,3 +457,35 @@ def test_the_web_process_can_not(served, tmp_path, monkeypatch):
     web.sends(NOTE % 1)
     assert [message.type for _, message in served.requests] == ["EXPORT"], "the rest is taken as ever"
     web.socket.close()
+
+
+LOG_ORDER = (
+    b'{"is":"log_order","id":"order-000002","boot":"b0b0b0b0","not_after_ms":1,"act":"purge","officer":"auditor-01"}\n'
+)
+
+
+@pytest.mark.req("A-29")
+def test_an_order_about_the_log_is_handed_on_with_where_it_came_from(served):
+    """An auditor at the console would be refused."""
+    served.peer().sends(LOG_ORDER)
+    (session, message) = served.requests[0]
+    assert message.act == "purge" and served.server.is_console(session)
+    assert not served.server.is_console(session + 1), "nobody is at the console who is not there"
+
+
+@pytest.mark.req("A-29")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_web_process_administers_no_log_and_its_attempt_reaches_the_ledger(served, tmp_path, monkeypatch):
+    """Whoever broke into the officers' pages drops the record of it in an auditor's name, or tries unheard."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o711)
+    Path("link.sock").chmod(0o666)
+    os.seteuid(65534)
+    try:
+        web = Peer(served, Path("link.sock"))
+    finally:
+        os.seteuid(0)
+    web.sends(HELLO + LOG_ORDER)
+    (session, message) = served.requests[0]
+    assert message.act == "purge" and not served.server.is_console(session)
+    web.socket.close()
