@@ -79,6 +79,8 @@ class Courier:
                 self._follow()
                 break
             except LinkDown as down:
+                if self._world.wait(0):
+                    break  # whoever ends us closes the line, so that we wake
                 self._say(logging.WARNING, str(down))
                 pause_s, link_retry_s = link_retry_s, min(link_retry_s * 2, LINK_RETRY_MAX_S)
             except SinkDown as down:
