@@ -365,6 +365,10 @@ def _move_portal(session: Session, event: dict[str, Any], mode: str | None, at_m
     row = session.get(PortalRow, name)
     if row is None:
         row = PortalRow(id=name, state="secured", since_ms=at_ms, last_seq=0, last_type="", last_at_ms=0)
+        session.add(row)
+        session.flush()
+    # a session holds its rows weakly: without these it reads both again for every record of a batch
+    session.info[name] = (policy, row)
     state = next_state(row.state, what, has_contact=doc.get("has_contact", True))
     if state is not None and (state != row.state or what in RELEASING):
         release_ms = doc.get("release_ms", 3000)
@@ -373,5 +377,3 @@ def _move_portal(session: Session, event: dict[str, Any], mode: str | None, at_m
         row.state = state
     row.mode = mode or row.mode
     row.last_seq, row.last_type, row.last_at_ms = event["seq"], what, at_ms
-    session.add(row)
-    session.flush()
