@@ -17,7 +17,10 @@ from controller.ledger.store import Ledger, StoredRecord
 from controller.retention import Due, Entry, Hold, Holds, Sweep, held
 
 SLICE: Final = 200
-"""Records looked at, or bodies dropped, in one step."""
+"""Records looked at in one step."""
+
+DROPPED: Final = 50
+"""Records rewritten in one step: a badge that comes meanwhile waits for one commit of so many."""
 
 
 class _Body(msgspec.Struct):
@@ -145,7 +148,7 @@ class DropBodies:
         """Drop a slice; after the last one what the write-ahead log still holds of them is overwritten too."""
         if self._left:
             class_, first, last = self._left[0]
-            count, next_seq = ledger.drop_bodies(class_, first, last, SLICE)
+            count, next_seq = ledger.drop_bodies(class_, first, last, DROPPED)
             self._count += count
             if next_seq > last:
                 del self._left[0]
