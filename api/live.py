@@ -15,7 +15,7 @@ from controller.link.messages import Status
 from zones.places import ZoneKind
 
 ALARM_STATES: Final = ("forced", "held")
-WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced", "CREDENTIAL_ALARM"})
+WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced", "CREDENTIAL_ALARM", "WITNESS_REFUSED"})
 """Kinds that go before all others."""
 
 PASSING: Final = frozenset({"DURESS", "CREDENTIAL_ALARM"})

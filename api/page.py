@@ -41,6 +41,7 @@ from api.words import (
     STATES,
     TABLES,
     TYPES,
+    WITNESS_REFUSALS,
     ZONE_NOTES,
     ZONE_STATES,
     Language,
@@ -280,9 +281,14 @@ def _hanging(device: object) -> str:
     return f"device {device}"
 
 
+ALARM_CODES: Final = CREDENTIAL_ALARMS | WITNESS_REFUSALS
+ABOUT: Final = ("device", "key", "place", "sink", "against")
+"""What of a record's detail says which one it is about."""
+
 ABOUT_DEVICES: Final = frozenset(
     {
         *("DEVICE_ONLINE", "DEVICE_OFFLINE", "LINE_NOISE", "MESSAGE_REFUSED", "OUTPUT_FAILED", "READS_REFUSED"),
+        *("SINK_LOST", "SINK_RESTORED", "CLOCK_SKEW"),
         *(
             "FIRE_ON",
             "FIRE_OFF",
@@ -313,8 +319,8 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
         reason = detail.get("reason", "")
         return officer, RELEASE_REASONS.get(reason, {language: reason})[language]
     code = detail.get("code", "")
-    if row.type == "CREDENTIAL_ALARM":
-        return officer, CREDENTIAL_ALARMS.get(code, {language: code})[language]
+    if row.type in ("CREDENTIAL_ALARM", "WITNESS_REFUSED"):
+        return officer, ALARM_CODES.get(code, {language: code})[language]
     if row.type in ("POLICY_EDITED", "NOTE"):
         return officer, _noted(detail, language) if row.type == "NOTE" else _changed(detail, language)
     if row.type == "PORTAL_MODE":
@@ -324,7 +330,7 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
         return officer, TYPES[kind][0][language]
     if row.type in ("COMMAND_REFUSED", "EDIT_REFUSED") and code in PROBLEMS:
         return officer, PROBLEMS[code][language][0]
-    about = str(detail.get("device") or detail.get("key") or detail.get("place") or "")
+    about = next((str(detail[name]) for name in ABOUT if detail.get(name)), "")
     if row.type == "READER_UNTRUSTED" and (why := detail.get("why", "")) in DISTRUSTS:
         about = f"{about}: {DISTRUSTS[why][language]}"
     return officer, about if row.type in ABOUT_DEVICES else ""

@@ -204,6 +204,15 @@ CREDENTIAL_ALARMS: Final[dict[str, Words]] = {
 }
 """What an alarm about a card is about."""
 
+WITNESS_REFUSALS: Final[dict[str, Words]] = {
+    "fork": _w("同じ件数で別の履歴", "Another history of the same length"),
+    "rollback": _w("署名済みより少ない記録", "Fewer records than it had signed"),
+    "not_consistent": _w("署名済みの履歴の続きでない", "Not the history that it had signed"),
+    "unknown_key": _w("立会人の知らない鍵", "A key that it does not know"),
+    "bad_signature": _w("署名が正しくない", "A signature that does not hold"),
+}
+"""What a witness refused (docs/witness.md)."""
+
 DISTRUSTS: Final[dict[str, Words]] = {
     "key_lost": _w("当所の鍵を知らない", "does not know its key"),
     "default_key": _w("初期鍵で応答する", "answers with the default key"),
@@ -227,6 +236,7 @@ ACTORS: Final[dict[str, Words]] = {
     "site-file": _w("設定ファイル", "Site file"),
     "portal": _w("制御装置", "Controller"),
     "controller": _w("制御装置", "Controller"),
+    "streams": _w("記録の送信", "Streams"),
 }
 """Who stands in records without being a person: the one officer until officers sign in, and the controller itself."""
 

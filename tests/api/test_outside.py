@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.words import ALARMS
+from api.words import ALARMS, WITNESS_REFUSALS
+from controller.link.messages import WITNESS_WHY
 
 NORTH = "witness.example/north"
 
@@ -35,6 +36,7 @@ def test_a_witness_that_refuses_is_an_alarm_until_it_signs_again(web: Any) -> No
     web.caught_up()
     assert ALARMS["WITNESS_REFUSED"]["ja"] in alarms(web)
     assert f"{ALARMS['WITNESS_REFUSED']['en']}: {NORTH}" in alarms(web, "en")
+    assert "署名済みより少ない記録" in web.parts.rendered["pages"].live("ja"), "and the row of events says which way"
     web.controller.record("CONTROLLER_STARTED")
     web.caught_up()
     assert ALARMS["WITNESS_REFUSED"]["ja"] in alarms(web), "a start does not end it"
@@ -73,3 +75,8 @@ def test_a_sink_that_is_lost_is_an_alarm_until_it_is_back(web: Any) -> None:
     web.caught_up()
     assert f"{ALARMS['SINK_LOST']['ja']}: archive" in alarms(web)
     assert "siem" not in alarms(web)
+
+
+def test_every_refusal_of_a_witness_has_its_words() -> None:
+    """The officer on shift would read a code where the worst has happened."""
+    assert set(WITNESS_REFUSALS) == set(WITNESS_WHY)
