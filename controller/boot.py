@@ -109,7 +109,8 @@ def _assemble(
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
-    mended = _policy_of(site, keys, ledger, scribe, now, how)
+    console = Scribe(node=site.node, boot=random(4).hex()) if ledger.damage is not None else scribe
+    mended = _policy_of(site, keys, ledger, console, now, how)
     policy = mended.policy
     started = _start_records(site, scribe, now, store, rebuilt=mended.rebuilt, believe_clock=how.believe_clock)
     drafts = [*mended.drafts, *started]

@@ -43,9 +43,7 @@ def load_policy(path: Path, seal: Seal, ledger: Ledger) -> tuple[PolicyAt, str]:
 
 def rolled_forward(policy: PolicyAt, ledger: Ledger) -> PolicyAt:
     """`policy` after the edits that the ledger holds beyond it. SiteFileError: one of them cannot be read."""
-    for record in ledger.scan(policy.seq + 1):
-        if b'"class":"policy"' not in record.leaf:
-            continue
+    for record in ledger.scan_policy(policy.seq + 1):
         body = record.decoded()
         if body is None:
             why = "an edit whose text is gone may have taken a right away; restore ledger.db from the backup"

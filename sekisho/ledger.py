@@ -119,6 +119,12 @@ def _code(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _capacity(arguments: argparse.Namespace) -> int:
+    from sekisho.ledger_capacity import run as told
+
+    return told(arguments)
+
+
 def _rotate_key(arguments: argparse.Namespace) -> int:
     from sekisho.ledger_rotation import rotate
 
@@ -160,6 +166,7 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "check-proof": _check_proof,
     "code": _code,
     "rotate-key": _rotate_key,
+    "capacity": _capacity,
     "hold": _hold,
     "purge": _purge,
     "schema": _schema,

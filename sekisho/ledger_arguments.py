@@ -88,6 +88,12 @@ def _add_stopped(actions: Any) -> None:
     add_json(action)
     action.set_defaults(run=_run, ledger="rotate-key")
 
+    action = actions.add_parser("capacity", help="for how many days the disk holds (媒体の残り日数)")
+    action.add_argument("site", type=Path, help="site file (TOML)")
+    add_json(action)
+    action.add_argument("--lang", choices=("ja", "en", "both"), default="both")
+    action.set_defaults(run=_run, ledger="capacity")
+
 
 def _add_proofs(actions: Any) -> None:
     """What one record, or one day, is proven by."""

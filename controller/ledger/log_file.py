@@ -1,7 +1,7 @@
 """The write-ahead log as it lies there at a start, before SQLite plays it in: is it whole, and is it ours?
 
 SQLite reads a log up to the first frame whose checksum fails and passes over the rest without a word: right for the
-last commit of a power cut, wrong for a log that was damaged or cut off further back: acknowledged records are gone then.
+last commit of a power cut, wrong for a log that was damaged or cut off further back: acknowledged records are gone.
 Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. Nothing is changed here.
 """
 

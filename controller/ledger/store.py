@@ -18,7 +18,7 @@ import msgspec
 from controller.ledger.body import Body, Draft, decode_body
 from controller.ledger.checkpoint import Notary
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
-from controller.ledger.file import APPLICATION_ID, PAGE_BYTES, WAL_BYTES, grow_log, open_file, scrub_log
+from controller.ledger.file import APPLICATION_ID, PAGE_BYTES, POLICY, WAL_BYTES, grow_log, open_file, scrub_log
 from controller.ledger.log_file import look_at_log
 from controller.ledger.tail import SALT_BYTES, Damage, leaf_text, verify_tail, whole_before
 from controller.link.tree import Tile, Tree, leaf_hash
@@ -37,6 +37,9 @@ _INSERT: Final = "INSERT INTO record (seq, leaf, salt, body, checkpoint) VALUES 
 _INSERT_TILE: Final = "INSERT INTO tile (level, number, hash) VALUES (?, ?, ?)"
 _READ: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq >= ? ORDER BY seq LIMIT ?"
 _READ_BACK: Final = "SELECT seq, leaf, salt, body, checkpoint FROM record WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+_READ_POLICY: Final = (
+    f"SELECT seq, leaf, salt, body, checkpoint FROM record WHERE {POLICY} AND seq >= ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own
+)
 _COSIGN: Final = "INSERT OR IGNORE INTO cosignature (size, witness, line) VALUES (?, ?, ?)"
 _COSIGNED: Final = (
     "SELECT size, checkpoint, witness, line FROM cosignature JOIN record ON seq = size - 1"
@@ -218,6 +221,13 @@ class Ledger:
                 if not marks or self._is_of(record, types, marks):
                     yield record
             position = page[-1].seq + (0 if is_backward else 1)
+
+    def scan_policy(self, from_seq: int = 0) -> Iterator[StoredRecord]:
+        """As `scan`, forward, the records of class `policy` alone; the others are not even read."""
+        position = from_seq
+        while page := self._fetch(_READ_POLICY, position, SCAN_PAGE):
+            yield from page
+            position = page[-1].seq + 1
 
     def last_at_ms(self) -> int | None:
         """When the last record whose body is kept was made (epoch ms, by the clock of then); None without one."""

@@ -21,6 +21,7 @@ from controller.ledger.errors import LedgerDamaged, LedgerRefused
 from controller.ledger.file import WAL_BYTES
 from controller.ledger.store import Ledger
 from controller.policy_log import PolicyAt
+from sekisho import verify
 from tests.controller.test_boot import NO_WIRES, NOON, History, layout_edit, started, story
 from zones.people import Cardholder
 from zones.policy import EMPTY
@@ -78,6 +79,7 @@ def test_a_right_that_was_taken_away_in_the_damaged_end_stays_away(site, history
     with started(site) as runtime:
         told = story(runtime)
         assert [body.type for body in told[4:7]] == ["TAIL_SET_ASIDE", "POLICY_EDITED", "CONTROLLER_STARTED"]
+        assert told[4].boot == told[5].boot not in {told[3].boot, told[6].boot}
         detail = told[4].detail
         assert (detail["first"], detail["count"]) == (4, 1) and "record 4" in detail["why"]
         assert ended(runtime) and told[5].detail["edit"]["puts"][0][1]["ended_on"]
@@ -92,6 +94,8 @@ def test_a_right_that_was_taken_away_in_the_damaged_end_stays_away(site, history
     with started(site) as runtime:
         assert ended(runtime)
         assert [body.type for body in story(runtime)].count("TAIL_SET_ASIDE") == 1
+        vkey = runtime._committer._ledger.notary.vkey
+    assert verify.main([str(site.state_dir / "ledger.db"), "--key", vkey]) == 0
 
 
 def test_a_damaged_end_without_an_edit_needs_none(site, history):
