@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
 
 APPLICATION_ID: Final = 0x53454B49
-USER_VERSIONS: Final = (1, 2)
+FORMATS: Final = (1, 2)
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 INTEGER_MAX: Final = 2**53 - 1  # RFC 8785 §3.2.2.3: what every reader of JSON holds exactly
 SPAN: Final = 4096  # records looked at in one go, by one process; a power of 256's root, so that its tiles are whole
@@ -292,6 +292,7 @@ TOLD: Final = frozenset(  # record types whose detail is held against other reco
     b" STORAGE_RESTORED".split()
 )
 PARTS_MAX: Final = 8192
+VALUES_MAX: Final = 65_536
 
 
 class Said(NamedTuple):
@@ -356,7 +357,32 @@ class Bodies:
         self.values: set[bytes] = set()
 
     def cut(self, body: bytes) -> Cut | None:
-        """Take out what varies. None where that is not of the usual form."""
+        """Take out what varies. None where that is not of the usual form. This is `cut_any` for most records of most
+        sites: somebody alone, whose values are in mind. It is half of the time that a ledger costs.
+        """
+        find, values = body.find, self.values
+        at = find(b'"at_ms":') + 8
+        end = at + 13
+        corr = find(b'"corr":"', end, end + 96) + 8  # further on where somebody came along
+        corr_end = find(b'"', corr)
+        evidence = find(b'"evidence":{', corr_end) + 12
+        evidence_end = find(b"}", evidence)
+        revision = find(b'"revision":"', evidence_end) + 12
+        revision_end = find(b"}", revision)
+        if (
+            (at < 8 or corr < 8 or evidence < 12 or revision < 12)
+            or body[evidence:evidence_end] not in values
+            or body[revision:revision_end] not in values
+        ):
+            return self.cut_any(body)
+        stamp, said = body[at:end], body[corr:corr_end]
+        if stamp < STAMP_MIN or not stamp.isdigit() or not said.replace(b"-", b"").isalnum():
+            return None
+        known = body[end:corr], body[corr_end:evidence], body[evidence_end:revision]
+        return (body[:at], *known, body[revision_end:]), stamp, said
+
+    def cut_any(self, body: bytes) -> Cut | None:
+        """The same, whichever of what varies is there."""
         find, values = body.find, self.values
         at = find(b'"at_ms":') + 8
         end = at + 13
@@ -399,7 +425,7 @@ class Bodies:
         """Keep a value in mind that is of its pattern."""
         if is_one is None or not value.isascii():
             return False
-        if len(self.values) >= PARTS_MAX:
+        if len(self.values) >= VALUES_MAX:
             self.values.clear()
         self.values.add(value)
         return True
@@ -853,7 +879,7 @@ class Store:
             if self.one("PRAGMA application_id") != APPLICATION_ID:
                 raise CannotRun("this SQLite file is no Sekisho ledger (application_id)")
             self.version = self.one("PRAGMA user_version")
-            if self.version not in USER_VERSIONS:
+            if self.version not in FORMATS:
                 raise CannotRun("this ledger's format is of another version: take the verifier that came with it")
             if (self.one("SELECT min(seq) FROM record") or 0) < 0:
                 refuse(0, "seq", "a record stands before the first one")
@@ -981,8 +1007,8 @@ class Tiles:
     def read(self, kind: str, number: int, width: int) -> bytes | None:
         """A tile or bundle of which `width` parts are wanted; a full one will do. None: it is not there."""
         digits = f"{number:03d}".zfill(-(-len(str(number)) // 3) * 3)
-        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-        name = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+        threes = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        name = "/".join([*(f"x{three}" for three in threes[:-1]), threes[-1]])
         for end in ("",) if width == 256 else (f".p/{width}", ""):
             path = self.path / "tile" / kind / f"{name}{end}"
             if path.is_file():
