@@ -31,8 +31,8 @@ class Written:
     files: int
 
 
-def write_tiles(socket: Path, folder: Path) -> Written:
-    """Bring the tiles under `folder` up to what the controller holds now.
+def write_tiles(socket: Path, folder: Path, batch_records: int = BATCH_RECORDS) -> Written:
+    """Bring the tiles under `folder` up to what the controller holds now; publish at least every `batch_records`.
 
     TreeRefused: the files are damaged, or the ledger has not grown out of them. LinkDown, OSError.
     """
@@ -51,7 +51,7 @@ def write_tiles(socket: Path, folder: Path) -> Written:
             _same(client, was)
             done = Written(was=old_size, size=old_size, files=0)
         else:
-            done = _grow(client, tree, growth, vkey, welcome.size)
+            done = _grow(client, tree, growth, vkey, welcome.size, batch_records)
         _add_witnesses(socket, tree)
         return done
 
@@ -87,7 +87,7 @@ def _same(client: LinkClient, was: Checkpoint) -> None:
             return
 
 
-def _grow(client: LinkClient, tree: TileTree, growth: Growth, vkey: Vkey, target: int) -> Written:
+def _grow(client: LinkClient, tree: TileTree, growth: Growth, vkey: Vkey, target: int, batch: int) -> Written:
     was = published = growth.size
     count, progress = 0, Progress()
     try:
@@ -99,7 +99,7 @@ def _grow(client: LinkClient, tree: TileTree, growth: Growth, vkey: Vkey, target
             growth.add(message.leaf.encode())
             if growth.size % PROGRESS_RECORDS == 0:
                 progress.show(f"{growth.size}/{target}")
-            if message.checkpoint is None or (growth.size < target and growth.size - published < BATCH_RECORDS):
+            if message.checkpoint is None or (growth.size < target and growth.size - published < batch):
                 continue
             if _is_head(message.checkpoint, growth, vkey, was):
                 files = growth.files()

@@ -39,7 +39,8 @@ def drafts(count: int, who: str = "c-1") -> list[Draft]:
 class ServedLedger:
     """The ledger in `folder`, served at `socket` by a thread of its own. It grows between questions."""
 
-    def __init__(self, folder: Path, seed: bytes = SEED, *, die: int = 1) -> None:
+    def __init__(self, folder: Path, seed: bytes = SEED, *, die: int = 1, dies_at: int | None = None) -> None:
+        """`dies_at`: the controller goes away when it is asked for that record."""
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "c.sock"
         self._path = folder / "ledger.db"
@@ -48,7 +49,7 @@ class ServedLedger:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.vkey = ""
+        self.vkey, self._dies_at = "", dies_at
         self.asked: list[Any] = []
         self.notes: list[str] = []
 
@@ -72,10 +73,6 @@ class ServedLedger:
         with self._lock:
             for count in commits:
                 self.ledger.append(drafts(count, who))
-
-    def starts_over(self, folder: Path, seed: bytes = SEED, *, die: int = 2) -> ServedLedger:
-        """Another history by the same key, as somebody who holds it would write one."""
-        return ServedLedger(folder, seed, die=die)
 
     def is_cosigned(self, seed: bytes | None = None) -> None:
         """A made-up witness signs the newest checkpoint; with `seed`, the one that another key signs of that tree."""
@@ -130,6 +127,9 @@ class ServedLedger:
             return Done(id=message.id, seq=self.ledger.append([draft])[0])
 
     def _read(self, seq: int, limit: int) -> Any:
+        if self._dies_at is not None and seq >= self._dies_at:
+            self._stopping.set()
+            return []
         with self._lock:
             return self.ledger.read(seq, limit)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from controller.link.client import LinkDown
 from controller.link.notes import parse_checkpoint
 from controller.link.short_code import short_code
 from controller.link.tree import leaf_hash
-from sekisho import ledger_arguments
+from sekisho import ledger_arguments, verify
+from sekisho.ledger_tiles import write_tiles
 from tests.sekisho.console_rig import in_json, typed
 from tests.sekisho.served_ledger import WITNESS_VKEY, ServedLedger
 
@@ -74,6 +76,21 @@ def test_a_run_that_was_cut_off_is_made_good_by_the_next(served, type_in, tmp_pa
     assert not (folder / ".new").exists()
     leaves = [record.leaf for record in served.ledger.read(256, 52)]
     assert (folder / "tile/0/001.p/52").read_bytes() == b"".join(map(leaf_hash, leaves))
+
+
+def test_a_long_run_keeps_what_it_published_when_the_controller_goes_away(tmp_path):
+    """The first run over ten years of records would begin from nothing each time that it is interrupted."""
+    with ServedLedger(tmp_path / "site", dies_at=600) as served:
+        served.grows(*[50] * 20)
+        with pytest.raises(LinkDown):
+            write_tiles(served.socket, tmp_path / "tiles", batch_records=250)
+        vkey = served.vkey
+    assert parse_checkpoint((tmp_path / "tiles/checkpoint").read_text()).size == 500
+    assert verify.main([str(tmp_path / "tiles"), "--key", vkey]) == 0
+    with ServedLedger(tmp_path / "site") as served:
+        done = write_tiles(served.socket, tmp_path / "tiles", batch_records=250)
+    assert (done.was, done.size) == (500, 1000)
+    assert verify.main([str(tmp_path / "tiles"), "--key", vkey]) == 0
 
 
 def test_another_history_is_refused_and_the_evidence_kept(served, type_in, tmp_path):
