@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol
 
 import msgspec
@@ -77,7 +78,7 @@ class Chore(Protocol):
 
 
 class LearnLog:
-    """Reads what purges and holds there were, from the first record on."""
+    """Reads what purges and holds there were, from the first record on; all of them are of class policy."""
 
     def __init__(self) -> None:
         self._seq = 0
@@ -87,12 +88,12 @@ class LearnLog:
 
     def step(self, ledger: Ledger) -> LogReport | None:
         """Read a slice."""
-        page = ledger.read(self._seq, SLICE)
+        page = list(islice(ledger.scan_policy(self._seq), SLICE))
         for record in page:
-            if record.body is not None and b'"class":"policy"' in record.leaf and any(m in record.body for m in _MARKS):
+            if record.body is not None and any(mark in record.body for mark in _MARKS):
                 self._follow(record.seq, _any(record.body))
-        self._seq += len(page)
         if len(page) == SLICE:
+            self._seq = page[-1].seq + 1
             return None
         return LogLearnt(holds=self._holds, reckoned_ms=self._reckoned_ms, purged=tuple(self._purged))
 

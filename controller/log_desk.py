@@ -175,7 +175,8 @@ class LogDesk:
 
     def learnt(self, report: LogLearnt, now: Moment, turn: Turn) -> None:
         """What the ledger tells of purges and holds. What the last purge named is dropped again: a crash may have come
-        between.
+        between. Not so where anything is held: the hold may be younger than the purge, and what may still go is found
+        by the next one.
         """
         if report.why or self._setup is None:
             return  # asked again at the next look
@@ -186,7 +187,7 @@ class LogDesk:
         self._holds = report.holds
         if report.reckoned_ms is None:
             self._record_beginning(now, turn)
-        if report.purged:
+        if report.purged and not report.holds:
             self._is_dropping = True
             turn.urgent.append(DropBodies(report.purged, is_again=True))
 

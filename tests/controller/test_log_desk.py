@@ -10,9 +10,9 @@ import pytest
 from controller.desk import LinkRequest
 from controller.ledger.errors import LedgerUnavailable
 from controller.link.messages import Done, LogOrder, Propose, Refused
-from controller.log_chores import DropBodies, FindExpired, LearnLog
+from controller.log_chores import DropBodies, FindExpired, LearnLog, LogLearnt
 from controller.log_desk import LogSetup
-from controller.retention import DAY_MS, terms_of
+from controller.retention import DAY_MS, Due, Hold, terms_of
 from controller.turn import Answer
 from tests.controller.conftest import NOON, SATO, STRANGER, VirtualSite
 
@@ -346,6 +346,19 @@ def test_a_start_does_the_newest_purge_again_and_knows_the_holds(tmp_path):
     while (nothing := again.step(site.ledger)) is None:
         pass
     assert nothing.count == 0, "doing it twice does nothing twice"
+    site.ledger.close()
+
+
+@pytest.mark.req("E-15")
+@pytest.mark.parametrize("is_held", [False, True])
+def test_what_is_held_since_is_not_dropped_again(tmp_path, is_held):
+    """A purge that a crash cut off would be finished over a hold that came meanwhile."""
+    site = begun(tmp_path)
+    site.effects.clear()
+    purged = (Due(class_="access", ranges=((0, 3),), count=4),)
+    holds = {"case-1": Hold(id="case-1", from_ms=0)} if is_held else {}
+    site.happens(LogLearnt(holds=holds, reckoned_ms=site.now_ms, purged=purged))
+    assert any(isinstance(effect, DropBodies) for effect in site.effects) is not is_held
     site.ledger.close()
 
 
