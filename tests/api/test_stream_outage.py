@@ -62,8 +62,8 @@ def test_an_hour_away_cut_lines_and_restarts_of_everybody(web: Any, controller: 
 
         web.stop()  # an hour in which nobody shows anything: the web process is down, and the controller restarts, too
         first = len(controller.records)
-        for number in range(600):
-            controller.record("PASSAGE", portal="front", corr=f"c{number}", at_ms=AN_HOUR_AGO_MS + number * 6000)
+        for number in range(300):
+            controller.record("PASSAGE", portal="front", corr=f"c{number}", at_ms=AN_HOUR_AGO_MS + number * 12_000)
         controller.restart()
         controller.record("CONTROLLER_STARTED")
         servers.append(kit.serve(web.settings, controller))
@@ -71,7 +71,7 @@ def test_an_hour_away_cut_lines_and_restarts_of_everybody(web: Any, controller: 
 
         last = len(controller.records) - 1
         for _ in range(6):  # and then its line is cut in the middle of an event, again and again
-            follower.follows(servers[-1].client, until=last, cut_after=die.randrange(500, 60_000))
+            follower.follows(servers[-1].client, until=last, cut_after=die.randrange(500, 20_000))
         follower.place = max(-1, follower.place - 25)  # it crashed, and its place is older than what it kept
         follower.follows(servers[-1].client, until=last)
     finally:

@@ -69,6 +69,14 @@ def test_what_lacks_is_double_or_damaged_is_named(folder, capsys):
     assert "2 of them missing" in out
 
 
+def test_what_was_noted_as_late_and_never_came_is_missing(folder, capsys):
+    """The last lines of the archive are cut off, and the report says that they arrived late."""
+    with next(folder.glob("*.late")).open("ab") as late:
+        late.write(b'\n{"first":849,"last":853,"count":5,"at_ms":1,"late_ms":60000}\n{"first":8')
+    _, out = told(capsys, str(folder), "--lang", "en")
+    assert "records 849 to 853 arrived 1 min late, 3 of them missing" in out
+
+
 def test_a_filtered_archive_claims_nothing(tmp_path, capsys):
     """Gaps that a filter made are taken for losses, or losses for a filter's gaps."""
     (tmp_path / "archive").mkdir()

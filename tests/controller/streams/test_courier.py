@@ -104,7 +104,7 @@ def carried(site: Site, sink: Receiver, folder: Path, *, for_ms: int = 60_000, s
 
 
 @pytest.mark.req("A-28")
-def test_an_hour_away_and_both_sides_restarted(tmp_path):
+def test_an_hour_away_and_both_sides_restarted(in_memory):
     """The store at head office is down for an hour, and what happened in that hour is nowhere but on the box."""
     site, sink = Site(), Receiver()
     site.records_every(10_000, 2 * HOUR_MS)
@@ -113,7 +113,7 @@ def test_an_hour_away_and_both_sides_restarted(tmp_path):
     site.at(1_800_000, lambda: setattr(site, "is_away", True))  # the controller is restarted, too
     site.at(1_860_000, lambda: setattr(site, "is_away", False))
     for _ in range(9):  # nine starts of the program, one every 15 minutes
-        carried(site, sink, tmp_path, for_ms=900_000)
+        carried(site, sink, in_memory, for_ms=900_000)
     assert sink.kept == list(range(len(site.records)))
     assert site.codes == ["SINK_LOST", "SINK_RESTORED"], "one outage, told once each"
     lost, restored = site.told

@@ -58,17 +58,18 @@ def why_down(sink: JsonlSink, *batch: Outgoing) -> str:
 
 
 @pytest.mark.req("A-28")
-def test_an_hour_away_and_back(folder, tmp_path):
+def test_an_hour_away_and_back(in_memory):
     """The share at head office is unmounted for an hour; the archive lacks that hour, or has some of it twice."""
-    day = Day(ends_ms=0)
+    folder, day = in_memory / "archive", Day(ends_ms=0)
+    folder.mkdir()
     day.records_every(10_000, 2 * HOUR_MS)
-    away = tmp_path / "away"
+    away = in_memory / "away"
     day.at(600_000, lambda: (folder.rename(away), folder.mkdir()))  # what is left is an empty mount point
     day.at(600_000 + HOUR_MS, lambda: (folder.rmdir(), away.rename(folder)))
     section = JsonlSection(name="archive", folder=folder, file_bytes_max=100_000)
     for start in range(5):  # and the program is started five times
         sink = sink_of(folder, file_bytes_max=100_000)
-        day.carry(section, sink, tmp_path / "archive.cursor", until_ms=(start + 1) * 1_500_000)
+        day.carry(section, sink, in_memory / "archive.cursor", until_ms=(start + 1) * 1_500_000)
         sink.close()
     assert seqs(folder) == list(range(len(day.records)))
     assert [(one.code, one.why) for one in day.told] == [("SINK_LOST", "storage"), ("SINK_RESTORED", "")]
