@@ -37,7 +37,7 @@ from controller.retention import terms_of
 from controller.runtime import Guard, Parts, Runtime, StoreReport
 from controller.set_aside import Mended, mend
 from controller.site.store import SiteStore
-from controller.storage import StorageWatch, room_of
+from controller.storage import StorageWatch, space_of
 from controller.wires import attach, start_guard
 from readers import profiles
 from readers.protocols.mqtt_profiles import OURS
@@ -152,7 +152,7 @@ def _assemble(
         deviations=tuple(code if not place else f"{code}:{place}" for code, place in deviations_of(site, store)),
         size=ledger.size,
         guard=Guard(lambda: start_guard(site)),
-        storage=StorageWatch(lambda: room_of(site.state_dir), scribe),
+        storage=StorageWatch(lambda: space_of(site.state_dir), scribe),
         pins=pins,
         setter=setter,
         keys=key_jobs(site, store, inbox.put_report, lambda: here(clock.now().at).day),

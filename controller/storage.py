@@ -23,7 +23,7 @@ MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class Space:
     """What there is on a disk for us, in bytes: used by anybody, and free for us."""
 
     used: int
@@ -36,10 +36,10 @@ class Room:
         return 100 if whole <= 0 else -(-100 * self.used // whole)
 
 
-def room_of(path: Path) -> Room:
+def space_of(path: Path) -> Space:
     """The room on the disk that holds `path`. OSError."""
     found = os.statvfs(path)
-    return Room(used=(found.f_blocks - found.f_bfree) * found.f_frsize, free=found.f_bavail * found.f_frsize)
+    return Space(used=(found.f_blocks - found.f_bfree) * found.f_frsize, free=found.f_bavail * found.f_frsize)
 
 
 class StorageWatch:
@@ -50,7 +50,7 @@ class StorageWatch:
         scribe: drafts records.
     """
 
-    def __init__(self, look: Callable[[], Room], scribe: Scribe) -> None:
+    def __init__(self, look: Callable[[], Space], scribe: Scribe) -> None:
         self._look = look
         self._scribe = scribe
         self._look_tick = 0
@@ -62,17 +62,17 @@ class StorageWatch:
             return []
         self._look_tick = now.tick_ms + LOOK_MS
         try:
-            room = self._look()
+            space = self._look()
         except OSError:
             return []
         drafts: list[Draft] = []
         for level, type_ in LEVELS:
-            if type_ not in self._raised and room.used_percent >= level:
+            if type_ not in self._raised and space.used_percent >= level:
                 self._raised.add(type_)
-                detail = {"used_percent": room.used_percent, "free_mb": room.free // MEGABYTE}
+                detail = {"used_percent": space.used_percent, "free_mb": space.free // MEGABYTE}
                 drafts.append(self._scribe.draft(type_, now=now, detail=detail))
         for level, type_ in reversed(LEVELS):
-            if type_ in self._raised and room.used_percent < level - SLACK:
+            if type_ in self._raised and space.used_percent < level - SLACK:
                 self._raised.remove(type_)
                 drafts.append(self._scribe.draft("ALARM_CEASED", now=now, detail={"kind": type_}))
         return drafts

@@ -21,7 +21,7 @@ from controller.keys import LEDGER
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import Record
 from controller.retention import terms_of
-from controller.storage import MEGABYTE, Room, room_of
+from controller.storage import MEGABYTE, Space, space_of
 from sekisho.spoken import Words, print_json, print_lines, said, tell
 
 OK: Final = 0
@@ -62,7 +62,7 @@ class Forecast:
         return self.days_left >= self.days_needed
 
 
-def forecast(*, size: int, octets: int, at: At, room: Room, terms: dict[str, int]) -> Forecast:
+def forecast(*, size: int, octets: int, at: At, space: Space, terms: dict[str, int]) -> Forecast:
     """From how many records and bytes there are, when they were made, and what room is left. CannotTell."""
     first, last = at(0), at(max(0, size - 1))
     if first is None or last is None or last[1] - first[1] < SPAN_MS_MIN:
@@ -78,11 +78,11 @@ def forecast(*, size: int, octets: int, at: At, room: Room, terms: dict[str, int
     return Forecast(
         records=size,
         ledger_mb=round(octets / MEGABYTE, 1),
-        free_mb=round(room.free / MEGABYTE, 1),
-        used_percent=room.used_percent,
+        free_mb=round(space.free / MEGABYTE, 1),
+        used_percent=space.used_percent,
         records_a_day=round(a_day, 1),
         mb_a_day=round(bytes_a_day / MEGABYTE, 3),
-        days_left=int(room.free / bytes_a_day) if bytes_a_day else 10**6,
+        days_left=int(space.free / bytes_a_day) if bytes_a_day else 10**6,
         term_days=term,
         days_held=held,
         days_needed=max(0, term - held),
@@ -132,7 +132,7 @@ def _words(told: Forecast) -> list[Words]:
 
 def _told(site: Site) -> Forecast:
     path = site.state_dir / LEDGER
-    octets, room, terms = path.stat().st_size, room_of(site.state_dir), terms_of(site.ledger.terms_days)
+    octets, space, terms = path.stat().st_size, space_of(site.state_dir), terms_of(site.ledger.terms_days)
     try:
         with LinkClient(site.socket, "sekisho ledger capacity") as client:
             size = client.connect().size
@@ -140,8 +140,8 @@ def _told(site: Site) -> Forecast:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
             size = connection.execute("SELECT count(*) FROM record").fetchone()[0]
             at = _in_file(connection)
-            return forecast(size=size, octets=octets, at=at, room=room, terms=terms)
-    return forecast(size=size, octets=octets, at=_over(site.socket, size), room=room, terms=terms)
+            return forecast(size=size, octets=octets, at=at, space=space, terms=terms)
+    return forecast(size=size, octets=octets, at=_over(site.socket, size), space=space, terms=terms)
 
 
 class _When(msgspec.Struct):

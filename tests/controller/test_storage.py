@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.ledger.body import Scribe
-from controller.storage import LOOK_MS, Room, StorageWatch, room_of
+from controller.storage import LOOK_MS, Space, StorageWatch, space_of
 from zones.moment import Moment
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -23,11 +23,11 @@ class Disk:
         self.tick_ms = 0
         self.watch = StorageWatch(self.look, Scribe(node="gate", boot="b"))
 
-    def look(self) -> Room:
+    def look(self) -> Space:
         self.looks += 1
         if self.is_broken:
             raise OSError(5, "Input/output error")
-        return Room(used=self.used * 1_000_000, free=(1000 - self.used) * 1_000_000)
+        return Space(used=self.used * 1_000_000, free=(1000 - self.used) * 1_000_000)
 
     def at(self, used: int) -> list[str]:
         """What is recorded at the next look, with so many MB used."""
@@ -89,5 +89,5 @@ def test_the_disk_is_asked_every_half_minute_and_may_not_answer():
 
 def test_a_disk_without_any_room_is_full(tmp_path):
     """A division by zero would end the loop."""
-    assert Room(used=0, free=0).used_percent == 100
-    assert 0 < room_of(tmp_path).used_percent <= 100
+    assert Space(used=0, free=0).used_percent == 100
+    assert 0 < space_of(tmp_path).used_percent <= 100

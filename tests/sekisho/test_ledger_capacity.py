@@ -12,7 +12,7 @@ from controller.config import load_site
 from controller.keys import load_keys
 from controller.ledger.body import Scribe
 from controller.ledger.store import Ledger
-from controller.storage import Room
+from controller.storage import Space
 from sekisho.cli import main
 from sekisho.ledger_capacity import DAY_MS, CannotTell, forecast
 from tests.controller.conftest import SITE
@@ -38,8 +38,8 @@ def steady(a_day: int, *, first: int = 0):
 )
 def test_the_days_left_are_those_of_the_present_rate(a_day, size, free_mb, days_left, held, is_enough):
     """A site would learn that its disk is too small on the day that it is full."""
-    room = Room(used=10**9, free=free_mb * 1_000_000)
-    told = forecast(size=size, octets=size * 1_000, at=steady(a_day), room=room, terms={"access": 1095, "view": 1825})
+    space = Space(used=10**9, free=free_mb * 1_000_000)
+    told = forecast(size=size, octets=size * 1_000, at=steady(a_day), space=space, terms={"access": 1095, "view": 1825})
     assert (told.days_left, told.days_held, told.is_enough) == (pytest.approx(days_left, rel=0.01), held, is_enough)
     assert told.term_days == 1825 and told.records_a_day == pytest.approx(a_day, rel=0.01)
 
@@ -52,26 +52,26 @@ def test_a_busier_month_counts_and_not_the_quiet_years_before():
         days = seq if seq < quiet else quiet + (seq - quiet) / 1_000
         return seq, int(days * DAY_MS)
 
-    room = Room(used=10**9, free=10**9)
-    told = forecast(size=quiet + busy, octets=31_000_000, at=at, room=room, terms={"access": 1095})
+    space = Space(used=10**9, free=10**9)
+    told = forecast(size=quiet + busy, octets=31_000_000, at=at, space=space, terms={"access": 1095})
     assert told.records_a_day == pytest.approx(1_000, rel=0.01)
     assert told.days_left == pytest.approx(1_000, rel=0.01)
 
 
 def test_a_ledger_that_is_too_young_tells_nothing():
     """The first minute's records would be taken for a whole day's."""
-    room = Room(used=1, free=1)
+    space = Space(used=1, free=1)
     with pytest.raises(CannotTell, match="younger than an hour"):
-        forecast(size=9, octets=9_000, at=lambda seq: (seq, seq), room=room, terms={"access": 1095})
+        forecast(size=9, octets=9_000, at=lambda seq: (seq, seq), space=space, terms={"access": 1095})
     with pytest.raises(CannotTell, match="younger than an hour"):
-        forecast(size=0, octets=9_000, at=lambda _seq: None, room=room, terms={"access": 1095})
+        forecast(size=0, octets=9_000, at=lambda _seq: None, space=space, terms={"access": 1095})
 
 
 def test_what_was_dropped_hides_no_rate():
     """After the first purge nobody could tell how long the disk lasts."""
-    room = Room(used=1, free=10**9)
+    space = Space(used=1, free=10**9)
     told = forecast(
-        size=10_000, octets=10**7, at=steady(100, first=4_000), room=room, terms={"access": 90, "view": 365}
+        size=10_000, octets=10**7, at=steady(100, first=4_000), space=space, terms={"access": 90, "view": 365}
     )
     assert told.records_a_day == pytest.approx(100, rel=0.01)
 
