@@ -119,7 +119,7 @@ def _kept(path: Path, now: Moment, damage: Damage) -> tuple[str | None, str | No
     """The damaged ledger and its log, copied beside it: the copy's name, and SHA-256 over both files, one after the
     other. None where only the log may lack something and the disk has no room: exits must be served all the same.
     """
-    name = f"{path.name}.damaged-{now.at:%Y%m%dT%H%M%SZ}"
+    name = _free_name(path, f"{path.name}.damaged-{now.at:%Y%m%dT%H%M%SZ}")
     try:
         digest = hashlib.sha256()
         for end in ("", "-wal"):
@@ -136,6 +136,12 @@ def _kept(path: Path, now: Moment, damage: Damage) -> tuple[str | None, str | No
             f"{path}: {damage.why}; and it cannot be kept as {name}: {error}. Make room on the disk and start again"
         ) from error
     return name, digest.hexdigest()
+
+
+def _free_name(path: Path, name: str) -> str:
+    """`name`, or the next one where a start that was cut off left a copy, whole or not."""
+    names = (name, *(f"{name}-{number}" for number in range(2, 100)))
+    return next((one for one in names if not path.with_name(one).exists()), name)
 
 
 def _copy(source: Path, copy: Path, digest: Any) -> None:

@@ -7,19 +7,25 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from controller.clock import SystemClock
+from controller.config import parse_site
 from controller.key_places import CredentialKeys, FileKeys, TokenKeys
 from controller.keys import load_keys
 from controller.keystore.seals import Pkcs11Seal
+from controller.ledger.body import Scribe
 from controller.ledger.errors import KeyRefused, LedgerUnavailable
 from controller.ledger.store import Ledger
+from controller.rotation import rotate_key
 from controller.site_file import LedgerSection
 from controller.tokens import Token
 from tests.controller.keystore.test_pkcs11 import MODULES, PIN
+from tests.controller.test_boot import NO_WIRES
 
 SEED = b"made-up seed for tests, 32 bytes"
 ORIGIN = "sekisho.example/gate"
@@ -209,7 +215,7 @@ def test_a_tokens_successor_takes_over_however_often_it_is_cut_off(tokens, place
 
 
 @pytest.mark.needs("softhsm")
-def test_a_site_on_a_token_starts_and_starts_again(tokens, tmp_path):
+def test_a_site_on_a_token_starts_again_and_rotates(tokens, tmp_path):
     """A site whose key is in a token could not be run."""
     section = LedgerSection(key="pkcs11", module=module(), token="ledger", label="whole", pin_file=str(tokens / "pin"))
     keys = load_keys(tmp_path, os.urandom, section)
@@ -220,7 +226,16 @@ def test_a_site_on_a_token_starts_and_starts_again(tokens, tmp_path):
     again = load_keys(tmp_path, os.urandom, section)
     with Ledger.open(tmp_path / "ledger.db", again.signer, ORIGIN) as ledger:
         assert not again.is_new and ledger.notary.vkey == vkey
+        ledger.append([Scribe(node="gate", boot="b").draft("REX", now=SystemClock(None).now())])
     again.place.close()
+    site = replace(parse_site(NO_WIRES, tmp_path / "site.toml"), state_dir=tmp_path, ledger=section)
+    done = rotate_key(site, "officer-01", "officer-02")
+    assert (done.old, done.place) == (vkey, "pkcs11")
+    new = load_keys(tmp_path, os.urandom, section)
+    assert new.successor is None
+    with Ledger.open(tmp_path / "ledger.db", new.signer, ORIGIN) as ledger:
+        assert ledger.notary.vkey == done.new and ledger.size == 2
+    new.place.close()
 
 
 @pytest.mark.needs("softhsm")

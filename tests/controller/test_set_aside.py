@@ -6,9 +6,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import sqlite3
 import stat
+import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +20,15 @@ from controller.boot import start
 from controller.config import Site, parse_site
 from controller.history import load_policy
 from controller.keys import load_keys
+from controller.ledger.body import Scribe
 from controller.ledger.errors import LedgerDamaged, LedgerRefused
 from controller.ledger.file import WAL_BYTES
 from controller.ledger.store import Ledger
 from controller.policy_log import PolicyAt
+from controller.set_aside import mend
 from sekisho import verify
 from tests.controller.test_boot import NO_WIRES, NOON, History, layout_edit, started, story
+from zones.moment import Moment
 from zones.people import Cardholder
 from zones.policy import EMPTY
 
@@ -230,6 +236,71 @@ def test_the_tile_before_is_looked_at_where_the_last_one_has_no_whole_checkpoint
         site_keys = load_keys(site.state_dir, os.urandom)
     with Ledger.open(site.state_dir / "ledger.db", site_keys.signer, ORIGIN) as ledger:
         assert ledger.size > 256
+
+
+def mends(site: Site) -> None:
+    """What a start does about a damaged end, and nothing else of it."""
+    keys = load_keys(site.state_dir, os.urandom)
+    with Ledger.open(site.state_dir / "ledger.db", keys.signer, ORIGIN, may_set_aside=True) as ledger:
+        scribe = Scribe(node="gate", boot="b-9")
+        now = Moment(at=NOON + timedelta(days=1), tick_ms=0)
+        mended = mend(ledger, site.state_dir / "site.db", keys.seal, scribe, now, is_accepted=False)
+        ledger.append([*mended.drafts, scribe.draft("CONTROLLER_STARTED", now=now)])
+
+
+def is_cut_off(site: Site, at: int) -> bool:
+    """Mend in a child that is killed at its `at`-th deed; False where it came to its end before."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def watch(event: str, arguments: object) -> None:
+            nonlocal seen
+            if event.startswith(("open", "os.", "sqlite3.connect", "subprocess")) and str(site.state_dir) in repr(
+                arguments
+            ):
+                seen += 1
+                if seen > at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        try:
+            mends(site)
+            os._exit(0)
+        finally:
+            os._exit(9)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.req("A-27")
+def test_a_start_that_is_killed_while_it_sets_aside_loses_no_word_of_it(site, history, tmp_path):
+    """Records would be gone without a record, or a right come back, by pulling the plug at the right moment."""
+    with rows_of(history) as run:
+        run(BODY, (4,))
+    whole = tmp_path / "whole"
+    shutil.copytree(site.state_dir, whole)
+    told = []
+    for at in range(100):
+        shutil.rmtree(site.state_dir)
+        shutil.copytree(whole, site.state_dir)
+        was_killed = is_cut_off(site, at)
+        keys = load_keys(site.state_dir, os.urandom)
+        with Ledger.open(site.state_dir / "ledger.db", keys.signer, ORIGIN, may_set_aside=True) as ledger:
+            told.append(ledger.damage is None)
+        if told[-1]:
+            with Ledger.open(site.state_dir / "ledger.db", keys.signer, ORIGIN) as ledger:
+                aside = ledger.read(4, 1)[0].decoded()
+                assert aside.type == "TAIL_SET_ASIDE" and (site.state_dir / aside.detail["file"]).exists()
+        else:
+            mends(site)
+        with Ledger.open(site.state_dir / "ledger.db", keys.signer, ORIGIN) as ledger:
+            assert ledger.read(4, 1)[0].decoded().type == "TAIL_SET_ASIDE"
+            assert load_policy(site.state_dir / "none", keys.seal, ledger)[0].policy.cardholders["h-1"].ended_on
+        if not was_killed:
+            break
+    assert told == sorted(told) and set(told) == {False, True}
 
 
 # -- the write-ahead log -----------------------------------------------------------------------------------------------
