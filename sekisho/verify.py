@@ -17,6 +17,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -2280,6 +2281,9 @@ def main(arguments: list[str] | None = None) -> int:
         options = parser().parse_args(arguments)
     except SystemExit as stop:  # argparse has said why; the number is ours to return
         return 0 if stop.code in (0, None) else 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that has no Japanese must not cost the verdict
     is_watched = sys.stderr.isatty()
     try:
         report = verify_file(
@@ -2295,6 +2299,8 @@ def main(arguments: list[str] | None = None) -> int:
         return stop_with(2, "misuse", error, as_json=options.json)
     except (CannotRun, OSError, sqlite3.Error) as error:
         return stop_with(3, "cannot run", error, as_json=options.json)
+    except KeyboardInterrupt:
+        return stop_with(3, "cannot run", CannotRun("it was stopped before it had read all"), as_json=options.json)
     finally:
         if is_watched:
             sys.stderr.write("\r\033[K")

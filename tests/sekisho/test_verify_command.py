@@ -215,6 +215,16 @@ def test_a_quick_look_misses_no_change_of_the_history(tmp_path, capsys):
         assert (status, f"record {record.seq}" in out or f"to {record.seq}" in out) == (1, True), out
 
 
+def test_a_console_without_japanese_still_gets_its_verdict(tmp_path):
+    """The verdict on an old Windows console would be a traceback."""
+    path = HandLedger([1]).export(tmp_path / "export.jsonl")
+    command = [sys.executable, verify.__file__, str(path), "--key", VKEY]
+    environment = {"PYTHONIOENCODING": "ascii", "PATH": ""}
+    done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 records are whole" in done.stdout
+
+
 def test_help_tells_an_auditor_what_to_do(capsys):
     """The one file would lie on a laptop and nobody would know how to use it."""
     status, out, _ = run(capsys, "--help")
