@@ -8,7 +8,6 @@ says about itself: nothing is encoded for it. Its snapshots carry the position, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import threading
 import time
@@ -79,7 +78,9 @@ class Broadcast:
         self._read_after = read_after
         self._snapshot = snapshot
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stir = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._stirs = 0
+        self._shown: tuple[int, float, bytes] | None = None
         self.followers = 0
 
     @property
@@ -88,8 +89,15 @@ class Broadcast:
         return self._tail
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Say which loop the clients run on."""
+        """Say which loop the clients run on. Called on it."""
         self._loop = loop
+        self._tick()
+
+    def _tick(self) -> None:
+        """One timer for all: a timer of each client's own was a third of what an event to 200 of them cost."""
+        self._wake()
+        assert self._loop is not None
+        self._loop.call_later(STOP_LOOK_S, self._tick)
 
     def restart(self, tail: int) -> None:
         """Another ledger: forget the frames."""
@@ -109,11 +117,15 @@ class Broadcast:
         """Wake every client: something changed. From any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake)
+            loop.call_soon_threadsafe(self._stirred)
+
+    def _stirred(self) -> None:
+        self._stirs += 1
+        self._wake()
 
     def _wake(self) -> None:
-        stirred, self._stir = self._stir, asyncio.Event()
-        stirred.set()
+        woken, self._woken = self._woken, asyncio.Event()
+        woken.set()
 
     def _after(self, position: int, wanted: Wanted) -> Page | None:
         """The wanted ones of the next frames after `position`; None where the ring does not reach back that far."""
@@ -140,29 +152,35 @@ class Broadcast:
         self.followers -= 1
 
     async def _frames(self, position: int, stopping: anyio.Event, wanted: Wanted) -> AsyncGenerator[bytes]:
-        yield self._snapshot_frame(None if wanted.is_all else position)
-        shown = time.monotonic()
+        """Events that wait and the snapshot after them go out as one piece."""
+        seen, shown = -1, 0.0
         while not stopping.is_set():
-            stirred = self._stir
+            woken, stirs = self._woken, self._stirs
             page = self._after(position, wanted)
             if page is None:
                 page = await run_in_threadpool(self._read_after, position, PAGE, wanted)
             has_moved, position = page.reached > position, page.reached
-            if page.frames:
-                yield b"".join(frame.wire for frame in page.frames)
+            is_first, now = seen < 0, time.monotonic()
+            is_due = is_first or (position >= self._tail and (stirs != seen or now - shown >= SNAPSHOT_S))
+            wire = b"".join(frame.wire for frame in page.frames)
+            if is_due:
+                seen, shown = stirs, now
+                state = self._snapshot_frame(stirs, now, None if wanted.is_all else position)
+                wire = state + wire if is_first else wire + state
+            if wire:
+                yield wire
             if not has_moved:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stirred.wait(), STOP_LOOK_S)
-                if position < self._tail:
-                    continue
-            if stirred.is_set() or time.monotonic() - shown >= SNAPSHOT_S:
-                yield self._snapshot_frame(None if wanted.is_all else position)
-                shown = time.monotonic()
+                await woken.wait()
 
-    def _snapshot_frame(self, position: int | None) -> bytes:
-        """`position`: how far a client has come that does not get every event; it resumes after that."""
+    def _snapshot_frame(self, stirs: int, now: float, position: int | None) -> bytes:
+        """Rendered once for all that are shown it. `position`: how far a client has come that does not get every
+        event; it resumes after that.
+        """
+        if self._shown is None or self._shown[0] != stirs or now - self._shown[1] >= STOP_LOOK_S:
+            frame = b"event: snapshot\ndata: " + json.dumps(self._snapshot()).encode() + b"\n\n"
+            self._shown = (stirs, now, frame)
         mark = b"" if position is None else b"id: %d\n" % position
-        return mark + b"event: snapshot\ndata: " + json.dumps(self._snapshot()).encode() + b"\n\n"
+        return mark + self._shown[2]
 
 
 def frame_of(seq: int, type: str | None, zone: str | None, data: str) -> Frame:
