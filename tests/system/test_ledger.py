@@ -127,7 +127,7 @@ def forged(ledger: Path, copy: Path, seq: int, column: str) -> Path:
 
 
 @pytest.mark.req("A-27", "B-12")
-def test_a_damaged_ledger_keeps_the_doors_shut_at_the_next_start(site):
+def test_a_damaged_ledger_keeps_the_doors_shut_until_the_rights_in_force_are_known(site, tmp_path):
     """The controller goes on writing behind a record that somebody changed, and so makes it look genuine."""
     busy(site)
     site.stops()
@@ -137,8 +137,18 @@ def test_a_damaged_ledger_keeps_the_doors_shut_at_the_next_start(site):
         forge = "UPDATE record SET body = CAST(replace(CAST(body AS TEXT), 'LLER', 'LLED') AS BLOB) WHERE seq = ?"
         connection.execute(forge, (last,))
     connection.close()
+    kept = site.state_dir / "site.db"
+    kept.rename(kept.with_name("site.db.kept"))
     done = sekisho("controller", str(site.file))
     assert done.returncode == 3
-    assert "ledger.db" in done.stderr
+    assert "ledger.db" in done.stderr and "--accept-set-aside" in done.stderr
     assert str(last) in done.stderr
     assert "Traceback" not in done.stderr
+    kept.with_name("site.db.kept").rename(kept)
+    site.launch().wait_said("armed")  # with site.db the rights in force are known: set aside, and told
+    assert sekisho("ledger", "export", str(tmp_path / "log.jsonl"), "--socket", str(site.socket)).returncode == 0
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
+    aside = json.loads(lines[last]["body"])
+    assert aside["type"] == "TAIL_SET_ASIDE" and aside["detail"]["first"] == last
+    assert (site.state_dir / aside["detail"]["file"]).exists()
+    assert json.loads(lines[last + 1]["body"])["type"] == "CONTROLLER_STARTED"
