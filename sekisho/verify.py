@@ -882,9 +882,9 @@ class Store:
             self.version = self.one("PRAGMA user_version")
             if self.version not in FORMATS:
                 raise CannotRun("this ledger's format is of another version: take the verifier that came with it")
-            if (self.one("SELECT min(seq) FROM record") or 0) < 0:
-                refuse(0, "seq", "a record stands before the first one")
-            newest = self.one("SELECT max(seq) FROM record")
+            oldest, newest = self.one("SELECT min(seq) FROM record"), self.one("SELECT max(seq) FROM record")
+            if type(oldest) is not type(newest) or type(newest) not in (int, type(None)) or (oldest or 0) < 0:
+                refuse(0, "seq", "a record stands before the first one, or has no number")
         self.size = 0 if newest is None else newest + 1
         for first in range(0, self.size, SPAN):
             yield Span(first, min(SPAN, self.size - first))
@@ -944,7 +944,7 @@ def reading(index: int | Callable[[], int]) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise CannotRun(f"SQLite cannot read it: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: in what SQLite says of damaged names
         refuse(index if isinstance(index, int) else index(), "file", f"SQLite finds the file damaged here: {error}")
 
 
@@ -1900,14 +1900,19 @@ PAIRS_MAX: Final = 48  # records between two checkpoints among which an exchange
 
 def tolerant(source: Source, first: int = 0, end: int | None = None) -> Iterator[Row]:
     """Rows once more, by place, as far as they can be read: to find where a part of one came from."""
-    with contextlib.suppress(NotWhole, CannotRun, sqlite3.DatabaseError):
+    with contextlib.suppress(NotWhole, CannotRun, sqlite3.DatabaseError, UnicodeDecodeError):
         for span in source.spans():
-            if span.first + span.length > first:
-                for place, row in enumerate(source.rows(span), span.first):
-                    if end is not None and place >= end:
-                        return
-                    if place >= first:
-                        yield as_stored(row)
+            place = span.first
+            if place + span.length <= first:
+                continue
+            for row in source.rows(span):
+                if end is not None and place >= end:
+                    return
+                if place >= first:
+                    yield as_stored(row)
+                place += 1
+            if place == span.first:  # nothing at all: somebody gave a record a number far beyond the others
+                return
 
 
 def as_stored(row: Sequence[Any]) -> Row:

@@ -215,6 +215,24 @@ def test_a_quick_look_misses_no_change_of_the_history(tmp_path, capsys):
         assert (status, f"record {record.seq}" in out or f"to {record.seq}" in out) == (1, True), out
 
 
+@pytest.mark.req("A-27")
+def test_a_database_whose_schema_is_damaged_gets_a_verdict(tmp_path, capsys):
+    """SQLite names what it cannot read in bytes that are no text, and the auditor would get a traceback."""
+    path = HandLedger([1, 2]).store(tmp_path / "ledger.db")
+    whole = path.read_bytes()
+    start = whole.index(b"CREATE TABLE record")
+    for at in range(start, start + 110):
+        path.write_bytes(whole[:at] + b"\xd2" + whole[at + 1 :])
+        code, out, _ = run(capsys, path, "--key", VKEY, "--json")
+        assert code in (0, 1, 3) and json.loads(out)["verdict"] in ("ok", "bad", "cannot run")
+    path.write_bytes(whole)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO record VALUES (9223372036854775807, x'00', NULL, NULL, NULL)")
+    connection.close()
+    code, out, _ = run(capsys, path, "--key", VKEY, "--json", "--processes", "1")
+    assert (code, json.loads(out)["problem"]["index"]) == (1, 3)
+
+
 def test_a_console_without_japanese_still_gets_its_verdict(tmp_path):
     """The verdict on an old Windows console would be a traceback."""
     path = HandLedger([1]).export(tmp_path / "export.jsonl")
