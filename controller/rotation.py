@@ -54,6 +54,8 @@ def rotate_key(site: Site, officer: str, second: str, random: Callable[[int], by
             raise RotationRefused(f"stop the controller first (systemctl stop sekisho-controller): {error}") from error
         with ledger:
             keys.settle(ledger)  # of a rotation that was cut off
+            if not ledger.size:
+                raise RotationRefused("the ledger holds no record yet, and its key signed nothing: start it once first")
             clock = SystemClock(latest_trusted(ledger))
             now = clock.now()
             if not now.is_trusted:

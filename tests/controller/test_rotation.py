@@ -121,3 +121,14 @@ def test_two_rotations_follow_each_other(site):
     second = rotate_key(site, "officer-02", "officer-03")
     assert first.new == second.old and second.seq == first.seq + 1
     assert starts(site) == (second.new, 5)
+
+
+def test_a_ledger_without_a_record_is_not_rotated(tmp_path):
+    """The first record of all would name a key that never signed anything."""
+    file = tmp_path / "site.toml"
+    file.write_text(SITE, "utf-8")
+    site = load_site(file)
+    load_keys(site.state_dir, os.urandom)
+    with pytest.raises(RotationRefused, match="no record yet"):
+        rotate_key(site, "officer-01", "officer-02")
+    assert sorted(path.name for path in site.state_dir.iterdir()) == ["ledger.db", "ledger.key", "site.key"]
