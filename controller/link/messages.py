@@ -105,8 +105,8 @@ class AskDevices(Message, tag="ask_devices", frozen=True, kw_only=True):
 
 class Note(Message, tag="note", frozen=True, kw_only=True):
     """Please record that something happened in the web process (a view, a sign-in, an export). `cardholder`: at whose
-    history somebody looks, for which `purpose` (one of PURPOSES; of FORGOTTEN, of FORGET_REASONS); `second`: who agreed,
-    where two are needed; `count`: how many people it was about. `controller.notes` says which kind needs what.
+    history somebody looks, for which `purpose` (one of PURPOSES; of FORGOTTEN, of FORGET_REASONS); `second`: who
+    agreed, where two are needed; `count`: how many people it was about. `controller.notes` says which kind needs what.
     """
 
     id: str
@@ -137,7 +137,7 @@ class LogOrder(Message, tag="log_order", frozen=True, kw_only=True):
 
 class StreamReport(Message, tag="stream_report", frozen=True, kw_only=True):
     """What the program that carries records outside saw: `code` is one of STREAM_REPORTS, the other fields are those
-    of the record of that type. `sink`: which sink or witness.
+    of the record of that type. `sink`: which sink or witness. `by_ms`: our clock's time minus the other's.
     """
 
     id: str
@@ -326,7 +326,8 @@ SINK_WHY: Final = (
 WITNESS_WHY: Final = ("fork", "rollback", "not_consistent", "unknown_key", "bad_signature")
 """What a witness refuses (docs/ledger.md §8)."""
 
-STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK_SKEW")
+STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK_SKEW", "CLOCK_AGREES")
+"""The last one is recorded as ALARM_CEASED: the skew is over."""
 
 PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")
 """Why somebody looks at a person's history (E-07)."""
