@@ -6,6 +6,7 @@ for subscribers are served between commits, because the ledger's file belongs to
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger, StoredRecord
 from controller.log_chores import Chore, LogReport
 from controller.turn import Turn
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class Committer(threading.Thread):
             if turns:
                 self._commit(turns)
             if self._questions:  # one between two commits: a reader never waits for ever, nor does a door
-                self._report(self._questions.popleft()(self._ledger))
+                self._answer(self._questions.popleft())
             if self._chores and self._work(self._chores[0]):
                 self._chores.popleft()
         self._ledger.close()
@@ -131,6 +134,14 @@ class Committer(threading.Thread):
         for turn in turns:
             self._report(Committed(turn=turn, first_seq=first, size=seqs.stop))
             first += len(turn.records)
+
+    def _answer(self, question: Question) -> None:
+        try:
+            report = question(self._ledger)
+        except Exception:
+            log.exception("a question about the ledger broke; whoever asked it gets no answer")  # and the commits go on
+            return
+        self._report(report)
 
     def _work(self, chore: Chore) -> bool:
         """One slice of a chore; whether it is over. What a stop leaves undone the next start takes up again."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.ledger.errors import LedgerUnavailable
+from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger
 from controller.link.messages import AskCosigned, Cosign, Cosigned, Done, FromController, Refused, WitnessStanding
 from controller.link.notes import (
@@ -73,19 +73,21 @@ def attend(session: int, message: Cosign | AskCosigned, ledger: Ledger, vkeys: S
         return _taken(session, message, ledger, vkeys)
     except NoteError as error:
         answer = Refused(id=message.id, code="not_ours", why=str(error))
-    except LedgerUnavailable as error:
+    except LedgerError as error:
         answer = Refused(id=message.id, code="ledger_unavailable", why=str(error))
     return Attended(session=session, answer=answer)
 
 
 def vouched_in(ledger: Ledger, vkeys: Sequence[Vkey]) -> tuple[Vouched, ...]:
-    """What each witness of the site file vouches for, by the lines that the ledger keeps. LedgerUnavailable."""
+    """What each witness of the site file vouches for, by the lines that the ledger keeps. LedgerUnavailable,
+    LedgerDamaged.
+    """
     newest = {vkey: Vouched(witness=vkey.name) for vkey in vkeys}
     for vkey in vkeys:
         found = ledger.last_cosigned(vkey.name)
         if found is not None:
             note, line = found
-            newest[vkey] = _vouched(parse_checkpoint(note), vkey, parse_signature(line)) or newest[vkey]
+            newest[vkey] = _vouched(note, vkey, line) or newest[vkey]
     return tuple(replace(one, open_since_ms=_made_at_ms(ledger, one.size)) for one in newest.values())
 
 
@@ -129,7 +131,7 @@ def watch_of(ledger: Ledger, vkeys: Sequence[str]) -> WitnessWatch:
     keys = witness_keys(vkeys)
     try:
         return WitnessWatch(keys, vouched_in(ledger, keys))
-    except LedgerUnavailable as error:
+    except LedgerError as error:
         log.warning("what witnesses signed cannot be read: %s", error)
         return WitnessWatch(keys, [Vouched(witness=key.name) for key in keys])
 
@@ -172,10 +174,11 @@ def _told(message: AskCosigned, ledger: Ledger) -> Cosigned:
     return Cosigned(id=message.id, notes=tuple(notes))
 
 
-def _vouched(checkpoint: Checkpoint, vkey: Vkey, signature: Signature) -> Vouched | None:
-    """None where the line is of another key of that name, that the site file no longer names."""
+def _vouched(note: str, vkey: Vkey, line: str) -> Vouched | None:
+    """None where the line is of another key of that name, that the site file no longer names, or is damaged."""
     try:
-        at_s = _time(checkpoint, vkey, signature)
+        checkpoint = parse_checkpoint(note)
+        at_s = _time(checkpoint, vkey, parse_signature(line))
     except NoteError:
         return None
     return Vouched(witness=vkey.name, size=checkpoint.size, at_ms=at_s * 1000)

@@ -26,6 +26,13 @@ COSIGNATURES: Final = (
     "CREATE TABLE cosignature (size INTEGER NOT NULL, witness TEXT NOT NULL, line BLOB NOT NULL,"
     " PRIMARY KEY (size, witness)) STRICT, WITHOUT ROWID"
 )
+RECORD: Final = (
+    "CREATE TABLE record (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL, salt BLOB, body BLOB, checkpoint BLOB) STRICT"
+)
+TILE: Final = (
+    "CREATE TABLE tile (level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID"
+)
 POLICY: Final = 'instr(leaf, \'"class":"policy"\') > 0'
 POLICY_INDEX: Final = f"CREATE INDEX IF NOT EXISTS record_policy ON record (seq) WHERE {POLICY}"
 """What a start folds is found without reading the rest: 4 s of a million records (docs/bench.md)."""
@@ -34,11 +41,8 @@ MIGRATIONS: Final = {1: COSIGNATURES}
 """By the version that a file has: the statement that makes it one of the next."""
 
 SCHEMA: Final = (
-    "CREATE TABLE record (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL, salt BLOB, body BLOB, checkpoint BLOB) STRICT",
-    (
-        "CREATE TABLE tile (level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,"
-        " PRIMARY KEY (level, number)) STRICT, WITHOUT ROWID"
-    ),
+    RECORD,
+    TILE,
     COSIGNATURES,
     POLICY_INDEX,
 )
@@ -137,6 +141,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         if mode != "wal":
             raise LedgerRefused(f"{path}: SQLite will not keep a write-ahead log here (journal mode {mode})")
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
+        _check_tables(connection, path)
         _migrate(connection, path)
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
@@ -146,6 +151,18 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerUnavailable(f"{path}: {_read_only(path) or error}") from error
     except OSError as error:
         raise LedgerUnavailable(f"{path}: {error.strerror or error}") from error
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """That what we write is what will stand there. A trigger could drop a record that was just acknowledged, and a view
+    show others than there are. LedgerDamaged.
+    """
+    ours = {"record": RECORD, "tile": TILE, "cosignature": COSIGNATURES}
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall():
+        is_other = kind == "table" and name in ours and " ".join(str(sql).split()) != ours[name]
+        if is_other or kind in ("trigger", "view"):
+            why = f"the {kind} {name!r:.40} is not of a ledger: somebody was at the file"
+            raise LedgerDamaged(f"{path}: {why}; keep it as it is, and bring back ledger.db from the backup")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

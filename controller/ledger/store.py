@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from controller.ledger.checkpoint import Notary
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
 from controller.ledger.file import APPLICATION_ID, PAGE_BYTES, POLICY, WAL_BYTES, grow_log, open_file, scrub_log
 from controller.ledger.log_file import look_at_log
-from controller.ledger.tail import SALT_BYTES, Damage, leaf_text, verify_tail, whole_before
+from controller.ledger.tail import SALT_BYTES, Damage, has_types, leaf_text, verify_tail, whole_before
 from controller.link.tree import Tile, Tree, leaf_hash
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 SCAN_PAGE: Final = 256
 """Records a scan reads at a time."""
+
+SEQ_MAX: Final = 2**63 - 1
+"""SQLite holds no larger number; whoever asks for more may be anybody."""
 
 _INSERT: Final = "INSERT INTO record (seq, leaf, salt, body, checkpoint) VALUES (?, ?, ?, ?, ?)"
 _INSERT_TILE: Final = "INSERT INTO tile (level, number, hash) VALUES (?, ?, ?)"
@@ -72,8 +76,14 @@ class StoredRecord(msgspec.Struct, frozen=True):
     checkpoint: bytes | None
 
     def decoded(self) -> Body | None:
-        """The body, None where retention dropped it. ValueError where it is not of this program's schema."""
-        return None if self.body is None else decode_body(self.body)
+        """The body, None where retention dropped it. LedgerDamaged where it is not of this program's schema."""
+        try:
+            return None if self.body is None else decode_body(self.body)
+        except ValueError as error:
+            why = "it was written by a newer version, or is damaged: run `sekisho verify`"
+            raise LedgerDamaged(
+                f"record {self.seq}: its body is not readable ({error}); {why}", seq=self.seq
+            ) from error
 
 
 class Ledger:
@@ -197,7 +207,9 @@ class Ledger:
         return range(first, tree.size)
 
     def read(self, from_seq: int, limit: int) -> list[StoredRecord]:
-        """Up to `limit` records from `from_seq` on, in order. LedgerUnavailable where the disk fails."""
+        """Up to `limit` records from `from_seq` on, in order. LedgerUnavailable where the disk fails; LedgerDamaged
+        where the first of them is none any more (those before a damaged one are given).
+        """
         return self._fetch(_READ, from_seq, limit)
 
     def scan(
@@ -340,12 +352,12 @@ class Ledger:
 
     def cosigned(self, from_size: int, limit: int) -> list[tuple[int, str, list[str]]]:
         """The first `limit` cosigned checkpoints of at least `from_size` records: size, checkpoint, signature lines by
-        witness.
+        witness. LedgerUnavailable, LedgerDamaged.
         """
         found: dict[int, tuple[int, str, list[str]]] = {}
         try:
-            for size, checkpoint, _witness, line in self._run(_COSIGNED, (from_size, limit)):
-                found.setdefault(size, (size, checkpoint.decode(), []))[2].append(line.decode())
+            for size, checkpoint, _witness, line in self._run(_COSIGNED, (min(from_size, SEQ_MAX), limit)):
+                found.setdefault(size, (size, self._text(checkpoint), []))[2].append(self._text(line))
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
         return list(found.values())
@@ -356,7 +368,7 @@ class Ledger:
             found = self._run(_LAST_COSIGNED, (witness,)).fetchone()
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
-        return None if found is None else (found[0].decode(), found[1].decode())
+        return None if found is None else (self._text(found[0]), self._text(found[1]))
 
     def close(self) -> None:
         """Write everything back into the one file and let go of it. A second call does nothing."""
@@ -413,10 +425,24 @@ class Ledger:
 
     def _fetch(self, query: str, position: int, limit: int) -> list[StoredRecord]:
         try:
-            found = [StoredRecord(*row) for row in self._run(query, (position, limit))]
+            rows = self._run(query, (max(-1, min(position, SEQ_MAX)), limit)).fetchall()
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
+        found = [StoredRecord(*row) for row in takewhile(has_types, rows)]
+        if rows and not found:
+            raise LedgerDamaged(
+                f"{self.path}: record {rows[0][0]} is not a record any more; run `sekisho verify {self.path}`",
+                seq=rows[0][0],
+            )
         return found if self.damage is None else [record for record in found if record.seq < self.size]
+
+    def _text(self, octets: object) -> str:
+        """A checkpoint or signature line as stored. LedgerDamaged: it is no text any more."""
+        try:
+            return str(octets, "utf-8") if isinstance(octets, bytes) else ""
+        except UnicodeDecodeError:
+            why = "a checkpoint or a witness's line is not readable"
+            raise LedgerDamaged(f"{self.path}: {why}; run `sekisho verify {self.path}`") from None
 
     def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailable:
         return LedgerUnavailable(f"{self.path}: {error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})")

@@ -21,9 +21,12 @@ from controller.link.notes import ED25519, Vkey
 from controller.link.tree import TILE_BITS, TILE_LEAVES, Tile, Tree, leaf_hash, restore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from controller.ledger.checkpoint import Notary
 
 SALT_BYTES: Final = 32
+HASH_BYTES: Final = 32
 
 
 class Tail(NamedTuple):
@@ -36,6 +39,14 @@ class Tail(NamedTuple):
 def leaf_text(seq: int, class_: str, body_hash: str) -> bytes:
     """The canonical leaf (docs/ledger.md §1). Its keys are sorted as written here, its values need no escapes."""
     return f'{{"body":"{body_hash}","class":"{class_}","seq":{seq},"v":1}}'.encode()
+
+
+STORED: Final = frozenset({bytes, type(None)})
+
+
+def has_types(row: Sequence[object]) -> bool:
+    """Whether a stored record's columns are of their types: a rotten page gives others, whatever the table says."""
+    return type(row[0]) is int and type(row[1]) is bytes and {*map(type, row[2:])} <= STORED
 
 
 def verify_tail(connection: sqlite3.Connection, notary: Notary, where: str) -> Tail:
@@ -124,6 +135,8 @@ def _walk(connection: sqlite3.Connection, tree: Tree, notary: Notary, whole: lis
     for expected, (seq, leaf, salt, body, checkpoint) in enumerate(rows, begin):
         if seq != expected:
             raise _Bad(f"record {expected} is missing", expected, at=expected)
+        if not has_types((seq, leaf, salt, body, checkpoint)):
+            raise _Bad(f"record {seq}: a part of it is of another type", seq, at=seq)
         _check_record(seq, leaf, salt, body)
         _check_tiles(connection, tree.append(leaf_hash(leaf)))
         if checkpoint is None:
@@ -168,7 +181,7 @@ def _signers(rows: list[_Row], notary: Notary) -> list[tuple[bytes, ...]]:
     key = notary.public
     signers: list[tuple[bytes, ...]] = []
     for seq, _leaf, _salt, body, _checkpoint in reversed(rows):
-        rotation = None if body is None or _ROTATED not in body else _rotation(seq, body, notary.origin)
+        rotation = None if not isinstance(body, bytes) or _ROTATED not in body else _rotation(seq, body, notary.origin)
         if rotation is None:
             signers.append((key,))
             continue
@@ -231,12 +244,14 @@ def _tile_hash(connection: sqlite3.Connection, level: int, number: int) -> bytes
     row = connection.execute("SELECT hash FROM tile WHERE level=? AND number=?", (level, number)).fetchone()
     if row is None:
         raise _Bad(f"{_named(Tile(level, number, b''))} is missing", number << (TILE_BITS * level))
-    return bytes(row[0])
+    if not isinstance(row[0], bytes) or len(row[0]) != HASH_BYTES:  # a rotten page may give a number
+        raise _Bad(f"{_named(Tile(level, number, b''))} is no hash", number << (TILE_BITS * level))
+    return row[0]
 
 
 def _check_tile_count(connection: sqlite3.Connection, size: int) -> None:
     for level, number in connection.execute("SELECT level, max(number) FROM tile GROUP BY level").fetchall():
-        if level < 1 or number >= size >> (TILE_BITS * level):
+        if type(level) is not int or type(number) is not int or level < 1 or number >= size >> (TILE_BITS * level):
             raise _Bad(f"tile {level}/{number} is of records that are not there (the last is {size - 1})", size)
 
 
