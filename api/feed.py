@@ -22,6 +22,7 @@ from api.lineage import Course, OtherEnd, course_of, read_from
 from api.models import event_public
 from api.problems import log_fault
 from api.tables import EventRow
+from api.tiles import NotHeld
 from api.view import Gap, View
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import Record, Status
@@ -30,6 +31,8 @@ BATCH_MAX: Final = 500
 WAITING_MAX: Final = 2000
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
+REFOLD_S: Final = 3600.0
+"""A copy that is found damaged again within this time is on a disk that fails: it is said, and not folded for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ class Feed:
         self._broadcast = broadcast
         self._on_change = on_change
         self._stopping = threading.Event()
+        self._is_doubted = threading.Event()
+        self._doubted_tick = float("-inf")
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     def start(self) -> None:
@@ -56,6 +61,18 @@ class Feed:
         self._client.close()
         self._thread.join(timeout=5.0)
 
+    def doubt(self, why: object) -> bool:
+        """What is folded in api.db is not what the controller signed. Whether it is folded anew now, from record 0; the
+        names, which are no record's, stay. From any thread.
+        """
+        tick = time.monotonic()
+        if self._is_doubted.is_set() or tick - self._doubted_tick < REFOLD_S:
+            return self._is_doubted.is_set()
+        log.warning("api.db is damaged: %s; it is folded anew from the ledger", why)
+        self._doubted_tick = tick
+        self._is_doubted.set()
+        return True
+
     def _run(self) -> None:
         """Rim: whatever happens, say that the page is stale, wait a bounded while, try again."""
         delay_s = RETRY_FIRST_S
@@ -66,6 +83,8 @@ class Feed:
                 fault = "stopped"
             except (LinkDown, Gap, OtherEnd, SQLAlchemyError) as error:
                 fault = f"{type(error).__name__}: {error}"
+            except NotHeld as error:
+                fault = "folded anew" if self.doubt(error) else f"{type(error).__name__}: {error}"
             except Exception as error:  # noqa: BLE001  the rim: a fault of ours must not end the feed for good
                 log_fault(error, "FEED", "")
                 fault = type(error).__name__
@@ -87,10 +106,12 @@ class Feed:
         view = self._view
         read = read_from(self._socket, welcome.size)
         course = course_of(welcome, vkey=view.vkey, seq=view.seq, has_seen=view.has_seen, read=read)
-        is_first, anew = not view.vkey, course is Course.START_OVER
-        if anew:
+        is_first, is_other = not view.vkey, course is Course.START_OVER
+        anew = is_other or self._is_doubted.is_set()
+        if is_other:
             log.warning("another ledger, or one whose end was set aside: everything is folded anew")
-        view.follow_ledger(welcome.vkey, welcome.revision, anew=anew)
+        view.follow_ledger(welcome.vkey, welcome.revision, anew=anew, is_other=is_other)
+        self._is_doubted.clear()
         if anew or is_first:
             self._broadcast.restart(self._view.seq)
         self._on_change()
@@ -98,7 +119,7 @@ class Feed:
         reader = threading.Thread(target=self._read, args=(waiting,), name="feed-read", daemon=True)
         reader.start()
         try:
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not self._is_doubted.is_set():
                 self._take(waiting)
         finally:
             self._client.close()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from api.live import now_ms
+from api.models import iso
 from api.parts import Parts
 from api.personal import record_look
 from api.problems import Problem
@@ -18,6 +20,7 @@ from controller.link.messages import Record
 from controller.link.notes import ED25519, Checkpoint, NoteError, Vkey, parse_checkpoint, to_base64
 from controller.link.proofs import check_consistency, check_inclusion, consistency_proof, inclusion_proof, subtree_root
 from controller.link.record_proof import RecordProof
+from controller.link.short_code import short_code
 from controller.link.tiles import LEVEL_MAX, TileSpot, bundle, parse_tile_path
 from controller.link.tree import TILE_LEAVES, leaf_hash
 
@@ -32,7 +35,7 @@ def head(here: Parts) -> Checkpoint:
         return parse_checkpoint(note)
     except NoteError as error:
         if note:
-            raise Problem("view_damaged", 503, members={"why": str(error)}) from error
+            raise _damaged(here, error) from error
         raise Problem("no_checkpoint", 404) from error
 
 
@@ -43,6 +46,13 @@ def newest_note(here: Parts) -> str:
         if note.startswith(newest.text + "\n"):
             return note
     return newest.note
+
+
+def day_code(here: Parts) -> dict[str, Any]:
+    """The short code of the newest checkpoint, for the inspection sheet (docs/ledger.md §12). Raises Problem 404."""
+    newest = head(here)
+    code = short_code(newest.size, newest.text)
+    return {"code": code, "size": newest.size, "origin": newest.origin, "at": iso(now_ms()), "checkpoint": newest.note}
 
 
 def hashes_of(here: Parts, level: int, path: str) -> bytes:
@@ -161,5 +171,7 @@ def _people(body: dict[str, Any]) -> list[str]:
 
 
 def _damaged(here: Parts, why: object) -> Problem:
+    """It is folded anew by itself; where that was done just now and did not help, people are told what to do."""
     here.view.tiles.forget_all()
-    return Problem("view_damaged", 503, members={"why": str(why)})
+    code = "view_anew" if here.feed.doubt(why) else "view_damaged"
+    return Problem(code, 503, members={"why": str(why)}, headers={"Retry-After": "30"})

@@ -18,6 +18,9 @@ ALARM_STATES: Final = ("forced", "held")
 WORST: Final = frozenset({"DURESS", "FIRE_ON", "forced", "CREDENTIAL_ALARM", "WITNESS_REFUSED"})
 """Kinds that go before all others."""
 
+FAULTS: Final = {"LEDGER_SHORTER": "shorter", "NotHeld": "view", "DatabaseError": "view"}
+"""What keeps the feed from following the controller (`Live.fault`), and the alarm that says so."""
+
 PASSING: Final = frozenset({"DURESS", "CREDENTIAL_ALARM"})
 PASSING_SHOWN_MS: Final = 30 * 60_000
 """Nothing ends these alarms but the people who answer them; after so long they are in the events alone."""
@@ -147,8 +150,8 @@ def alarms(view: View) -> list[Alarm]:
     if status is not None and not status.is_ledger_writable:
         found.append(Alarm(kind="ledger"))
     found += [Alarm(kind=kind) for kind in view.names.troubles]
-    if view.live.fault is not None and "LEDGER_SHORTER" in view.live.fault:
-        found.append(Alarm(kind="shorter"))
+    if view.live.fault is not None:
+        found += [Alarm(kind=kind) for told, kind in FAULTS.items() if told in view.live.fault]
     found += [
         Alarm(kind="untrusted", text=device.id, portal=device.portal)
         for device in devices(view)

@@ -499,6 +499,16 @@ class ConsistencyPublic(Given):
     hashes: list[str]
 
 
+class CodePublic(Given):
+    """The short code of the checkpoint over the first `size` records, told at `at`."""
+
+    code: str
+    size: int
+    origin: str
+    at: str
+    checkpoint: str
+
+
 class RecordProofPublic(Given):
     """One record and what proves it. `salt` (hex) and `body` are absent where the body was dropped, or is not shown
     here; `path` from the leaf upward, base64; `checkpoint` the signed tree head that it leads to.
@@ -510,6 +520,17 @@ class RecordProofPublic(Given):
     body: str | None = None
     path: list[str]
     checkpoint: str
+
+
+class WitnessPublic(Given):
+    """How far one witness vouches: for the first `size` records, at `at` by its own clock (absent: for nothing yet).
+    `is_silent`: for a day it has vouched for nothing of what was recorded since.
+    """
+
+    name: str
+    size: int
+    at: str | None = None
+    is_silent: bool
 
 
 class HealthPublic(Given):
@@ -526,6 +547,7 @@ class HealthPublic(Given):
     is_clock_trusted: bool | None = None
     deviations: list[str] | None = None
     devices_offline: list[str] | None = None
+    witnesses: list[WitnessPublic] | None = None
     streams: int | None = None
     names_fault: str | None = None
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +50,8 @@ from api.words import (
     long_date,
     moment_of,
 )
+from controller.link.notes import NoteError, parse_checkpoint
+from controller.link.short_code import short_code
 from zones.places import ZoneKind
 
 EVENTS_SHOWN: Final = 50
@@ -99,6 +102,7 @@ class Pages:
         return templates.get_template("page.html").render(
             words=words_in(language), language=language, live=self.live(language), seq=self._view.seq,
             date=long_date(day.date(), language), is_current=is_current(self._view),
+            code=_day_code(self._view, day, language),
             reasons=[(code, words[language]) for code, words in RELEASE_REASONS.items()],
         )  # fmt: skip
 
@@ -161,6 +165,19 @@ def _witnesses(view: View, language: Language) -> list[str]:
         words = PAGE["not_witnessed" if at is None else "witnessed"][language].replace("NAME", one.name)
         lines.append(words.replace("SEQ", str(one.size - 1)).replace("TIME", f"{at:%m/%d %H:%M}" if at else ""))
     return lines
+
+
+def _day_code(view: View, now: datetime, language: Language) -> dict[str, str] | None:
+    """The short code of the newest checkpoint, for the inspection sheet; none before there is a checkpoint.
+
+    It stands outside of what changes by itself: a code that moved on while somebody copied it would be neither one.
+    """
+    try:
+        newest = parse_checkpoint(view.checkpoint)
+    except NoteError:
+        return None
+    of = PAGE["day_code_of"][language].replace("SEQ", str(newest.size - 1)).replace("TIME", f"{now:%Y-%m-%d %H:%M}")
+    return {"code": short_code(newest.size, newest.text), "of": of}
 
 
 def _fire_released(view: View) -> frozenset[str]:

@@ -103,11 +103,14 @@ class View:
         event = fold(record).event
         return all(getattr(row, name) == event[name] for name in ("at_ms", "type", "record_class"))
 
-    def follow_ledger(self, vkey: str, revision: str, *, anew: bool) -> None:
-        """Before streaming: of which ledger the records are; `anew`: not of the one that was seen, start over."""
+    def follow_ledger(self, vkey: str, revision: str, *, anew: bool, is_other: bool = True) -> None:
+        """Before streaming: of which ledger the records are; `anew`: start over, because it is not the one that was
+        seen (`is_other`), or because what was folded of it is damaged: then nobody who is forgotten gets a name
+        meanwhile.
+        """
         with self._lock, Session(self._engine) as session:
             if anew:
-                for table in PROJECTED:
+                for table in PROJECTED if is_other else set(PROJECTED) - {ForgottenRow}:
                     session.execute(delete(table))
                 self.seq, self.revision, self.checkpoint = -1, "", ""
                 self.tiles.forget_all()

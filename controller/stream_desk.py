@@ -60,7 +60,8 @@ class StreamDesk:
         detail_of = DETAILS.get(report.code)
         if detail_of is None:
             raise ReportRefused("code", f"code must be one of {', '.join(DETAILS)}")
-        return self._scribe.draft(report.code, now=now, officer=report.officer, detail=detail_of(report))
+        type_ = RECORDED.get(report.code, report.code)
+        return self._scribe.draft(type_, now=now, officer=report.officer, detail=detail_of(report))
 
 
 def _lost(report: StreamReport) -> dict[str, Any]:
@@ -87,10 +88,23 @@ def _skew(report: StreamReport) -> dict[str, Any]:
     return {"against": _witness(report), "by_ms": report.by_ms}
 
 
+def _agrees(report: StreamReport) -> dict[str, Any]:
+    return {"kind": "CLOCK_SKEW", "row": _witness(report)}
+
+
 DETAILS: Final[Mapping[str, Callable[[StreamReport], dict[str, Any]]]] = MappingProxyType(
-    {"SINK_LOST": _lost, "SINK_RESTORED": _restored, "WITNESS_REFUSED": _refused, "CLOCK_SKEW": _skew}
+    {
+        "SINK_LOST": _lost,
+        "SINK_RESTORED": _restored,
+        "WITNESS_REFUSED": _refused,
+        "CLOCK_SKEW": _skew,
+        "CLOCK_AGREES": _agrees,
+    }
 )
 """Code of a report (STREAM_REPORTS) -> what its record says, checked."""
+
+RECORDED: Final = {"CLOCK_AGREES": "ALARM_CEASED"}
+"""Code of a report -> the type of its record, where it is another word."""
 
 
 def _sink(report: StreamReport) -> str:

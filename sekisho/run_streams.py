@@ -21,7 +21,7 @@ from typing import IO
 from controller.link.client import LinkClient
 from controller.streams import jsonl, webhook
 from controller.streams.courier import Courier
-from controller.streams.follower import Follower
+from controller.streams.follower import TREE, Follower
 from controller.streams.jsonl import JsonlSection
 from controller.streams.mqtt import MqttSection, MqttSink
 from controller.streams.reporter import Reporter
@@ -62,7 +62,11 @@ def run(path: Path) -> int:
             why = f"{settings.state_dir}: {error.strerror or error}; another `sekisho streams` may be running on it"
             print(f"sekisho streams: {why}", file=sys.stderr)
             return CANNOT_RUN
-        return _carry(settings, sinks)
+        try:
+            return _carry(settings, sinks)
+        except SinkRefused as error:
+            print(f"sekisho streams: {error}", file=sys.stderr)
+            return CANNOT_RUN
 
 
 def made(section: AnySection, state_dir: Path, now_ms: Callable[[], int]) -> Sink:
@@ -130,8 +134,14 @@ def _carry(settings: Settings, sinks: list[Sink]) -> int:
 def witness_threads(
     settings: Settings, source: LinkClient, teller: LinkClient, world: World
 ) -> Sequence[threading.Thread]:
-    """Who follows the ledger's tree over `source`, and one thread for each witness; not started."""
-    follower = Follower(source, settings.state_dir, world)
+    """Who follows the ledger's tree over `source`, and one thread for each witness; not started. Raises SinkRefused
+    where the tree's file cannot be opened.
+    """
+    try:
+        follower = Follower(source, settings.state_dir, world)
+    except OSError as error:
+        why = f"{settings.state_dir / TREE}: {error.strerror or error}; it is a cache: mend or remove it"
+        raise SinkRefused(TREE, why) from error
 
     def ledger_size() -> int:
         with closing(LinkClient(settings.socket, "streams-size")) as client:

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request
 
 from api.live import is_current
-from api.models import HealthPublic
+from api.models import HealthPublic, WitnessPublic, iso
 from api.parts import Here
 from api.problems import Problem
+from controller.link.messages import WitnessStanding
 
 router = APIRouter()
 
@@ -33,4 +34,10 @@ def get_health(request: Request, here: Here) -> HealthPublic:
         is_clock_trusted=status.is_clock_trusted if status else None,
         deviations=status.deviations if status else None,
         devices_offline=status.devices_offline if status else None,
+        witnesses=[_witness(one) for one in status.witnesses] if status else None,
     )
+
+
+def _witness(one: WitnessStanding) -> WitnessPublic:
+    at = iso(one.at_ms) if one.at_ms else None
+    return WitnessPublic(name=one.name, size=one.size, at=at, is_silent=one.is_silent)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api import ledger
 from api.auth import signed_in
-from api.models import ConsistencyPublic, RecordProofPublic
+from api.models import CodePublic, ConsistencyPublic, RecordProofPublic
 from api.parts import Here
 from api.register import PROBLEMS
 
@@ -50,6 +50,15 @@ def get_entries(here: Here, path: TilePath) -> Response:
 def get_tile(here: Here, level: Annotated[int, Path(ge=0, le=63)], path: TilePath) -> Response:
     """256 hashes of 32 bytes of one level of the tree, or W of them where the tile is not full."""
     return Response(ledger.hashes_of(here, level, path), media_type=OCTETS, headers=FOR_EVER)
+
+
+@router.get("/code")
+def get_code(here: Here, response: Response) -> CodePublic:
+    """The short code of the newest checkpoint, for the inspection sheet: a person copies it, and `sekisho verify
+    --code` holds the ledger against it years later.
+    """
+    response.headers.update(NEVER)
+    return CodePublic.model_validate(ledger.day_code(here))
 
 
 @router.get("/consistency")

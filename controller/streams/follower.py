@@ -23,6 +23,7 @@ from controller.streams.cursor import replace_durably
 from controller.streams.hash_file import HashFile
 from controller.streams.world import World
 
+TREE: Final = "tree.hashes"
 RETRY_S: Final = 2.0
 FAULT_RETRY_S: Final = 60.0
 ROTATED: Final = '"type":"LEDGER_KEY_ROTATED"'
@@ -54,7 +55,7 @@ class Follower:
     def __init__(self, source: Source, folder: Path, world: World) -> None:
         self._source = source
         self._world = world
-        self._tree = HashFile(folder / "tree.hashes")
+        self._tree = HashFile(folder / TREE)
         self._rotations_file = folder / "tree.rotations"
         self._rotations = _read(self._rotations_file)
         self._lock = threading.Lock()

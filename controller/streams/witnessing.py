@@ -2,7 +2,8 @@
 
 It proves what it sends from a tree of its own, so that a refusal is about the ledger and not about a web process that
 lied. What the witness refuses is recorded once for as long as it stands (WITNESS_REFUSED); that it is away, as for any
-sink (SINK_LOST); that its clock and ours differ, once until they agree again (CLOCK_SKEW, A-26).
+sink (SINK_LOST); that its clock and ours differ, once until they agree again, and then that they do (CLOCK_SKEW,
+ALARM_CEASED, A-26).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class WitnessCourier:
         self._vouched = 0
         self._signed_note = ""
         self._refused = ""
-        self._is_skewed = False
+        self._skew = outages.with_suffix(".skew")  # there while CLOCK_SKEW stands, so that a restart can end it
+        self._is_skewed = self._skew.exists()
         self._rotations = len(follower.rotations())
 
     def run(self) -> None:
@@ -197,13 +199,20 @@ class WitnessCourier:
         early = late = answer.at_ms
         if answer.at_ms // 1000 != at_s:
             early, late = at_s * 1000, at_s * 1000 + 999
-        by_ms = max(0, early - answer.came_ms) or min(0, late - answer.sent_ms)
-        by_ms = min(by_ms, BY_MS_MAX)
-        if abs(by_ms) <= SKEW_MS:
-            self._is_skewed = False
+        by_ms = min(0, answer.came_ms - early) or max(0, answer.sent_ms - late)
+        by_ms = max(by_ms, -BY_MS_MAX)
+        is_skewed = abs(by_ms) > SKEW_MS
+        if is_skewed == self._is_skewed:
             return
-        if self._is_skewed:
-            return
-        id_ = f"{self._section.name}:{self._world.now_ms()}:skew"
-        report = StreamReport(id=id_, code="CLOCK_SKEW", sink=self._vkey.name, by_ms=by_ms)
-        self._is_skewed = self._world.tell(report)
+        code, word = ("CLOCK_SKEW", "skew") if is_skewed else ("CLOCK_AGREES", "agrees")
+        id_ = f"{self._section.name}:{self._world.now_ms()}:{word}"
+        report = StreamReport(id=id_, code=code, sink=self._vkey.name, by_ms=by_ms if is_skewed else 0)
+        if self._world.tell(report):
+            self._remember_skew(is_skewed)
+
+    def _remember_skew(self, is_skewed: bool) -> None:
+        self._is_skewed = is_skewed
+        try:
+            self._skew.touch() if is_skewed else self._skew.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s: %s: %s", self._section.name, self._skew, error.strerror or error)

@@ -15,12 +15,15 @@ from alembic.config import Config
 from sqlalchemy import create_engine
 
 from api import store
+from api.live import alarms
+from api.names import Name
 from api.settings import Settings
 from controller.link.notes import ED25519, Checkpoint, Vkey, parse_checkpoint
 from controller.link.proofs import check_consistency
 from controller.link.record_proof import RecordProof
 from controller.link.tiles import tile_path, unbundle
 from controller.link.tree import leaf_hash
+from sekisho.ledger_proof import code_document, newest
 from sekisho.ledger_tiles import write_tiles
 from tests.api.conftest import eventually, serve
 from tests.sekisho.served_ledger import WITNESS_VKEY, ServedLedger
@@ -44,6 +47,11 @@ class Face:
     def grows(self, *commits: int, who: str = "c-1") -> None:
         self.served.grows(*commits, who=who)
         self.caught_up()
+
+    def damage(self, *changes: str) -> None:
+        with contextlib.closing(sqlite3.connect(self.web.settings.state_dir / "api.db")) as db, db:
+            for change in changes:
+                db.execute(change)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.web.client.get(f"{LEDGER}/{path}", headers=headers)
@@ -230,7 +238,7 @@ def test_a_change_of_the_registers_is_proven_without_its_rows(face: Face) -> Non
 
 def test_the_view_before_the_first_checkpoint_says_so(web: Any) -> None:
     """An empty ledger would look like a damaged one."""
-    for path in ("checkpoint", "tile/0/000", "consistency?old=0"):
+    for path in ("checkpoint", "tile/0/000", "consistency?old=0", "code"):
         answer = web.client.get(f"{LEDGER}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "no_checkpoint")
 
@@ -238,17 +246,50 @@ def test_the_view_before_the_first_checkpoint_says_so(web: Any) -> None:
 def test_damage_in_the_copy_is_found_and_never_served_as_a_proof(tmp_path: Path) -> None:
     """A flipped bit in api.db would go out as a proof under the controller's good name."""
     with facing(tmp_path) as face:
-        path = face.web.settings.state_dir / "api.db"
+        told = []
         for change in (
             "UPDATE leaf SET leaf = CAST(leaf || ' ' AS BLOB) WHERE seq = 520",
             "UPDATE leaf SET leaf = 'text' WHERE seq = 520",
             "DELETE FROM leaf WHERE seq = 530",
         ):
-            with contextlib.closing(sqlite3.connect(path)) as db, db:
-                db.execute(change)
+            face.damage(change)
             for asked in ("records/525/proof?purpose=audit", "consistency?old=300"):
+                face.web.parts.view.tiles.forget_all()
                 answer = face.get(asked)
-                assert (answer.status_code, answer.json()["code"]) == (503, "view_damaged"), asked
+                told.append(answer.json()["code"])
+                assert answer.status_code == 503, asked
+                if told == ["view_anew"]:  # it mends itself, once
+                    eventually(lambda: face.get("consistency?old=570").status_code == 200)
+                    face.damage(change)
+        assert told == ["view_anew"] + ["view_damaged"] * 5
+
+
+@pytest.mark.req("E-08")
+def test_a_damaged_copy_is_folded_anew_and_loses_no_name(tmp_path: Path) -> None:
+    """A rotten leaf would stop the page for good, or somebody would delete the only place that names are in."""
+    with facing(tmp_path) as face:
+        face.web.parts.view.set_name(Name(cardholder="c-9", name="山田 花", kana="", roman=""))
+        face.damage("DELETE FROM leaf WHERE seq = 530", "INSERT INTO forgotten (cardholder, seq) VALUES ('c-8', 4)")
+        face.grows(300)  # fills the tile that the leaf is missing in
+        assert face.get("consistency?old=300").status_code == 200
+        assert face.web.parts.view.names.all()["c-9"].name == "山田 花"
+        assert face.web.parts.view.forgotten_at("c-8") == 4
+        face.damage("DELETE FROM leaf WHERE seq = 800")
+        face.served.grows(300)
+        eventually(lambda: "view" in [alarm.kind for alarm in alarms(face.web.parts.view)])
+
+
+def test_the_days_code_is_the_one_that_the_console_tells(face: Face) -> None:
+    """The sheet of the page and that of the console would be of two histories."""
+    officer = face.web.signed_in()  # that is a record
+    face.caught_up()
+    page = officer.get("/?lang=en").text
+    answer = face.get("code")
+    told = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    assert told.pop("at").endswith("+09:00")
+    assert told == code_document(newest(face.served.socket))
+    assert f"<b>{told['code']}</b>" in page and f"records up to {told['size'] - 1}" in page
 
 
 def test_an_old_or_lost_copy_is_folded_again_from_the_first_record(tmp_path: Path) -> None:

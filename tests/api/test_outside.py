@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.words import ALARMS, WITNESS_REFUSALS
+from api.words import ALARM_DOS, ALARMS, WITNESS_REFUSALS
 from controller.link.messages import WITNESS_WHY
 
 NORTH = "witness.example/north"
@@ -80,3 +80,29 @@ def test_a_sink_that_is_lost_is_an_alarm_until_it_is_back(web: Any) -> None:
 def test_every_refusal_of_a_witness_has_its_words() -> None:
     """The officer on shift would read a code where the worst has happened."""
     assert set(WITNESS_REFUSALS) == set(WITNESS_WHY)
+
+
+@pytest.mark.req("A-26")
+def test_a_clock_that_agrees_again_is_no_alarm(web: Any) -> None:
+    """The page would tell of a wrong clock that was put right weeks ago, and the next one is overlooked."""
+    web.controller.record("CLOCK_SKEW", detail={"against": NORTH, "by_ms": -5000})
+    web.caught_up()
+    assert f"{ALARMS['CLOCK_SKEW']['en']}: {NORTH}" in alarms(web, "en")
+    web.controller.record("ALARM_CEASED", detail={"kind": "CLOCK_SKEW", "row": NORTH})
+    web.caught_up()
+    assert ALARMS["CLOCK_SKEW"]["en"] not in alarms(web, "en")
+
+
+def test_health_tells_how_witnesses_stand(web: Any) -> None:
+    """Whoever watches over many sites would have to read each one's page to see that nobody vouches for it."""
+    stands(web, size=40, at_ms=1_790_000_000_000, is_silent=True)
+    (told,) = web.client.get("/api/v1/health").json()["witnesses"]
+    assert told.pop("at").endswith("+09:00")
+    assert told == {"name": NORTH, "size": 40, "is_silent": True}
+    assert "witnesses" not in web.anonymous().get("/api/v1/health").json()
+
+
+def test_what_to_do_is_plain_words() -> None:
+    """An officer reads signs that belong in a manual's source, not on a page."""
+    for table in (ALARMS, ALARM_DOS):
+        assert not [kind for kind, words in table.items() for text in words.values() if "`" in text]

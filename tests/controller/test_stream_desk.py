@@ -29,6 +29,9 @@ def test_a_witness_that_refuses_and_a_clock_that_differs_are_records(site):
     refused, skew = site.records[-2:]
     assert refused.detail == {"witness": "witness.example/w1", "code": "fork", "size": 9}
     assert skew.detail == {"against": "witness.example/w1", "by_ms": -5000}
+    assert isinstance(site.asks(report(3, "CLOCK_AGREES", sink="witness.example/w1")), Done)
+    over = site.records[-1]
+    assert (over.type, over.detail) == ("ALARM_CEASED", {"kind": "CLOCK_SKEW", "row": "witness.example/w1"})
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,8 @@ def test_a_witness_that_refuses_and_a_clock_that_differs_are_records(site):
         ("WITNESS_REFUSED", {"sink": "w", "why": "bad temper"}, "why"),
         ("WITNESS_REFUSED", {"sink": "w w", "why": "fork"}, "sink"),
         ("CLOCK_SKEW", {"by_ms": 999}, "by_ms"),
+        ("CLOCK_AGREES", {"sink": "w w"}, "sink"),
+        ("ALARM_CEASED", {}, "code"),
         ("DOOR_FORCED", {}, "code"),
         ("POLICY_EDITED", {}, "code"),
     ],

@@ -364,11 +364,13 @@ def test_a_witness_that_is_silent_for_a_day_is_told(site, history):
 def test_a_clock_that_differs_from_the_witness_is_told_once(site, history, witness, by_ms, is_told):
     """Two doors' records cannot be put in order, because their clocks have drifted apart and nobody knows."""
     witness.desk.now_ms = NOON_MS + by_ms
-    told = [f"CLOCK_SKEW:{by_ms}"] if is_told else []
+    told = [f"CLOCK_SKEW:{-by_ms}"] if is_told else []  # ours minus theirs, as of every clock (docs/ledger.md §6)
     assert site.carries() == told
     history.grows(1)
-    assert site.carries() == [], "once, while it lasts"
+    assert site.starts().carries() == [], "once, while it lasts"
     witness.desk.now_ms = NOON_MS
+    history.grows(1)
+    assert site.starts().carries() == (["CLOCK_AGREES:0"] if is_told else []), "and that it is over"
     history.grows(1)
     assert site.carries() == []
     witness.desk.now_ms = NOON_MS + by_ms
