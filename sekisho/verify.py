@@ -6,7 +6,8 @@ one file, standard library only, Python 3.10 or newer, and no code shared with t
 in pure Python and uses the `cryptography` package where it is installed.
 
 It never writes to WHERE or beside it, holds no lock, and reads no further than the first record that is not what was
-signed. Memory: one bit for each body that is gone and not yet accounted for; nothing else grows with the ledger.
+signed. Memory: one bit for each body that is gone and not yet accounted for, and two numbers for each hour in which
+a purge, a start or an edit was recorded; nothing else grows with the ledger.
 Exit codes: 0 whole, 1 not whole, 2 misuse, 3 could not be checked.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import bisect
 import contextlib
 import hashlib
 import io
@@ -289,9 +291,12 @@ BODY: Final = re.compile(
 """A body as the controller usually writes one. What does not fit is looked at the slow way, and may be as canonical."""
 
 TOLD: Final = frozenset(  # record types whose detail is held against other records
-    b"CLOCK_ACCEPTED CLOCK_TRUSTED CLOCK_UNTRUSTED CONTROLLER_STARTED LEDGER_KEY_ROTATED POLICY_EDITED PURGED"
-    b" STORAGE_RESTORED".split()
+    b"CLOCK_ACCEPTED CLOCK_TRUSTED CLOCK_UNTRUSTED CONTROLLER_STARTED LEDGER_KEY_ROTATED LEGAL_HOLD_OFF LEGAL_HOLD_ON"
+    b" POLICY_EDITED PURGED STORAGE_RESTORED".split()
 )
+LASTING: Final = frozenset(b"LEDGER_KEY_ROTATED LEGAL_HOLD_OFF LEGAL_HOLD_ON POLICY_EDITED PURGED".split())
+"""Of class policy, whose bodies are never dropped: under another one they could be made to go."""
+RULING: Final = frozenset({b"LEGAL_HOLD_OFF", b"LEGAL_HOLD_ON", b"PURGED", b"STORAGE_RESTORED"})
 PARTS_MAX: Final = 8192
 VALUES_MAX: Final = 65_536
 
@@ -818,6 +823,7 @@ class Export:
 
 
 STORED: Final = frozenset({bytes, type(None)})
+COLUMNS: Final = [("seq", "INTEGER", 1), *((name, "BLOB", 0) for name in ("leaf", "salt", "body", "checkpoint"))]
 
 
 class Store:
@@ -882,12 +888,22 @@ class Store:
             self.version = self.one("PRAGMA user_version")
             if self.version not in FORMATS:
                 raise CannotRun("this ledger's format is of another version: take the verifier that came with it")
+            self.check_tables()
             oldest, newest = self.one("SELECT min(seq) FROM record"), self.one("SELECT max(seq) FROM record")
             if type(oldest) is not type(newest) or type(newest) not in (int, type(None)) or (oldest or 0) < 0:
                 refuse(0, "seq", "a record stands before the first one, or has no number")
         self.size = 0 if newest is None else newest + 1
         for first in range(0, self.size, SPAN):
             yield Span(first, min(SPAN, self.size - first))
+
+    def check_tables(self) -> None:
+        """What is read must be what the file holds: a view can show today what is not there tomorrow."""
+        found = self.one("SELECT name FROM sqlite_schema WHERE type IN ('view', 'trigger')")
+        if found is not None:
+            refuse(0, "file", f"the file holds a view or trigger, {str(found)[:40]!r}: no ledger has one")
+        columns = self.connection.execute("SELECT name, type, pk FROM pragma_table_info('record')").fetchall()
+        if columns != COLUMNS:
+            refuse(0, "file", "the table `record` has other columns than those of a ledger")
 
     def rows(self, span: Span) -> Iterator[Row]:
         """The records of `span` by sequence number, of whatever types the columns hold."""
@@ -1127,12 +1143,22 @@ class Found:
     notes: list[Note] = field(default_factory=list)
     cosigned: list[Cosigned] = field(default_factory=list)
     gone: dict[bytes, int] = field(default_factory=dict)  # bodies, by class: a bit each, from the span's first on
-    purged: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    odd: list[tuple[int, str]] = field(default_factory=list)  # findings of one record by itself
     rotated: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     story: list[Stretch | Awaited] = field(default_factory=list)
     grants: list[bytes] = field(default_factory=list)
     problem: Problem | None = None
     signatures_by: str = ""
+
+
+class Told(NamedTuple):
+    """A record of the types in TOLD. `at_ms` None: its clock was not believed; `detail` of the types in RULING."""
+
+    seq: int
+    type: bytes
+    at_ms: int | None
+    detail: dict[str, Any]
 
 
 class Stretch(NamedTuple):
@@ -1233,6 +1259,8 @@ class SpanCheck:
         said = BODIES.read(body)
         if said is None:
             refuse(index, "body", "the body is not canonical JSON")
+        if said.type in LASTING and match[2] != b"policy":
+            self.found.odd.append((index, f"{said.type.decode()} is of class policy, and not of {match[2].decode()}"))
         cut = BODIES.cut(body)
         shape = None if cut is None else BODIES.shapes.get(cut[0])
         if shape is not None:
@@ -1270,7 +1298,7 @@ class SpanCheck:
             self.end_stretch()
             self.found.story.append(Awaited(index, type_, b"", self.gone))
         if detail is not None:
-            self.keep(index, type_, detail)
+            self.keep(index, said, detail)
         if at_ms is None or boot is None:
             return
         head, is_trusted, stamp = self.head, clock == b"trusted", b"%013d" % at_ms
@@ -1282,11 +1310,13 @@ class SpanCheck:
             self.boot = boot if is_trusted else None
         self.stamp, self.last_at = stamp, at_ms
 
-    def keep(self, index: int, type_: bytes, detail: dict[str, Any]) -> None:
-        """Records that say what may be gone, and by whom is signed from here on."""
-        if type_ == b"PURGED":
-            self.found.purged.append((index, detail))
-        elif type_ == b"LEDGER_KEY_ROTATED":
+    def keep(self, index: int, said: Said, detail: dict[str, Any]) -> None:
+        """Records that say what may be gone and when it was, and by whom is signed from here on."""
+        if said.type not in TOLD:
+            return
+        at_ms = said.at_ms if said.clock == b"trusted" else None
+        self.found.told.append(Told(index, said.type, at_ms, detail if said.type in RULING else {}))
+        if said.type == b"LEDGER_KEY_ROTATED":
             self.found.rotated.append((index, detail))
 
     def end_stretch(self) -> None:
@@ -1415,6 +1445,8 @@ class Meaning:
 
     def take(self, found: Found) -> None:
         """One span's records."""
+        for seq, what in found.odd:
+            self.find(seq, what)
         for told in found.story:
             self.gone = max(self.gone, told.gone)
             if isinstance(told, Stretch):
@@ -1551,17 +1583,31 @@ class Gone:
 
     def purge(self, index: int, detail: dict[str, Any]) -> bool:
         """Record `index` says what was dropped before it. False where it does not say so as it should."""
-        class_, ranges = detail.get("of_class"), detail.get("ranges")
-        if not isinstance(class_, str) or not isinstance(ranges, list):
+        if not self.is_sound(index, detail):
             return False
-        spans = self.bits.get(class_.encode(), {})
-        for pair in ranges:
-            if not isinstance(pair, list) or len(pair) != 2 or not all(type(seq) is int for seq in pair):
-                return False
-            if not 0 <= pair[0] <= pair[1] < index:
-                return False
-            self.clear(spans, pair[0], pair[1])
+        for first, last in detail["ranges"]:
+            self.clear(self.bits.get(detail["of_class"].encode(), {}), first, last)
         return True
+
+    @staticmethod
+    def is_sound(index: int, detail: dict[str, Any]) -> bool:
+        """Does it name a class, and ranges before it?"""
+        class_, ranges = detail.get("of_class"), detail.get("ranges")
+        return (
+            isinstance(class_, str)
+            and isinstance(ranges, list)
+            and all(isinstance(pair, list) and [*map(type, pair)] == [int, int] for pair in ranges)
+            and all(0 <= first <= last < index for first, last in ranges)
+        )
+
+    def has(self, class_: str, first: int, last: int) -> bool:
+        """Is a body of that class, from `first` to `last`, gone and not yet accounted for?"""
+        spans = self.bits.get(class_.encode(), {})
+        for number, bits in spans.items():
+            start, end = max(first - number * SPAN, 0), min(last - number * SPAN, SPAN - 1)
+            if start <= end and bits >> start & ((1 << end - start + 1) - 1):
+                return True
+        return False
 
     @staticmethod
     def clear(spans: dict[int, int], first: int, last: int) -> None:
@@ -1582,6 +1628,70 @@ class Gone:
             for number, bits in spans.items()
         ]
         return min(found, default=None)
+
+
+DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+TERM_DAYS_MIN: Final = {"access": 90, "alarm": 90, "command": 365, "system": 365, "view": 365}
+
+
+class Rule:
+    """Holds PURGED against times and legal holds that other records tell (§11): whoever has the key could write one
+    over last night. A purge is recorded every day and its body stays, so that times are known to a day for ever.
+    """
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []  # of records whose time is known, an hour apart at least;
+        self.times: list[int] = []  # both rise
+        self.holds: dict[str, tuple[int, int]] = {}
+        self.slack_ms = HOUR_MS  # by so much a record may be older than those before it
+
+    def take(self, told: Told) -> None:
+        """Times, holds and outages."""
+        if told.at_ms is not None:
+            while self.times and self.times[-1] > told.at_ms:  # the clock was put right since
+                del self.times[-1], self.seqs[-1]
+            if not self.times or told.at_ms - self.times[-1] >= HOUR_MS:
+                self.times.append(told.at_ms)
+                self.seqs.append(told.seq)
+        detail, hold = told.detail, str(told.detail.get("hold"))
+        if told.type == b"LEGAL_HOLD_ON":
+            begin, end = detail.get("from_ms"), detail.get("until_ms")
+            self.holds[hold] = (begin if type(begin) is int else 0, end if type(end) is int else INTEGER_MAX)
+        elif told.type == b"LEGAL_HOLD_OFF":
+            self.holds.pop(hold, None)
+        elif told.type == b"STORAGE_RESTORED" and type(detail.get("for_ms")) is int:
+            self.slack_ms = max(self.slack_ms, detail["for_ms"] + HOUR_MS)
+
+    def fault(self, told: Told, gone: Gone) -> str | None:
+        """What a PURGED, of sound form, names and must not."""
+        class_, ranges = str(told.detail.get("of_class")), told.detail["ranges"]
+        term, reckoned = told.detail.get("term_days"), told.detail.get("reckoned_ms")
+        if not ranges:
+            return None
+        if type(term) is not int or type(reckoned) is not int:
+            return "PURGED does not say by which term and time"
+        if term < TERM_DAYS_MIN.get(class_, 0):
+            return f"PURGED goes by a term of {term} days, and {class_} is kept for {TERM_DAYS_MIN[class_]} at least"
+        if told.at_ms is not None and reckoned > told.at_ms + self.slack_ms:
+            return "PURGED reckons by a time that had not come"
+        for first, last in ranges:
+            at = bisect.bisect_right(self.seqs, last) - 1
+            if at >= 0 and self.times[at] > reckoned - term * DAY_MS + self.slack_ms:
+                return f"PURGED names record {last}, which was younger than the term"
+            hold = self.held(class_, first, last, gone)
+            if hold is not None:
+                return f"PURGED names records that the legal hold {hold[:40]} kept"
+        return None
+
+    def held(self, class_: str, first: int, last: int, gone: Gone) -> str | None:
+        """The hold within which a body of that range went."""
+        for hold, (begin, end) in self.holds.items():
+            at = bisect.bisect_left(self.times, begin + self.slack_ms)
+            to = bisect.bisect_right(self.times, end - self.slack_ms) - 1
+            if at <= to and gone.has(class_, max(first, self.seqs[at]), min(last, self.seqs[to])):
+                return hold
+        return None
 
 
 # -- the check itself: spans joined, in the order of the ledger --------------------------------------------------------
@@ -1670,6 +1780,7 @@ class Check:
         self.vouched: dict[int, tuple[int, int]] = {}  # witness: size, time
         self.proven = 0  # records known to be there by what was kept outside
         self.gone = Gone()
+        self.rule = Rule()
         self.meaning = Meaning()
         self.signatures_by = signature_check(key.public_key, pure=how.pure)[0]
 
@@ -1699,13 +1810,24 @@ class Check:
             self.roots[size] = self.tree.root(right)
         for one in found.cosigned:
             self.check_cosigned(one)
-        for index, detail in found.purged:
-            if not self.gone.purge(index, detail):
-                self.meaning.find(index, "PURGED does not name what was dropped before it: a class, and ranges")
+        for told in found.told:
+            self.rule.take(told)
+            if told.type == b"PURGED":
+                self.check_purged(told)
         self.meaning.take(found)
         self.push(found)
         if found.problem is not None:
             raise NotWhole(found.problem)
+
+    UNSOUND: Final = "PURGED does not name what was dropped before it: a class, and ranges"
+
+    def check_purged(self, told: Told) -> None:
+        """What it names may be gone, where it may."""
+        is_sound = self.gone.is_sound(told.seq, told.detail)
+        fault = self.rule.fault(told, self.gone) if is_sound else self.UNSOUND
+        self.gone.purge(told.seq, told.detail)
+        if fault is not None:
+            self.meaning.find(told.seq, fault)
 
     def push(self, found: Found) -> None:
         """Take the leaves of a span into the tree."""

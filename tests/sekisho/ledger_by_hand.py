@@ -167,13 +167,22 @@ class HandLedger:
                 self.records.append(Record(seq=seq, leaf=leaf_of(seq, salt, body), salt=salt, body=body))
             self.records[-1].checkpoint = self.signer.checkpoint(self.leaves).encode()
 
-    def commit(self, *bodies: dict[str, object], class_: str = "access", by: tuple[Signer, ...] = ()) -> int:
-        """Further records with one checkpoint, signed by `by` (the signer). Returns the last one's number."""
+    def commit(
+        self,
+        *bodies: dict[str, object],
+        class_: str = "access",
+        by: tuple[Signer, ...] = (),
+        policy: frozenset[str] = frozenset(),
+    ) -> int:
+        """Further records with one checkpoint, signed by `by` (the signer); of the types in `policy` under that class.
+        Returns the last one's number.
+        """
         for body in bodies:
             seq = len(self.records)
             salt = sha256(b"salt", seq.to_bytes(4, "big"))
+            of = "policy" if body.get("type") in policy else class_
             text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-            self.records.append(Record(seq=seq, leaf=leaf_of(seq, salt, text, class_), salt=salt, body=text))
+            self.records.append(Record(seq=seq, leaf=leaf_of(seq, salt, text, of), salt=salt, body=text))
         text = self.signer.text(self.leaves)
         self.records[-1].checkpoint = f"{text}\n{''.join(one.line(text) for one in by or (self.signer,))}".encode()
         return len(self.records) - 1
@@ -191,10 +200,11 @@ class HandLedger:
         for seq in seqs:
             self.records[seq].salt = self.records[seq].body = None
 
-    def purge(self, of_class: str, *ranges: tuple[int, int]) -> int:
+    def purge(self, of_class: str, *ranges: tuple[int, int], **said: int) -> int:
         """docs/ledger.md §10: the record of the rule."""
         count = sum(last - first + 1 for first, last in ranges)
-        detail = {"code": "term", "count": count, "id": "p", "of_class": of_class, "ranges": ranges, "term_days": 730}
+        detail: dict[str, object] = {"code": "daily", "count": count, "id": "p", "of_class": of_class, "ranges": ranges}
+        detail |= {"reckoned_ms": 1_900_000_000_000, "term_days": 730} | said
         return self.commit({"type": "PURGED", "detail": detail, "v": 1}, class_="policy")
 
     def cosign(self, witness: Witness, seq: int, at_s: int = 1_790_000_000) -> None:

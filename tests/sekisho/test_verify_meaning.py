@@ -23,6 +23,8 @@ def edit(at, base, revision):
 START, START2 = said("CONTROLLER_STARTED"), said("CONTROLLER_STARTED", 50, "b2")
 TRACE = {"passed": ["D01"], "failed": [], "waived": []}
 GRANT = said("ACCESS_GRANTED", 1, corr="b1-1", trace=TRACE)
+POLICY = frozenset({"POLICY_EDITED", "PURGED", "LEDGER_KEY_ROTATED"})
+"""What must stand under class policy."""
 RESTORED = {"why": "x", "for_ms": 9_000, "records_lost": 0}
 LOST = RESTORED | {"records_lost": 3}
 
@@ -121,7 +123,7 @@ def test_a_story_is_believed_where_it_can_be_true(tmp_path, name, together):
     story, index = STORIES[name]
     ledger = HandLedger([])
     for bodies in [story] if together else [[one] for one in story]:
-        ledger.commit(*bodies)
+        ledger.commit(*bodies, policy=POLICY)
     report = verify_file(ledger.store(tmp_path / "ledger.db"), KEY)
     found = report.problem
     if index == "key":

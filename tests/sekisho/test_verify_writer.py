@@ -80,11 +80,15 @@ def test_any_changed_byte_of_what_the_controller_wrote_is_named(tmp_path):
                 assert problem.index == record.seq
 
 
+LATER_S = 1000 * 86_400
+"""When the terms of the first records are over."""
+
+
 def kept_ledger(path):
     """A ledger of everything that the product's writer does to one: entries, a purge, another key, a witness's line.
     Returns its last checkpoint and both keys.
     """
-    scribe, at = Scribe(node="n1", boot="b1"), iter(range(100))
+    scribe, at = Scribe(node="n1", boot="b1"), iter([*range(4), *range(LATER_S, LATER_S + 100)])
 
     def draft(type_, **fields):
         return scribe.draft(type_, now=Moment(at=START + timedelta(seconds=next(at)), tick_ms=0), **fields)
@@ -93,7 +97,8 @@ def kept_ledger(path):
     with Ledger.open(path, old, ORIGIN, random.Random(7).randbytes) as ledger:
         ledger.append([draft("CONTROLLER_STARTED", detail={"version": "1", "is_simulated": False})])
         ledger.append([draft("ACCESS_GRANTED", corr="b1-1"), draft("REX"), draft("PASSAGE", corr="b1-1")])
-        purged = {"code": "term", "count": 2, "id": "p", "of_class": "access", "ranges": [[1, 2]], "term_days": 730}
+        purged = {"code": "daily", "count": 2, "id": "p", "of_class": "access", "ranges": [[1, 2]], "term_days": 730}
+        purged |= {"reckoned_ms": int(START.timestamp() + LATER_S) * 1000}
         ledger.append([draft("PURGED", detail=purged)])
         assert ledger.drop_bodies("access", 1, 2, 100)[0] == 2
         keys = [ledger.notary.vkey, Notary(origin=ORIGIN, key=new).vkey]
