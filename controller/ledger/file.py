@@ -88,6 +88,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def result_code(error: sqlite3.Error) -> int:
+    """SQLite's own code; CORRUPT where Python could not make a text out of what the file holds."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+
+
 def _read_only(path: Path) -> str:
     """What to do about a disk that the kernel, or a switch on the card, has made read-only; "" where it is not."""
     try:
@@ -143,10 +148,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         run("BEGIN IMMEDIATE")  # takes the lock now, and keeps it
         _check_tables(connection, path)
         _migrate(connection, path)
+    except UnicodeDecodeError as error:  # in what SQLite says of a damaged schema
+        raise LedgerDamaged(f"{path}: its schema is damaged; run `sekisho verify {path}`, keep it as it is") from error
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        if result_code(error) == sqlite3.SQLITE_BUSY:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error
-        if error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        if result_code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise LedgerDamaged(f"{path}: {error}; run `sekisho verify {path}` and keep the file as it is") from error
         raise LedgerUnavailable(f"{path}: {_read_only(path) or error}") from error
     except OSError as error:
@@ -177,7 +184,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(POLICY_INDEX)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if result_code(error) & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         if connection.in_transaction:  # a full disk: exits must be served meanwhile, and the next start tries again
             connection.execute("ROLLBACK")

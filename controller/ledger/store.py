@@ -19,7 +19,16 @@ import msgspec
 from controller.ledger.body import Body, Draft, decode_body
 from controller.ledger.checkpoint import Notary
 from controller.ledger.errors import LedgerDamaged, LedgerUnavailable
-from controller.ledger.file import APPLICATION_ID, PAGE_BYTES, POLICY, WAL_BYTES, grow_log, open_file, scrub_log
+from controller.ledger.file import (
+    APPLICATION_ID,
+    PAGE_BYTES,
+    POLICY,
+    WAL_BYTES,
+    grow_log,
+    open_file,
+    result_code,
+    scrub_log,
+)
 from controller.ledger.log_file import look_at_log
 from controller.ledger.tail import SALT_BYTES, Damage, has_types, leaf_text, verify_tail, whole_before
 from controller.link.tree import Tile, Tree, leaf_hash
@@ -289,7 +298,7 @@ class Ledger:
                 self._run("ROLLBACK")
             self._tree, self._checkpoint = verify_tail(self._connection, self.notary, str(self.path))
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if result_code(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise LedgerDamaged(
                     f"{self.path}: {error}; run `sekisho verify {self.path}` and keep the file as it is"
                 ) from error

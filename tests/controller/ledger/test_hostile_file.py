@@ -153,3 +153,14 @@ def test_a_question_that_breaks_ends_no_commits(site, path):
     committer.start()
     committer.join(20)
     assert [report.session for report in said] == [7]
+
+
+@pytest.mark.req("A-27")
+def test_a_schema_that_is_no_text_any_more_is_damage(site, path):
+    """Found by `flips --seed 894053`: the words of a table rot, and a start ends in a traceback about a code."""
+    with site.opens(path) as made:
+        made.append(site.drafts(9))
+    octets = path.read_bytes()
+    path.write_bytes(octets.replace(b"hash BLOB NOT", b"hash \xccLOB NOT", 1))
+    with pytest.raises(LedgerDamaged):
+        site.opens(path)
