@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("check", help="hold a site file against its rules, without running (設定の点検)")
     _site_argument(command)
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
     command.set_defaults(run=_check)
 
     command = commands.add_parser("init", help="make a new site's folder, ledger and keys (初期設定)")
@@ -175,27 +176,9 @@ def _api(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from api.words import DEVIATIONS
-    from controller.boot import deviations_of
-    from controller.config import SiteFileError, load_site
-    from controller.keystore.store import UNSEALED
+    from sekisho.check import run
 
-    try:
-        site = load_site(arguments.site)
-    except SiteFileError as error:
-        _say(str(error))
-        return NO
-    print(f"{arguments.site}: {len(site.zones)} zones, {len(site.portals)} portals, {len(site.devices)} devices: ok")
-    found_odd = deviations_of(site)
-    if site.keys.seal == "file" and (site.cards is not None or site.wiring.secured):
-        found_odd.append((UNSEALED, ""))
-    for code, place in found_odd:
-        words = DEVIATIONS.get(code)
-        meant = f": {words['ja']} / {words['en']}" if words else ""
-        print(f"deviation: {code}{f' ({place})' if place else ''}{meant}")
-    for found in site.warnings:
-        print(f"warning: {found.way}: {found.ja} / {found.en} [{found.code}]")
-    return OK
+    return run(arguments)
 
 
 def _init(arguments: argparse.Namespace) -> int:

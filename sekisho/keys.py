@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 def check_people(people: list[str], how: str = "--by ID --by ID") -> None:
     """KeyRefused where these are not two different people; `how` is how they are named."""
     if len(people) != 2 or len(set(people)) != 2 or not all(map(_WHO.fullmatch, people)):
-        raise KeyRefused(f"this takes two different people: {how}")
+        ids = "in letters, digits and signs of @._:-"
+        raise KeyRefused(f"異なる二名が必要です / this takes two different people: {how}, {ids}")
 
 
 def check_account(folder: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from controller.link.client import LinkClient, LinkDown
-from sekisho.spoken import print_json, tell
+from sekisho.spoken import os_words, print_json, tell
 
 OK: Final = 0
 NO: Final = 1
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return _ACTIONS[arguments.ledger](arguments)
     except (LinkDown, OSError) as error:
-        tell(f"sekisho ledger {arguments.ledger}: {error}")
+        tell(f"sekisho ledger {arguments.ledger}: {os_words(error)}")
         return CANNOT_RUN
 
 

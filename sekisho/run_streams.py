@@ -51,7 +51,7 @@ def run(path: Path) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         settings = load_settings(path)
-        sinks = [made(section, settings.state_dir, now_ms) for section in settings.sink]
+        sinks = [_made(section, settings.state_dir, path) for section in settings.sink]
     except (SettingsError, SinkRefused) as error:
         print(f"sekisho streams: {error}", file=sys.stderr)
         return CANNOT_RUN
@@ -67,6 +67,14 @@ def run(path: Path) -> int:
         except SinkRefused as error:
             print(f"sekisho streams: {error}", file=sys.stderr)
             return CANNOT_RUN
+
+
+def _made(section: AnySection, state_dir: Path, path: Path) -> Sink:
+    """As `made`, and SinkRefused says which section of the settings it is about."""
+    try:
+        return made(section, state_dir, now_ms)
+    except SinkRefused as refused:
+        raise SinkRefused(refused.key, f"{path}: sink {section.name}: {refused.key}: {refused}") from refused
 
 
 def made(section: AnySection, state_dir: Path, now_ms: Callable[[], int]) -> Sink:

@@ -53,6 +53,13 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False))
 
 
+def os_words(error: Exception) -> str:
+    """What an error says to people: the system's words with the file, and no number in brackets."""
+    if isinstance(error, OSError) and error.strerror and not error.strerror.startswith("["):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def tell(text: str) -> None:
     """Talk, on standard error."""
     print(text, file=sys.stderr, flush=True)

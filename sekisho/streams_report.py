@@ -17,7 +17,7 @@ from controller.streams.own_folder import read_mark
 from controller.streams.settings import SettingsError, load_settings
 from controller.streams.sinks import SinkDown
 from sekisho.cli import CANNOT_RUN, MISUSE, NO, OK
-from sekisho.spoken import Progress, Words, print_json, print_lines, said, tell
+from sekisho.spoken import Progress, Words, os_words, print_json, print_lines, said, tell
 
 UNITS: Final = ((86_400_000, "日", "d"), (3_600_000, "時間", "h"), (60_000, "分", "min"), (1000, "秒", "s"))
 SPANS_SHOWN_MAX: Final = 20
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         folders, cursors = ([arguments.folder], []) if arguments.settings is None else _of_settings(arguments.settings)
         found = [(folder, one) for folder in folders for one in _looked_at(folder)]
     except (SettingsError, SinkDown, OSError) as error:
-        tell(f"sekisho streams report: {error}")
+        tell(f"sekisho streams report: {os_words(error)}")
         return CANNOT_RUN
     if arguments.json:
         archives = [{"folder": str(folder), **asdict(one), "is_whole": one.is_whole} for folder, one in found]

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from controller.link.notes import ED25519, Checkpoint, NoteError, Vkey
-from sekisho.spoken import Words, print_json, print_lines, said, tell
+from sekisho.spoken import Words, os_words, print_json, print_lines, said, tell
 from sekisho.witness_folder import Folder, FolderRefused
 from sekisho.witness_http import Reply, WitnessServer
 from sekisho.witness_judge import (
@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(f"sekisho witness: {error}")
         return NO
     except (OSError, ssl.SSLError) as error:
-        tell(f"sekisho witness: {error}")
+        tell(f"sekisho witness: {os_words(error)}")
         return CANNOT_RUN
 
 

@@ -86,7 +86,7 @@ class Folder:
         except OSError as error:
             raise FolderRefused(f"{file}: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            why = "damaged. Put back its newest copy, or retire this witness and init another one"
+            why = "damaged. Put no older copy back: retire this witness, and init another one with another name"
             raise FolderRefused(f"{file}: {why} ({error!r:.200})") from error
         return cls(path, vkey, {one.origin: one for one in known})
 

@@ -123,7 +123,8 @@ class Courier:
         """Follow the ledger from the cursor on, until it shall end. Raises LinkDown and SinkDown."""
         welcome = self._source.connect()
         self._cursor = self._opened(welcome)
-        self._say(logging.INFO, f"follows {self._cursor.origin} from record {self._cursor.seq + 1} on")
+        if not (self._said and self._outages.is_down):  # else each try would be two lines in the log, for days
+            self._say(logging.INFO, f"follows {self._cursor.origin} from record {self._cursor.seq + 1} on")
         self._seen = (max(self._cursor.seq, 0) - 1, "")
         self._pending, self._is_fresh, self._handed_at = [], False, 0
         self._target = welcome.size - 1

@@ -57,8 +57,10 @@ def load_settings(path: Path) -> Settings:
     try:
         text = path.read_text("utf-8")
         document = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
     try:
         settings = msgspec.convert(document, Settings, dec_hook=lambda kind, value: _path(path.parent, kind, value))
     except msgspec.ValidationError as error:
