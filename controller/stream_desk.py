@@ -77,6 +77,10 @@ def _restored(report: StreamReport) -> dict[str, Any]:
     return {"sink": _sink(report), **numbers}
 
 
+def _removed(report: StreamReport) -> dict[str, Any]:
+    return {"kind": "SINK_LOST", "row": _sink(report)}
+
+
 def _refused(report: StreamReport) -> dict[str, Any]:
     _count("size", report.size)
     return {"witness": _witness(report), "code": _one_of(report.why, WITNESS_WHY), "size": report.size}
@@ -96,6 +100,7 @@ DETAILS: Final[Mapping[str, Callable[[StreamReport], dict[str, Any]]]] = Mapping
     {
         "SINK_LOST": _lost,
         "SINK_RESTORED": _restored,
+        "SINK_REMOVED": _removed,
         "WITNESS_REFUSED": _refused,
         "CLOCK_SKEW": _skew,
         "CLOCK_AGREES": _agrees,
@@ -103,7 +108,7 @@ DETAILS: Final[Mapping[str, Callable[[StreamReport], dict[str, Any]]]] = Mapping
 )
 """Code of a report (STREAM_REPORTS) -> what its record says, checked."""
 
-RECORDED: Final = {"CLOCK_AGREES": "ALARM_CEASED"}
+RECORDED: Final = {"SINK_REMOVED": "ALARM_CEASED", "CLOCK_AGREES": "ALARM_CEASED"}
 """Code of a report -> the type of its record, where it is another word."""
 
 

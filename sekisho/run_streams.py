@@ -24,6 +24,7 @@ from controller.streams.courier import Courier
 from controller.streams.follower import TREE, Follower
 from controller.streams.jsonl import JsonlSection
 from controller.streams.mqtt import MqttSection, MqttSink
+from controller.streams.outages import removed, tell_removed
 from controller.streams.reporter import Reporter
 from controller.streams.section import SinkRefused
 from controller.streams.settings import AnySection, Settings, SettingsError, load_settings
@@ -121,11 +122,14 @@ def _carry(settings: Settings, sinks: list[Sink]) -> int:
         clients.append(follower)
         threads += witness_threads(settings, follower, teller, world)
         clients += [teller] * (len(threads) - len(clients))
+    names = [section.name for section in (*settings.sink, *settings.witness)]
+    gone = removed(settings.state_dir, names)
     for thread in threads:
         thread.start()
-    print(f"carrying to {', '.join(section.name for section in (*settings.sink, *settings.witness))}", flush=True)
+    print(f"carrying to {', '.join(names)}", flush=True)
     status = OK
     while not stop.wait(LOOK_S):
+        gone = tell_removed(gone, world)
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
             print(f"sekisho streams: {', '.join(ended)} ended by itself; start again", file=sys.stderr)
             status = CANNOT_RUN

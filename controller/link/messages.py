@@ -326,8 +326,10 @@ SINK_WHY: Final = (
 WITNESS_WHY: Final = ("fork", "rollback", "not_consistent", "unknown_key", "bad_signature")
 """What a witness refuses (docs/ledger.md §8)."""
 
-STREAM_REPORTS: Final = ("SINK_LOST", "SINK_RESTORED", "WITNESS_REFUSED", "CLOCK_SKEW", "CLOCK_AGREES")
-"""The last one is recorded as ALARM_CEASED: the skew is over."""
+STREAM_REPORTS: Final = (
+    *("SINK_LOST", "SINK_RESTORED", "SINK_REMOVED", "WITNESS_REFUSED", "CLOCK_SKEW", "CLOCK_AGREES"),
+)
+"""SINK_REMOVED (its settings have it no more) and CLOCK_AGREES are recorded as ALARM_CEASED."""
 
 PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")
 """Why somebody looks at a person's history (E-07)."""

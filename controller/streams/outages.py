@@ -8,6 +8,7 @@ one record.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,21 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     is_told: bool = False
     late_ms: int = 0
     to_seq: int | None = None
+
+
+def removed(state_dir: Path, names: Collection[str]) -> list[Path]:
+    """Files of outages of sinks that the settings have no more: an alarm that nothing would ever end."""
+    return [path for path in sorted(state_dir.glob("*.outage")) if path.stem not in names]
+
+
+def tell_removed(paths: Sequence[Path], world: World) -> list[Path]:
+    """Have the alarms of `removed` ended. Those that could not be told yet."""
+    waiting = []
+    for path in paths:
+        outage = Outages(path.stem, path, world)
+        if not outage.end_removed():
+            waiting.append(path)
+    return waiting
 
 
 class Outages:
@@ -83,6 +99,17 @@ class Outages:
         if not outage.is_told or self._tell("SINK_RESTORED", outage):
             log.info("%s: again, records %d to %d", self._name, outage.from_seq, outage.to_seq)
             self._keep(None)
+
+    def end_removed(self) -> bool:
+        """Its sink is in no settings any more. Whether nothing is left to be told of it."""
+        outage = self._outage
+        if outage is not None and outage.is_told:
+            id_ = f"{self._name}:{outage.since_ms}:removed"
+            if not self._world.tell(StreamReport(id=id_, code="SINK_REMOVED", sink=self._name)):
+                return False
+        log.info("%s: in the settings no more: its outage is over", self._name)
+        self._keep(None)
+        return True
 
     def _tell(self, code: str, outage: Outage) -> bool:
         report = StreamReport(

@@ -20,6 +20,9 @@ def test_an_outage_and_its_end_are_records(site):
     lost, restored = site.records[-2:]
     assert (lost.type, lost.detail) == ("SINK_LOST", {"sink": "archive", "why": "storage"})
     assert restored.detail == {"sink": "archive", "from_seq": 812, "to_seq": 840, "for_ms": 10_800_000}
+    assert isinstance(site.asks(report(3, "SINK_REMOVED", why="")), Done)
+    over = site.records[-1]
+    assert (over.type, over.detail) == ("ALARM_CEASED", {"kind": "SINK_LOST", "row": "archive"})
 
 
 def test_a_witness_that_refuses_and_a_clock_that_differs_are_records(site):

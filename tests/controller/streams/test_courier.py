@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from controller.link.client import LinkDown
 from controller.link.messages import Record, StreamReport, Welcome
 from controller.streams.cursor import Cursor
+from controller.streams.outages import removed, tell_removed
 from controller.streams.outgoing import Outgoing
 from controller.streams.section import SinkSection
 from controller.streams.sinks import SinkDown
+from controller.streams.world import World
 from tests.controller.streams.made_ledger import ORIGIN, START_MS, VKEY, Day, record
 from tests.sekisho.ledger_by_hand import Signer
 
@@ -285,6 +287,30 @@ def test_a_sink_that_is_gone_is_left_alone_until_the_next_start(tmp_path):
     carried(site, sink, tmp_path)
     assert sink.kept == [0]
     assert site.codes == ["SINK_LOST", "SINK_RESTORED"]
+
+
+def test_a_sink_that_was_taken_out_of_the_settings_leaves_no_alarm_behind(tmp_path):
+    """A misspelt sink was an alarm once, and stands on the page for as long as there is a page."""
+    site, sink = Site(), Receiver(is_down="tls")
+    site.grows(1)
+    carried(site, sink, tmp_path)
+    world = World(now_ms=lambda: START_MS, wait=lambda _s: False, chance=lambda: 0.5, tell=site.tell)
+    assert removed(tmp_path, ["outside"]) == []
+    site.hears = False
+    (file,) = tell_removed(removed(tmp_path, ["other"]), world)
+    site.hears = True
+    assert tell_removed([file], world) == removed(tmp_path, ["other"]) == []
+    assert site.codes == ["SINK_LOST", "SINK_REMOVED"]
+
+
+def test_an_outage_of_days_is_a_few_lines_in_the_log(tmp_path, caplog):
+    """The log has turned over when somebody looks for how it began."""
+    caplog.set_level("INFO")
+    site, sink = Site(), Receiver(is_down="unreachable")
+    site.grows(1)
+    carried(site, sink, tmp_path, for_ms=HOUR_MS)
+    assert sink.tries >= 60
+    assert len(caplog.records) <= 4
 
 
 def test_tries_come_a_minute_apart_and_a_rest_that_was_asked_for_is_kept(tmp_path):
