@@ -147,6 +147,7 @@ class RecordProof:
             salt = bytes.fromhex(self.salt)
             if sha256(salt + self.body.encode()).hexdigest() != leaf["body"]:
                 raise ProofError("its body is not the one that was recorded: the leaf holds another hash")
+            _object(self.body, "its body")
         return leaf
 
 
@@ -171,13 +172,21 @@ def _encoded(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """ValueError where a name stands twice: one reader would be shown what another was not."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice")
+    return members
+
+
 def _object(text: str, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_members)
         text.encode()
         _encoded(value).encode()  # a lone surrogate, written as an escape
     except (ValueError, RecursionError):
-        raise ProofError(f"{what} is not JSON") from None
+        raise ProofError(f"{what} is not JSON, or a name stands in it twice") from None
     if not isinstance(value, dict):
         raise ProofError(f"{what} is not a JSON object")
     return value

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from controller.ledger.checkpoint import Notary
 from controller.link.notes import COSIGNATURE, ED25519, Vkey, cosign, parse_checkpoint
 from controller.link.proofs import inclusion_proof
 from controller.link.record_proof import FIRST_LINE, ProofError, RecordProof
+from controller.link.tree import leaf_hash
 
 pytestmark = pytest.mark.req("A-27")
 
@@ -152,3 +155,24 @@ def test_what_is_no_proof_is_refused(given, why):
     """A file from a stranger would end the program that looks at it."""
     with pytest.raises(ProofError, match=why):
         RecordProof.parse(given)
+
+
+@pytest.mark.parametrize("name", ["body", "salt", "leaf", "seq", "checkpoint"])
+def test_a_name_that_stands_twice_is_no_proof(proof, name):
+    """A court reads the first `body` of a file, and the program checked the second."""
+    whole = json.dumps(proof.document)
+    assert RecordProof.parse(whole) == proof
+    said = json.dumps({name: proof.document[name]})[1:-1]
+    with pytest.raises(ProofError, match="twice"):
+        RecordProof.parse("{" + said + ", " + whole[1:])
+
+
+@pytest.mark.parametrize("body", ["hello", '{"a":1,"a":2}', "[1]", '{"a":'])
+def test_a_body_that_readers_take_differently_is_no_proof(proof, vkey, site, body):
+    """Whoever has the key signs a body that says one thing to the court and another to its program."""
+    salt = bytes(32)
+    leaf = f'{{"body":"{sha256(salt + body.encode()).hexdigest()}","class":"access","seq":0,"v":1}}'
+    note = Notary(origin=vkey.name, key=site.key).checkpoint(1, leaf_hash(leaf.encode())).decode()
+    made = replace(proof, seq=0, leaf=leaf, salt=salt.hex(), body=body, path=(), checkpoint=note)
+    with pytest.raises(ProofError, match="its body is not"):
+        made.check(vkey)
