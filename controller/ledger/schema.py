@@ -123,6 +123,8 @@ def _plain(value: Any) -> Any:
     """As JSON has it. An absent field does not apply and null is never written, so no default and no null is told."""
     if isinstance(value, dict):
         found = {key: _plain(one) for key, one in value.items() if key != "default"}
+        if isinstance(found.get("description"), str):  # a docstring: its indentation differs by Python and msgspec
+            found["description"] = " ".join(found["description"].split())
         options = [one for one in found.get("anyOf", ()) if one != {"type": "null"}]
         return options[0] if "anyOf" in found and len(options) == 1 else found
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

@@ -196,7 +196,7 @@ BAD_LINES = [
     (HELLO + b"[]\n", "Expected `object`"),
     (HELLO + b"\n", "truncated"),
     (HELLO + b"GET / HTTP/1.1\r\n", "malformed"),
-    (HELLO + b'{"is":"hello","client":"\xff"}\n', "utf-8"),
+    (HELLO + b'{"is":"hello","client":"\xff"}\n', "UTF-8"),
     (HELLO + b'{"is":"hello","client":"\\ud800"}\n', ""),
     (HELLO + b'{"is":"propose","id":"x","base":"","not_after_ms":1,"officer":"o","puts":' + b"[" * 3000 + b"\n", ""),
     (HELLO + b"\x00" * (LINE_BYTES_MAX + 1), "at most 65536 bytes"),

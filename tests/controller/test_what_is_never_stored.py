@@ -232,6 +232,7 @@ ON_THE_LINK = {
     ("LogOrder", "hold"): "the name of a legal hold",
     ("Cosign", "note"): "a signed note, which is what C2SP calls a checkpoint",
     ("Cosigned", "notes"): "the same",
+    ("WitnessStanding", "name"): "a witness's, from its key",
 }
 
 
