@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test faults soak test-quick check year mutants bench lock clean
+.PHONY: help env demo test test-3.13 faults soak test-quick check year mutants bench lock clean
 
 BIN := .venv/bin
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9.-]+:.*## ' Makefile | sed -E 's/^([a-z0-9.-]+):.*## /\1\t/' | expand -t 14
 
 env: ## make .venv with everything for building and checking (no system package)
 	@requirements/make-env .venv dev
@@ -21,12 +21,16 @@ test: ## install what tests need (Mosquitto, rsyslog, libnfc, Chromium, gcc) and
 	@requirements/make-env .venv dev
 	@requirements/make-env .venv peers
 	@requirements/make-env .venv-3.13 dev 3.13
-	@requirements/make-env .venv-3.13 peers 3.13
 	@tests/run
 
 test-quick: ## the part of the tests without real processes and long waits; installs no system package
 	@requirements/make-env .venv dev
 	@$(BIN)/python -m pytest -q -m 'not slow and not system'
+
+test-3.13: ## the quick part of the tests on Python 3.13, where that is found
+	@requirements/make-env .venv-3.13 dev 3.13
+	@requirements/make-env .venv-3.13 peers 3.13
+	@.venv-3.13/bin/python -m pytest -q -m 'not slow and not system' -p no:cacheprovider
 
 faults: ## kills, power cuts, rotten bits, cut-off logs, stepping clocks, full disks: thousands, each with its seed
 	@tests/needs
