@@ -55,11 +55,19 @@ VKEY: Final = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})")
 LEDGER_KEY, WITNESS_KEY = 0x01, 0x04  # type bytes of a vkey: Ed25519, and cosignature/v1
 
 
-class Misuse(Exception):
+class Unchecked(Exception):
+    """Nothing is said about the ledger, and why. `ja`: the same in Japanese, on a line of its own."""
+
+    def __init__(self, why: str, ja: str = "") -> None:
+        super().__init__(why)
+        self.ja = ja
+
+
+class Misuse(Unchecked):
     """The command line is wrong: a key that is none, a checkpoint of another log."""
 
 
-class CannotRun(Exception):
+class CannotRun(Unchecked):
     """The file cannot be checked as it stands; nothing is said about its content."""
 
 
@@ -587,13 +595,16 @@ def parse_key(text: str, algorithm: int = LEDGER_KEY) -> Key:
     match = VKEY.fullmatch(text.strip())
     raw = decode_base64(match[3], 33) if match else None
     if match is None or raw is None:
-        raise Misuse("a key is a vkey, <name>+<8 hex digits>+<base64>, or a file that holds one line of it")
+        why = "a key is a vkey, <name>+<8 hex digits>+<base64>, or a file that holds one line of it"
+        raise Misuse(why, "鍵は「名前+16進8桁+base64」の一行か、それを入れたファイルです")
     if raw[0] != algorithm:
         kinds = {LEDGER_KEY: "a ledger's key: give it as --key", WITNESS_KEY: "a witness's: give it as --witness"}
-        raise Misuse(f"{text.strip()[:60]}…: this key is {kinds.get(raw[0], 'of a kind not known here')}")
+        ja = "鍵の種類が違います。監査ログの鍵は --key、立会人の鍵は --witness で与えてください"
+        raise Misuse(f"{text.strip()[:60]}…: this key is {kinds.get(raw[0], 'of a kind not known here')}", ja)
     key_hash = hashlib.sha256(match[1].encode() + b"\n" + raw).digest()[:4]
     if key_hash.hex() != match[2]:
-        raise Misuse("the key's own check digits do not match: a letter of it is wrong")
+        ja = "鍵の写し間違いです。どこか一文字が違います"
+        raise Misuse("the key's own check digits do not match: a letter of it is wrong", ja)
     if decode_point(raw[1:]) is None:
         raise Misuse("the key is no Ed25519 public key")
     return Key(match[1], key_hash, raw[1:], match[0])
@@ -703,9 +714,11 @@ def parse_code(text: str) -> tuple[int, str]:
     plain = text.strip().upper().translate(str.maketrans("OIL", "011"))
     match = CODE.fullmatch(plain)
     if match is None:
-        raise Misuse("a code is SIZE-XXXX-XXXX-XXXX-C, in digits and letters without I, L, O and U")
+        ja = "符号は「件数-XXXX-XXXX-XXXX-X」の形で、数字と、I・L・O・U を除く英字から成ります"
+        raise Misuse("a code is SIZE-XXXX-XXXX-XXXX-C, in digits and letters without I, L, O and U", ja)
     if letters_of(hashlib.sha256(plain[:-2].encode()).digest(), 1) != match[3]:
-        raise Misuse(f"the code {plain} was copied wrongly: its last letter is not that of the others. Look again")
+        why = f"the code {plain} was copied wrongly: its last letter is not that of the others. Look again"
+        raise Misuse(why, "符号の写し間違いです。最後の文字が他の文字と合いません。点検票をもう一度見てください")
     return int(match[1]), match[2][:-1]
 
 
@@ -805,7 +818,15 @@ class Export:
                 try:
                     yield parse_line(line)
                 except (ValueError, RecursionError) as error:
-                    refuse(index, "file", f"line {index + 1} is not a record: {error}")
+                    self.refuse_line(index, line, error)
+
+    def refuse_line(self, index: int, line: bytes, error: Exception) -> NoReturn:
+        """What a line is that is no record."""
+        if index and not line.endswith(b"\n"):
+            why = f"the file ends within line {index + 1}: it was cut off, or its copying was; export it again"
+            refuse(index, "file", why, "cut off")
+        hint = "" if index else "; is this an export (sekisho ledger export)?"
+        refuse(index, "file", f"line {index + 1} is not a record: {error}{hint}")
 
     def cosignatures(self, _span: Span) -> dict[int, tuple[bytes, ...]]:
         """They stand in the checkpoints."""
@@ -1093,7 +1114,22 @@ def open_source(path: Path) -> Source:
         return Tiles(path)
     with path.open("rb") as file:
         head = file.read(16)
-    return Store(path) if head == b"SQLite format 3\x00" else Export(path)
+    if head == b"SQLite format 3\x00":
+        return Store(path)
+    if is_proof(path):
+        why = "this is the proof of one record, not a ledger: sekisho ledger check-proof FILE --key KEY"
+        raise CannotRun(why, "これは一件の証明です。sekisho ledger check-proof FILE --key KEY で確かめてください")
+    return Export(path)
+
+
+def is_proof(path: Path) -> bool:
+    """Whether this is what `sekisho ledger prove` hands out, as text or as JSON: one line with a path."""
+    with path.open("rb") as file:
+        line, rest = file.readline(LINE_BYTES_MAX), file.read(1)
+    try:
+        return line.startswith(b"c2sp.org/tlog-proof@") or (not rest and "path" in json.loads(line))
+    except (ValueError, RecursionError, TypeError):
+        return False
 
 
 # -- a span of records, each looked at by itself (docs/ledger.md §4) ---------------------------------------------------
@@ -2307,6 +2343,7 @@ def tell_whole(report: Report) -> list[str]:
         lines += [
             "end not proven / 末尾は未証明: records cut off at the end would not show. Give --checkpoint FILE, --code",
             "  or --witness: something kept outside the box, to prove the end.",
+            "  装置の外にある控え（検査点・点検票の符号・立会人の鍵）を与えると証明できます。",
         ]
     else:
         lines.append(f"end {report.end} / 末尾は外部の控えと一致")
@@ -2324,9 +2361,11 @@ def tell_problem(report: Report) -> list[str]:
     """What was found, and what to do."""
     at = report.problem
     assert at is not None
-    where = f"record {at.index}" if at.first == at.last else f"records {at.first} to {at.last}"
+    where, ja = f"records {at.first} to {at.last}", f"{at.first}〜{at.last}"
+    if at.first == at.last:
+        where, ja = f"record {at.index}", f"{at.index}"
     head = f"BAD 検証失敗: {where}, {at.part}: {at.what} [{at.kind}]"
-    lines = [f"{head} / 記録 {at.first}〜{at.last}: {KINDS[at.kind]}"]
+    lines = [f"{head} / 記録 {ja}: {KINDS[at.kind]}"]
     if at.kind == "meaning":
         lines.append("Every record is as it was signed; what they say cannot all be true. The controller is at fault,")
         lines.append("  or somebody with its key. / 署名は正しいが、内容が矛盾しています")
@@ -2437,10 +2476,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def stop_with(code: int, verdict: str, error: Exception, *, as_json: bool) -> int:
     """Say why nothing could be said about the ledger."""
+    why, ja = str(error), error.ja if isinstance(error, Unchecked) else ""
+    if isinstance(error, OSError) and error.strerror:
+        why, ja = f"{error.filename}: {error.strerror}", "ファイルを読めません。名前と権限を確かめてください"
     if as_json:
-        print(json.dumps({"verdict": verdict, "why": str(error)}, ensure_ascii=False))
+        print(json.dumps({"verdict": verdict, "why": why}, ensure_ascii=False))
     else:
-        sys.stderr.write(f"{verdict} / 検証できません: {error}\n")
+        sys.stderr.write(f"{verdict} / 検証できません: {why}\n" + (f"  {ja}\n" if ja else ""))
     return code
 
 

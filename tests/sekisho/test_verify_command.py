@@ -61,6 +61,51 @@ def test_the_key_may_stand_in_a_file(tmp_path, capsys):
     assert run(capsys, path, "--key", tmp_path / "key")[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("cut", "kind"),
+    [(0.97, "cut off"), (0.5, "cut off"), (0.002, "changed")],
+    ids=["in its last line", "in the middle", "in its first line"],
+)
+def test_a_copy_that_was_cut_off_is_told_from_a_rewritten_one(tmp_path, capsys, cut, kind):
+    """A full USB stick is reported to the ministry as a forgery."""
+    path = HandLedger([1] * 9).export(tmp_path / "export.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * cut)])
+    code, out, _ = run(capsys, path, "--key", VKEY, "--json")
+    problem = json.loads(out)["problem"]
+    assert (code, problem["kind"]) == (1, kind)
+    assert ("export it again" in problem["what"]) == (kind == "cut off")
+    assert ("is this an export" in problem["what"]) == (kind == "changed")
+
+
+def test_the_proof_of_one_record_is_no_forged_ledger(tmp_path, capsys):
+    """An auditor is handed one record with its proof, and this says that the log was rewritten."""
+    for text in ("c2sp.org/tlog-proof@v1\nextra e30=\nindex 5\n", '{"seq": 5, "leaf": "{}", "path": ["AAAA"]}\n'):
+        (tmp_path / "proof").write_text(text)
+        code, out, err = run(capsys, tmp_path / "proof", "--key", VKEY)
+        assert (code, out) == (3, "")
+        assert "check-proof" in err and "一件の証明" in err
+    path = HandLedger([1]).export(tmp_path / "export.jsonl")
+    path.write_bytes(b'{"path": []}\n' + path.read_bytes())
+    assert run(capsys, path, "--key", VKEY)[0] == 1, "a line put before an export hides nothing"
+
+
+def test_what_was_typed_wrongly_is_said_in_japanese_too(tmp_path, capsys):
+    """The auditor reads Japanese, and copies the code a fourth time without looking at its last letter."""
+    ledger = HandLedger([1])
+    path = ledger.export(tmp_path / "export.jsonl")
+    code = code_of(ledger.records[-1].checkpoint.decode().partition("\n\n")[0] + "\n")
+    wrong = code[:-1] + ("0" if code[-1] != "0" else "1")
+    for given, told in (
+        (["--key", VKEY, "--code", wrong], "写し間違い"),
+        (["--key", VKEY, "--code", "12"], "符号は"),
+        (["--key", "nothing"], "鍵は"),
+        (["--key", Witness().vkey], "--witness で"),
+    ):
+        assert told in run(capsys, path, *given)[2]
+    assert "名前と権限" in run(capsys, tmp_path / "nowhere", "--key", VKEY)[2]
+
+
 @pytest.mark.req("A-27")
 def test_exit_codes_tell_misuse_from_a_bad_ledger(tmp_path, capsys):
     """A script that watches the log would take a typing mistake for a break-in, or a break-in for nothing."""
