@@ -9,8 +9,8 @@ import sqlite3
 
 import pytest
 
-from sekisho.verify import parse_key, verify_file
-from tests.sekisho.ledger_by_hand import HandLedger, Signer
+from sekisho.verify import WITNESS_KEY, parse_key, verify_file
+from tests.sekisho.ledger_by_hand import HandLedger, Signer, Witness
 
 KEY = parse_key(Signer().vkey)
 
@@ -121,3 +121,58 @@ def test_a_file_that_shows_what_it_likes_is_no_ledger(tmp_path, name):
             connection.execute(statement)
     problem = verify_file(path, KEY).problem
     assert problem is not None and (problem.kind, problem.part) == ("changed", "file")
+
+
+OLD, NEW, THIEF = Signer(), Signer(seed=bytes(range(50, 82))), Signer(seed=bytes(range(150, 182)))
+
+
+def test_a_key_that_was_rotated_away_proves_nothing_to_whoever_has_the_newest(tmp_path):
+    """A thief with last year's key writes that year anew; whoever asks with last year's key believes it."""
+    true = HandLedger([3])
+    true.rotate(NEW)
+    true.commit({"type": "REX", "v": 1})
+    forged = HandLedger([9]).export(tmp_path / "forged")
+    assert verify_file(true.export(tmp_path / "true"), parse_key(NEW.vkey)).problem is None
+    problem = verify_file(forged, parse_key(NEW.vkey)).problem
+    assert problem is not None and problem.kind == "not proven"
+    assert verify_file(forged, parse_key(OLD.vkey)).problem is None  # docs/ledger.md §13 says so
+
+
+def test_a_handover_by_the_stolen_key_alone_is_shown_and_a_witness_of_before_tells_it(tmp_path):
+    """Whoever has the key hands the ledger to one of his own; the auditor must see that there was a handover."""
+    ledger = HandLedger([3])
+    ledger.rotate(THIEF)
+    ledger.commit({"type": "REX", "v": 1})
+    report = verify_file(ledger.export(tmp_path / "export"), parse_key(OLD.vkey))
+    assert report.problem is None
+    assert [term.vkey for term in report.keys] == [OLD.vkey, THIEF.vkey]
+
+
+def test_what_is_written_falsely_from_now_on_is_whole(tmp_path):
+    """The page would promise more than a log can: it proves that nothing was altered, not that it was true."""
+    ledger = HandLedger([3])
+    ledger.commit({"at_ms": NOW, "type": "ACCESS_DENIED", "v": 1, "zone": "somewhere else"})
+    report = verify_file(ledger.export(tmp_path / "export"), KEY)
+    assert (report.problem, report.end) == (None, "not proven")
+
+
+def test_a_cut_at_what_a_witness_signed_is_told_by_how_far_it_vouches(tmp_path):
+    """An evening is cut off down to the last line of the witness: the verdict must not read as if all were there."""
+    ledger, witness = HandLedger([3, 2]), Witness()
+    ledger.cosign(witness, 2, at_s=1_790_000_000)
+    whole = [parse_key(witness.vkey, WITNESS_KEY)]
+    del ledger.records[3:]
+    report = verify_file(ledger.export(tmp_path / "cut"), KEY, witnesses=whole)
+    assert report.problem is None
+    assert [(one.record, one.at) for one in report.witnesses] == [(2, "2026-09-21T14:13:20Z")]
+
+
+def test_a_witness_in_the_thiefs_hand_vouches_and_a_second_one_does_not(tmp_path):
+    """One stolen key of a witness, and a history written anew passes; that is why two are named."""
+    forged, bad, good = HandLedger([4]), Witness(), Witness(seed=bytes(range(60, 92)), name="witness.example/w2")
+    forged.cosign(bad, 3)
+    path = forged.export(tmp_path / "forged")
+    asked = [parse_key(bad.vkey, WITNESS_KEY)]
+    assert verify_file(path, KEY, witnesses=asked).problem is None
+    problem = verify_file(path, KEY, witnesses=[*asked, parse_key(good.vkey, WITNESS_KEY)]).problem
+    assert problem is not None and (problem.kind, problem.part) == ("not proven", "cosignature")
