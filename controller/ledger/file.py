@@ -88,7 +88,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def result_code(error: sqlite3.Error) -> int:
+def code_of(error: sqlite3.Error) -> int:
     """SQLite's own code; CORRUPT where Python could not make a text out of what the file holds."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
 
@@ -151,9 +151,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     except UnicodeDecodeError as error:  # in what SQLite says of a damaged schema
         raise LedgerDamaged(f"{path}: its schema is damaged; run `sekisho verify {path}`, keep it as it is") from error
     except sqlite3.Error as error:
-        if result_code(error) == sqlite3.SQLITE_BUSY:
+        if code_of(error) == sqlite3.SQLITE_BUSY:
             raise LedgerRefused(f"{path}: in use by another process; a ledger has one writer, stop that one") from error
-        if result_code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        if code_of(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise LedgerDamaged(f"{path}: {error}; run `sekisho verify {path}` and keep the file as it is") from error
         raise LedgerUnavailable(f"{path}: {_read_only(path) or error}") from error
     except OSError as error:
@@ -184,7 +184,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(POLICY_INDEX)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        if result_code(error) & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if code_of(error) & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         if connection.in_transaction:  # a full disk: exits must be served meanwhile, and the next start tries again
             connection.execute("ROLLBACK")

@@ -24,9 +24,9 @@ from controller.ledger.file import (
     PAGE_BYTES,
     POLICY,
     WAL_BYTES,
+    code_of,
     grow_log,
     open_file,
-    result_code,
     scrub_log,
 )
 from controller.ledger.log_file import look_at_log
@@ -298,7 +298,7 @@ class Ledger:
                 self._run("ROLLBACK")
             self._tree, self._checkpoint = verify_tail(self._connection, self.notary, str(self.path))
         except sqlite3.DatabaseError as error:
-            if result_code(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            if code_of(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise LedgerDamaged(
                     f"{self.path}: {error}; run `sekisho verify {self.path}` and keep the file as it is"
                 ) from error
