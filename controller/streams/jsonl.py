@@ -66,12 +66,13 @@ class JsonlSink:
         self._size = 0
         self._day = 0
         self._last = BEFORE_ALL
+        self._has_written = False  # an archive that is empty after that was emptied
         self._held: tuple[Path, dict[int, str]] | None = None
 
     def deliver(self, batch: Sequence[Outgoing]) -> int:
         """Append what the folder does not hold yet, and sync it. Raises SinkDown, and then acknowledges nothing."""
         try:
-            if self._origin != batch[0].origin:
+            if self._origin != batch[0].origin or not self._is_in_place():
                 self._open(batch[0].origin)
             fresh = [one for one in batch if one.seq > self._last]
             for one in batch[: len(batch) - len(fresh)]:
@@ -94,6 +95,17 @@ class JsonlSink:
                 file.close()
             except OSError as error:
                 log.warning("%s: %s", self._folder, error.strerror or error)
+
+    def _is_in_place(self) -> bool:
+        """Whether the open file still is the one in the folder. A disk acknowledges what is written to a file that was
+        deleted, or whose folder was moved or mounted over, and nobody ever reads it.
+        """
+        if self._file is None:
+            return True
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._files[-1].path.stat())
+        except FileNotFoundError:
+            return False
 
     # -- where the archive ends --------------------------------------------------------------------------------------
 
@@ -148,7 +160,8 @@ class JsonlSink:
 
     def _append(self, fresh: Sequence[Outgoing]) -> None:
         """Write and sync. Notes first what is late: a note without its record is repeated with it, never missing."""
-        is_gap = self._last != BEFORE_ALL and fresh[0].seq != self._last + 1
+        is_begun = self._last != BEFORE_ALL or self._has_written
+        is_gap = is_begun and fresh[0].seq != self._last + 1
         if is_gap and not self._section.is_filtered:
             why = (
                 f"{self._folder} ends at record {self._last}, and {fresh[0].seq} is next: something was taken out of it"
@@ -157,7 +170,7 @@ class JsonlSink:
         self._note_late([one for one in fresh if one.late_ms])
         for day, records in groupby(fresh, key=lambda one: one.at_ms // DAY_MS or self._day):
             self._write(list(records), day)
-        self._last = fresh[-1].seq
+        self._last, self._has_written = fresh[-1].seq, True
         self._held = None
 
     def _write(self, records: Sequence[Outgoing], day: int) -> None:

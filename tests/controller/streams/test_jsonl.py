@@ -166,6 +166,30 @@ def test_an_empty_mount_point_is_no_archive(folder, tmp_path):
     assert seqs(folder) == [0, 1]
 
 
+@pytest.mark.req("A-28")
+@pytest.mark.parametrize("what", ["folder", "file", "mounted over"])
+def test_what_goes_away_under_a_running_sink_is_noticed_before_anything_is_acknowledged(folder, tmp_path, what):
+    """Somebody tidies up, or a share goes away: records are written to files that nobody can open, and acknowledged."""
+    sink = sink_of(folder)
+    sink.deliver([made(0), made(1)])
+    if what == "file":
+        files(folder)[-1].rename(tmp_path / "tidied")
+    else:
+        folder.rename(tmp_path / "elsewhere")
+    if what == "mounted over":
+        folder.mkdir()
+    assert why_down(sink, made(2)) == ("foreign_archive" if what == "file" else "storage")
+    if what == "file":
+        assert sink.deliver([made(0), made(1), made(2)]) == 3, "sent again from the start, it takes what it lacks"
+    else:
+        if what == "mounted over":
+            folder.rmdir()
+        (tmp_path / "elsewhere").rename(folder)
+        assert sink.deliver([made(2)]) == 1
+    sink.close()
+    assert seqs(folder) == [0, 1, 2]
+
+
 def test_two_sinks_do_not_share_a_folder(folder):
     """Two programs write into one file, and each takes the other's records for its own."""
     sink = sink_of(folder)
