@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, and_, delete, func, insert, not_, update
+from sqlalchemy import Engine, and_, delete, func, insert, not_, or_, update
 from sqlmodel import Session, col, select
 
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
@@ -350,7 +350,11 @@ def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
         # What still is wrong is said again by the controller that starts; not so what was seen outside, and a damaged
         # end of the ledger, which this very start recorded before itself.
         is_new = and_(col(AlarmRow.kind) == "TAIL_SET_ASIDE", col(AlarmRow.since_ms) == at_ms)
-        session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE), not_(is_new)))
+        # A device's clock is compared anew; a witness's stands until its courier says that it agrees: its name has a
+        # dot or a stroke in it, no device's id has.
+        place = col(AlarmRow.place)
+        is_witness = and_(col(AlarmRow.kind) == "CLOCK_SKEW", or_(place.like("%.%"), place.like("%/%")))
+        session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE), not_(is_new), not_(is_witness)))
     if item.raises is not None:
         kind, place = item.raises
         event = item.event

@@ -86,7 +86,10 @@ def test_every_refusal_of_a_witness_has_its_words() -> None:
 def test_a_clock_that_agrees_again_is_no_alarm(web: Any) -> None:
     """The page would tell of a wrong clock that was put right weeks ago, and the next one is overlooked."""
     web.controller.record("CLOCK_SKEW", detail={"against": NORTH, "by_ms": -5000})
+    web.controller.record("CLOCK_SKEW", detail={"against": "reader-9", "by_ms": -5000})
+    web.controller.record("CONTROLLER_STARTED")  # compares clocks of devices anew, and hears of no witness's
     web.caught_up()
+    assert "reader-9" not in alarms(web, "en")
     assert f"{ALARMS['CLOCK_SKEW']['en']}: {NORTH}" in alarms(web, "en")
     web.controller.record("ALARM_CEASED", detail={"kind": "CLOCK_SKEW", "row": NORTH})
     web.caught_up()
