@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from controller.log_chores import DropBodies, FindExpired, LearnLog, LogLearnt
 from controller.log_desk import LogSetup
 from controller.retention import DAY_MS, Due, Hold, terms_of
 from controller.turn import Answer
+from sekisho.verify import How, parse_key, verify_file
 from tests.controller.conftest import NOON, SATO, STRANGER, VirtualSite
 
 AUDITORS = frozenset({"auditor-01", "auditor-02"})
@@ -33,6 +35,14 @@ def site(tmp_path):
     virtual = begun(tmp_path)
     yield virtual
     virtual.ledger.close()
+    accuses_nobody(virtual.ledger)
+
+
+def accuses_nobody(ledger):
+    """Whatever the desk did in a test, the auditor's verifier takes its purges for what they are."""
+    report = verify_file(ledger.path, parse_key(ledger.notary.vkey), how=How(processes=1))
+    assert report.problem is None or report.problem.kind == "meaning", report.problem
+    assert [found for found in report.findings if "PURGED" in found.what or "policy" in found.what] == []
 
 
 def orders(site, act, *, officer="auditor-01", is_console=True, **more):
@@ -378,3 +388,35 @@ def test_a_site_that_was_off_for_weeks_catches_up(tmp_path):
     sleeps(site, 45)
     assert of(site, "PURGED")[-1].detail["reckoned_ms"] >= site.now_ms - DAY_MS - HOUR_MS
     site.ledger.close()
+
+
+def does_something(site, die, held):
+    """One thing that happens to a site: days go by, somebody badges, the clock is set, a hold, its end, a purge."""
+    act = die.choice(["sleep", "sleep", "badge", "badge", "clock", "hold_on", "hold_off", "purge"])
+    if act == "sleep":
+        sleeps(site, die.choice([1, 3, 10, 40]))
+    elif act == "badge":
+        site.badges(die.choice([STRANGER, SATO]), "rd-office")
+    elif act == "clock":
+        site.at += timedelta(seconds=die.choice([-150 * 86_400, -7200, -30, -1, 30, 7200, 200 * 86_400]))
+        site.happens()
+    elif act == "hold_on":
+        name, since = f"case-{site.ids}", site.now_ms - die.randrange(200) * DAY_MS
+        until = since + die.randrange(1, 150) * DAY_MS
+        if isinstance(orders(site, act, hold=name, from_ms=since, until_ms=until), Done):
+            held.append(name)
+    elif act == "hold_off" and held:
+        orders(site, act, hold=held.pop(die.randrange(len(held))), second="auditor-02")
+    elif act == "purge":
+        orders(site, act)
+
+
+@pytest.mark.req("D-23", "E-15", "A-27")
+@pytest.mark.parametrize("seed", [3, 11])
+def test_whatever_happens_to_a_site_its_purges_are_taken_for_what_they_are(site, seed):
+    """A clock is set and put right, a hold comes and goes, and the auditor reads an honest purge as an erasure."""
+    die, held = random.Random(seed), []
+    for _ in range(24):
+        does_something(site, die, held)
+    sleeps(site, 95)
+    assert gone(site)  # the fixture has it verified
