@@ -352,8 +352,8 @@ def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:
         is_new = and_(col(AlarmRow.kind) == "TAIL_SET_ASIDE", col(AlarmRow.since_ms) == at_ms)
         # A device's clock is compared anew; a witness's stands until its courier says that it agrees: its name has a
         # dot or a stroke in it, no device's id has.
-        place = col(AlarmRow.place)
-        is_witness = and_(col(AlarmRow.kind) == "CLOCK_SKEW", or_(place.like("%.%"), place.like("%/%")))
+        name = col(AlarmRow.place)
+        is_witness = and_(col(AlarmRow.kind) == "CLOCK_SKEW", or_(name.contains("."), name.contains("/")))
         session.execute(delete(AlarmRow).where(col(AlarmRow.kind).not_in(OUTSIDE), not_(is_new), not_(is_witness)))
     if item.raises is not None:
         kind, place = item.raises
