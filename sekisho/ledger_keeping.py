@@ -58,6 +58,10 @@ _REFUSALS: Final = MappingProxyType(
             "その名前の保全はありません: `sekisho ledger hold list`",
             "no such hold; `hold list` shows them",
         ),
+        "repeated": (
+            "その名前の保全が既にあります。別の名前にしてください: `sekisho ledger hold list`",
+            "there is a hold of this name already: take another name; `hold list` shows them",
+        ),
         "clock_untrusted": ("時計が確かでない間は消去しません", "nothing is dropped while the clock is not trusted"),
     }
 )
