@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from copy import deepcopy
+from functools import cache
 
 import pytest
 
@@ -25,17 +27,24 @@ NOW = 1_790_000_000_000
 HOLD = {"hold": "case-7", "from_ms": NOW + 2 * DAY, "until_ms": NOW + 9 * DAY}
 
 
-def days(told=lambda at: {}, *, hold=(), purged=(), class_="policy"):
-    """A ledger of a hundred and twenty days, an entry and a purge of nothing on each; then holds, then a PURGED by
-    whoever has the key, over the entries of `purged` (first and last day), which are gone.
-    """
-    ledger = HandLedger([])
-    where = {}
+@cache
+def quarter():
+    """A hundred and twenty days, an entry and a purge of nothing on each; and where each day's entry stands."""
+    ledger, where = HandLedger([]), {}
     for day in range(120):
         at = {"at_ms": NOW + day * DAY, "boot": "b1", "clock": "trusted", "v": 1}
         where[day] = ledger.commit(at | {"type": "REX" if day else "CONTROLLER_STARTED"})
         nothing = {"of_class": "access", "ranges": [], "reckoned_ms": at["at_ms"], "term_days": 90}
         ledger.commit(at | {"type": "PURGED", "detail": nothing}, class_="policy")
+    return ledger, where
+
+
+def days(told=lambda at: {}, *, hold=(), purged=(), class_="policy"):
+    """That quarter; then holds, then a PURGED by whoever has the key, over the entries of `purged` (first and last
+    day), which are gone.
+    """
+    of_a_quarter, where = quarter()
+    ledger = deepcopy(of_a_quarter)
     at = {"at_ms": NOW + 120 * DAY, "boot": "b1", "clock": "trusted", "v": 1}
     for type_, detail in hold:
         ledger.commit(at | {"type": type_, "detail": detail}, class_="policy")
