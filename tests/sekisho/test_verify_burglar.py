@@ -147,7 +147,7 @@ def test_a_key_that_was_rotated_away_proves_nothing_to_whoever_has_the_newest(tm
     assert verify_file(forged, parse_key(OLD.vkey)).problem is None  # docs/ledger.md §13 says so
 
 
-def test_a_handover_by_the_stolen_key_alone_is_shown_and_a_witness_of_before_tells_it(tmp_path):
+def test_a_handover_by_the_stolen_key_alone_is_shown_with_both_keys(tmp_path):
     """Whoever has the key hands the ledger to one of his own; the auditor must see that there was a handover."""
     ledger = HandLedger([3])
     ledger.rotate(THIEF)
