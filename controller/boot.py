@@ -35,7 +35,7 @@ from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
 from controller.retention import terms_of
 from controller.runtime import Guard, Parts, Runtime, StoreReport
-from controller.set_aside import Mended, mend
+from controller.set_aside import Mended, lacking, mend
 from controller.site.store import SiteStore
 from controller.storage import StorageWatch, space_of
 from controller.wires import attach, start_guard
@@ -109,6 +109,8 @@ def _assemble(
     now = clock.now()
     boot = random(4).hex()
     scribe = Scribe(node=site.node, boot=boot)
+    if why := lacking(ledger, site.state_dir / "site.db", keys.seal):
+        ledger.lacks(why)
     console = Scribe(node=site.node, boot=random(4).hex()) if ledger.damage is not None else scribe
     mended = _policy_of(site, keys, ledger, console, now, how)
     policy = mended.policy

@@ -1,5 +1,5 @@
-"""A ledger whose last records do not hold together: set aside whole, with a record, and gone on from before them
-(docs/adr/0014-a-damaged-tail.md).
+"""A ledger whose last records do not hold together, or are not there any more: set aside whole, with a record, and
+gone on from before them (docs/adr/0014-a-damaged-tail.md).
 
 No right that was taken away comes back by it. The policy in force is site.db's, where that is whole: it is sealed, and
 follows each edit within moments. Where it cannot be believed, or the damaged records changed what it does not hold,
@@ -41,6 +41,20 @@ class Mended:
     drafts: list[Draft]
     policy: PolicyAt
     rebuilt: str
+
+
+def lacking(ledger: Ledger, site_db: Path, seal: Seal) -> str:
+    """Why a ledger that is whole in itself is not all of it: site.db, which only ever follows, stands for an edit
+    beyond its end. "" where nothing says so.
+    """
+    try:
+        found = read_site(site_db, seal)
+    except SiteUnusable:
+        return ""
+    if not ledger.size or found.seq < ledger.size:
+        return ""
+    end = ledger.size - 1
+    return f"it ends with record {end}, and site.db holds the edit of record {found.seq}: put back, or its end is gone"
 
 
 def mend(ledger: Ledger, site_db: Path, seal: Seal, scribe: Scribe, now: Moment, *, is_accepted: bool) -> Mended:

@@ -321,6 +321,10 @@ class Ledger:
             return
         if not may_set_aside:
             raise LedgerDamaged(f"{self.path}: {why}; keep the file and its log as they are", seq=self.size)
+        self.lacks(why)
+
+    def lacks(self, why: str) -> None:
+        """Something is known to have stood beyond the end: from here on it is gone on from as from before a damage."""
         found = self.damage or Damage(first=self.size, count=0, why=why)
         self.damage = found if found.why == why else replace(found, why=f"{found.why}; {why}")
 

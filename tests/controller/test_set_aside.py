@@ -117,6 +117,25 @@ def test_a_damaged_end_without_an_edit_needs_none(site, history):
         assert ended(runtime)
 
 
+@pytest.mark.req("A-27", "D-03")
+def test_a_right_that_was_taken_away_stays_away_beside_an_older_ledger(site, history):
+    """Somebody puts last week's ledger.db back from the backup, and whoever lost a right since has it again."""
+    with rows_of(history) as run:
+        run("DELETE FROM record WHERE seq >= ?", (4,))
+    with started(site) as runtime:
+        told = story(runtime)
+        assert [body.type for body in told[4:7]] == ["TAIL_SET_ASIDE", "POLICY_EDITED", "CONTROLLER_STARTED"]
+        assert (told[4].detail["first"], told[4].detail["count"]) == (4, 0)
+        assert "site.db holds the edit of record 4" in told[4].detail["why"]
+        assert ended(runtime)
+        vkey = runtime._committer._ledger.notary.vkey
+    (site.state_dir / "site.db").unlink()
+    with started(site) as runtime:
+        assert ended(runtime), "the ledger alone tells the same"
+        assert [body.type for body in story(runtime)].count("TAIL_SET_ASIDE") == 1
+    assert verify.main([str(site.state_dir / "ledger.db"), "--key", vkey]) == 0
+
+
 def states(site: Site) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in site.state_dir.iterdir() if "ledger.db" in path.name}
 
