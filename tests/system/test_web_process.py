@@ -35,6 +35,13 @@ def doors_go_on(site: Site, what: str) -> None:
     eventually(lambda: not site.any_strike_is_on(), 3, "the strikes drop")
 
 
+def is_quiet(site: Site) -> bool:
+    """Half a second of little work: what an attack left in the socket's queue is soon done."""
+    cpu = site.controller.cpu_s()
+    threading.Event().wait(0.5)
+    return site.controller.cpu_s() - cpu < 0.3
+
+
 @pytest.mark.req("B-11")
 def test_doors_go_on_without_the_web_process(site):
     """The web process is killed or upgraded, and the doors with it."""
@@ -253,8 +260,6 @@ def test_a_hostile_web_process_holds_nobody_up(site, attack):
     assert not site.strikes("vault", after=before), "the vault was opened over the socket"
     assert site.controller.memory_bytes() - memory < GROWTH_BYTES_MAX
     assert not site.found("RULE_ERROR"), site.found("RULE_ERROR")
-    cpu = site.controller.cpu_s()
-    threading.Event().wait(0.5)
-    assert site.controller.cpu_s() - cpu < 0.3, "the controller still runs hot when the attack is over"
+    eventually(lambda: is_quiet(site), 3, "the controller runs hot no longer when the attack is over")
     doors_go_on(site, "all is quiet again")
     eventually(lambda: len(site.found("ACCESS_GRANTED")) == 6, 10, "every entry is told to the subscriber")
