@@ -16,7 +16,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("house", deadline=None, print_blob=True)  # two busy cores are no failure
+EXAMPLES = 500 if "SEKISHO_SOAK" in os.environ else 50
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True, max_examples=EXAMPLES)
+"""Without a deadline: two busy cores are no failure. Fifty examples a run, others at every run; five hundred in a soak."""
+
 hypothesis.settings.load_profile("house")
 
 REQUIREMENTS = frozenset(tomllib.loads((Path(__file__).parent / "requirements.toml").read_text("utf-8"))["requirement"])
