@@ -89,7 +89,7 @@ def _seconds(work: Callable[[], object], count: int) -> list[float]:
     return taken
 
 
-def draft_of_entry(now: Moment | None = None, corr: str = "0badcafe-1") -> Draft:
+def draft_of_entry(now: Moment | None = None, corr: str = "0badcafe-1", boot: str = "0badcafe") -> Draft:
     """An entry as the controller records it."""
     now = now or Moment(at=datetime.now(UTC), tick_ms=0, is_trusted=True)
     exempt = {"D11", "D12", "D14", "D18", "D19"}
@@ -98,7 +98,7 @@ def draft_of_entry(now: Moment | None = None, corr: str = "0badcafe-1") -> Draft
         waived=("D08",),
         exempt=tuple(sorted(exempt)),
     )
-    return Scribe(node="bench", boot="0badcafe").draft(
+    return Scribe(node="bench", boot=boot).draft(
         "ACCESS_GRANTED",
         now=now,
         outcome="GRANTED",

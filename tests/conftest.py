@@ -18,7 +18,7 @@ import pytest
 
 EXAMPLES = 500 if "SEKISHO_SOAK" in os.environ else 50
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True, max_examples=EXAMPLES)
-"""Without a deadline: two busy cores are no failure. Fifty examples a run, others at every run; five hundred in a soak."""
+"""No deadline: two busy cores are no failure. Fifty examples a run, others at every run; five hundred in a soak."""
 
 hypothesis.settings.load_profile("house")
 
