@@ -170,5 +170,5 @@ def test_a_disk_that_is_read_only_at_the_start_is_told_and_nothing_opens(ill_sit
     assert "ledger.db" in program.said and "Traceback" not in program.said
     assert not site.any_strike_is_on()
     site.faults.disk("ok")
-    site.launch().wait_said("armed")
+    site.starts()
     site.enters(SATO, "front")
