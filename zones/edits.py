@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from zones.decision.plan import plans_of
 from zones.frozen import Shelf
+from zones.officers import Officer, OfficerKey
 from zones.people import (
     Cardholder,
     Clearance,
@@ -164,6 +165,13 @@ def _index_credential(draft: _Draft, row: Credential) -> None:
     draft.put("by_number", row.number_hash, row)
 
 
+def _index_officer_key(draft: _Draft, row: OfficerKey) -> None:
+    holder = draft.get("by_passkey", row.credential)
+    if holder is not None and holder.id != row.id:
+        raise refusal(row, "credential", f"is the passkey {holder.id} already; a passkey has one officer")
+    draft.put("by_passkey", row.credential, row)
+
+
 def _index_cardholder(draft: _Draft, row: Cardholder) -> None:
     holder = draft.get("holders", row.id)
     draft.put("holders", row.id, Holder(cardholder=row) if holder is None else replace(holder, cardholder=row))
@@ -211,6 +219,7 @@ _INDEX: Final[Mapping[type[Row], Callable[[_Draft, Any], None]]] = MappingProxyT
         Declaration: _joins("declarations"),
         Visit: _joins("visits"),
         Override: _index_override,
+        OfficerKey: _index_officer_key,
     }
 )
 
@@ -234,6 +243,8 @@ _REFERENCES: Final[Mapping[type[Row], tuple[tuple[str, str], ...]]] = MappingPro
         Declaration: (("cardholder", "cardholder"), ("zone", "zone")),
         Visit: (("cardholder", "cardholder"), ("host", "cardholder"), ("zones", "zone")),
         Override: (("zone", "zone"), ("cardholders", "cardholder")),
+        Officer: (("zones", "zone"), ("cardholder", "cardholder")),
+        OfficerKey: (("officer", "officer"),),
     }
 )
 """Row -> its fields that name rows, and of which table. A zone's parent and a portal's zones: `zones.tree`."""

@@ -25,6 +25,8 @@ VisitId = NewType("VisitId", str)
 OverrideId = NewType("OverrideId", str)
 WalkId = NewType("WalkId", str)
 DeviceId = NewType("DeviceId", str)
+OfficerId = NewType("OfficerId", str)
+OfficerKeyId = NewType("OfficerKeyId", str)
 CardNumberHash = NewType("CardNumberHash", str)
 """Keyed hash of a card number (hex). The bits a reader sent are never kept."""
 

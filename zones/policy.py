@@ -25,6 +25,8 @@ from zones.ids import (
     DeviceId,
     InformationItemId,
     NeedToKnowId,
+    OfficerId,
+    OfficerKeyId,
     OverrideId,
     PortalId,
     RosterEntryId,
@@ -34,6 +36,7 @@ from zones.ids import (
     WalkId,
     ZoneId,
 )
+from zones.officers import Officer, OfficerKey
 from zones.people import (
     Cardholder,
     Clearance,
@@ -85,6 +88,8 @@ Row = (
     | Declaration
     | Visit
     | Override
+    | Officer
+    | OfficerKey
 )
 
 TABLES: Final[Mapping[str, type[Row]]] = MappingProxyType(
@@ -109,6 +114,8 @@ TABLES: Final[Mapping[str, type[Row]]] = MappingProxyType(
         "declaration": Declaration,
         "visit": Visit,
         "override": Override,
+        "officer": Officer,
+        "officer_key": OfficerKey,
     }
 )
 """Every table of a policy by its name in records, links and databases, in an order that satisfies references."""
@@ -135,6 +142,8 @@ ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
         "declaration": "declarations",
         "visit": "visits",
         "override": "overrides",
+        "officer": "officers",
+        "officer_key": "officer_keys",
     }
 )
 """Table -> the attribute of Policy that holds its rows."""
@@ -204,11 +213,15 @@ class Policy:
     declarations: Mapping[DeclarationId, Declaration] = field(default_factory=nothing)
     visits: Mapping[VisitId, Visit] = field(default_factory=nothing)
     overrides: Mapping[OverrideId, Override] = field(default_factory=nothing)
+    officers: Mapping[OfficerId, Officer] = field(default_factory=nothing)
+    officer_keys: Mapping[OfficerKeyId, OfficerKey] = field(default_factory=nothing)
     # derived
     access_points: Mapping[AccessPointId, AccessPoint] = field(default_factory=nothing)
     plans: Mapping[AccessPointId, Plan] = field(default_factory=nothing, compare=False, repr=False)
     """Access point -> which rules ask anything there (`zones.decision.plan`)."""
     by_number: Mapping[CardNumberHash, Credential] = field(default_factory=nothing)
+    by_passkey: Mapping[str, OfficerKey] = field(default_factory=nothing)
+    """WebAuthn credential id, in hex -> whose key it is."""
     holders: Mapping[CardholderId, Holder] = field(default_factory=nothing)
     overrides_of: Mapping[ZoneId, tuple[Override, ...]] = field(default_factory=nothing)
     walk_ms: Mapping[tuple[PortalId, PortalId], int] = field(default_factory=nothing)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from zones.ids import ID_PATTERN
+from zones.officers import Officer, OfficerKey, Role
 from zones.people import (
     Basis,
     Cardholder,
@@ -87,6 +88,12 @@ _OFFICER = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._:-]{0,63}")
 _SALT = re.compile(r"(?:[0-9a-f]{2}){16,64}")
 _PIN_HASH = re.compile(r"(?:[0-9a-f]{2}){32,64}")
 
+_CREDENTIAL = re.compile(r"(?:[0-9a-f]{2}){16,1023}")
+_PUBLIC_KEY = re.compile(r"(?:[0-9a-f]{2}){32,1024}")
+
+EDITORS: Final = frozenset({Role.WORK_MANAGER, Role.PROTECTION_OFFICER})
+"""Posts that change rosters; whoever administers the log holds none of them (A-29)."""
+
 _IN_WORDS: Final = "is a code, 1 to 32 letters, digits, _ and -; no free text (E-01)"
 
 FIXED: Final[Mapping[type[Row], tuple[str, ...]]] = MappingProxyType(
@@ -100,6 +107,8 @@ FIXED: Final[Mapping[type[Row], tuple[str, ...]]] = MappingProxyType(
         Declaration: ("cardholder", "zone"),
         Visit: ("cardholder", "host", "zones"),
         Override: ("zone", "cardholders", "reason_code", "started_by", "approved_by", "from_ms", "until_ms"),
+        Officer: ("cardholder",),
+        OfficerKey: ("officer", "credential", "public_key", "enrolled_on"),
     }
 )
 """Fields that a row keeps for ever: another value would be another right. End the row and put a new one (A-02)."""
@@ -109,6 +118,7 @@ ONCE: Final[Mapping[type[Row], tuple[str, ...]]] = MappingProxyType(
         Clearance: ("confirmed_by",),
         NeedToKnow: ("requested_by", "approved_by_1", "approved_by_2"),
         Override: ("ended_ms",),
+        OfficerKey: ("ended_on",),
     }
 )
 """Fields that are set once and then kept: who answered for a right is not rewritten."""
@@ -399,6 +409,29 @@ def _day(row: Row, field: str, day: date | None) -> None:
         raise refusal(row, field, f"must lie from {FIRST_DAY} to {LAST_DAY}")
 
 
+def _named_officer(row: Officer) -> None:
+    _period(row, ("from_on", row.from_on), ("until_on", row.until_on))
+    _day(row, "ended_on", row.ended_on)
+    posts = {*row.roles, *row.deputises}
+    _no_repeats(row, "roles", (*row.roles, *row.deputises))
+    _no_repeats(row, "zones", row.zones)
+    if not posts:
+        raise refusal(row, "roles", "must hold a post, or deputise for one")
+    if Role.AUDITOR in posts and posts & EDITORS:
+        raise refusal(row, "roles", "whoever administers the log changes no registers (A-29)")
+    if row.zones and Role.WORK_MANAGER not in posts:
+        raise refusal(row, "zones", "belong to a WORK_MANAGER; other posts have none of their own")
+
+
+def _officer_key(row: OfficerKey) -> None:
+    _day(row, "enrolled_on", row.enrolled_on)
+    _day(row, "ended_on", row.ended_on)
+    if not _CREDENTIAL.fullmatch(row.credential):
+        raise refusal(row, "credential", "must be 16 to 1023 bytes in lower-case hex")
+    if not _PUBLIC_KEY.fullmatch(row.public_key):
+        raise refusal(row, "public_key", "must be a COSE key of 32 to 1024 bytes in lower-case hex")
+
+
 def _at_ms(row: Row, field: str, at_ms: int | None) -> None:
     if at_ms is not None and not 0 <= at_ms < LAST_MS:
         raise refusal(row, field, f"must lie from 1970 to {LAST_DAY}, in milliseconds since 1970")
@@ -468,5 +501,7 @@ CHECKS: Final[Mapping[type[Row], Callable[[Any], None]]] = MappingProxyType(
         Declaration: _declaration,
         Visit: _visit,
         Override: _override,
+        Officer: _named_officer,
+        OfficerKey: _officer_key,
     }
 )

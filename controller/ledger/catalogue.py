@@ -104,9 +104,16 @@ CATALOGUE: Final = (
     RecordType("KEY_ROTATION_DUE", "alarm", "key", "a key that somebody who left still knows"),
     RecordType("COMMISSIONING", "alarm", "place code", "a factory default that anybody can look up"),
     # -- policy and officers
-    RecordType("POLICY_EDITED", "policy", "id edit revision base signatures signed", "who got which right by whom"),
+    RecordType(
+        "POLICY_EDITED", "policy", "id edit revision base signatures signed reason not_after_ms stand_ins weight",
+        "who got which right by whom, and the signatures that it rests on",
+    ),
+    RecordType("EDIT_SUGGESTED", "policy", "id edit reason", "a change that somebody at the console wanted"),
+    RecordType("OFFICER_INVITED", "policy", "id who roles", "who let the first officers in at the console"),
+    RecordType("OFFICER_RESET", "alarm", "id who", "an officer's passkeys were replaced at the console"),
     RecordType("EDIT_REFUSED", "policy", "id code", "changes that were tried and refused"),
     RecordType("COMMAND_REFUSED", "command", "id code", "orders that were tried and refused"),
+    RecordType("ALARM_HANDLED", "policy", "id kind row cause note", "what an alarm was, and who says so"),
     RecordType("NOTE", "view", "id kind purpose officer2 count", "who looked at whose history, and why"),
     # -- the ledger itself
     RecordType("STORAGE_FAILED", "alarm", "why", "from when nothing could be recorded"),

@@ -38,9 +38,21 @@ class Hello(Message, tag="hello", frozen=True, kw_only=True):
     protocol: int = PROTOCOL
 
 
+class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One officer's passkey said yes to one change: a WebAuthn assertion, its parts in hex. `credential`: which one.
+    Its challenge is `controller.link.challenge.change_challenge`.
+    """
+
+    credential: str
+    client_data: str
+    authenticator_data: str
+    signature: str
+
+
 class Propose(Message, tag="propose", frozen=True, kw_only=True):
-    """A change of policy. `puts`: [table, row] pairs, rows as in `controller.link.rows`; card numbers arrive in clear
-    in `number` of a credential row and leave as keyed hashes. `base`: the revision it was made against (hex).
+    """A change of policy, signed. `puts`: [table, row] pairs, rows as in `controller.link.rows`, with card numbers and
+    PINs as Prepare gave them back; "@1" and "@2" in a field that names who did it stand for the first and the second
+    who signed. `base`: the revision it was made against (hex); `reason`: one of EDIT_REASONS; `officer`: who sends it.
     """
 
     id: str
@@ -48,7 +60,81 @@ class Propose(Message, tag="propose", frozen=True, kw_only=True):
     not_after_ms: int
     puts: list[tuple[str, dict[str, Any]]]
     officer: str
-    signatures: list[str] = []
+    reason: str = "other"
+    signatures: tuple[Signature, ...] = ()
+
+
+class Prepare(Message, tag="prepare", frozen=True, kw_only=True):
+    """Give these rows the form in which they can be signed and recorded: card numbers in clear (`number`, hex, of a
+    credential) become keyed hashes, digits (`pin`, `duress`) slow ones. Changes nothing; answered with Prepared.
+    """
+
+    id: str
+    puts: list[tuple[str, dict[str, Any]]]
+    officer: str
+
+
+class OfficerOrder(Message, tag="officer_order", frozen=True, kw_only=True):
+    """An officer is let in at the console itself (docs/officers.md §2). `act`: "invite" names one of the first two and
+    his posts; "reset" lets an officer who is there enrol another passkey in place of all he has. Answered with Invited.
+    """
+
+    id: str
+    boot: str
+    not_after_ms: int
+    act: str
+    officer: str
+    roles: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    cardholder: str | None = None
+
+
+class EnrolKey(Message, tag="enrol_key", frozen=True, kw_only=True):
+    """The passkey of somebody who was invited at the console. `ticket`: what the console printed. `client_data`,
+    `authenticator_data`: of the WebAuthn registration, in hex; its challenge is `enrolment_challenge`.
+    """
+
+    id: str
+    ticket: str
+    client_data: str
+    authenticator_data: str
+    officer: str = "console"
+
+
+class Suggest(Message, tag="suggest", frozen=True, kw_only=True):
+    """A change made ready at the console, for officers to look at and sign on their pages: recorded, and no more than
+    that. `puts` as of Propose.
+    """
+
+    id: str
+    puts: list[tuple[str, dict[str, Any]]]
+    officer: str
+    reason: str = "other"
+
+
+class AwaitCard(Message, tag="await_card", frozen=True, kw_only=True):
+    """Tell what card is held to `reader` next, instead of deciding about it, where it is nobody's card: for enrolment.
+    For at most `for_ms`. Answered with CardShown, or Refused.
+    """
+
+    id: str
+    reader: str
+    officer: str
+    for_ms: int = 30_000
+
+
+class HandleAlarm(Message, tag="handle_alarm", frozen=True, kw_only=True):
+    """An officer says what an alarm was: `kind` and `row` as in the alarm's record (`row`: its portal, zone, device or
+    what it is about), `cause` one of ALARM_CAUSES, `note` in his words (held against E-01). It is closed when its cause
+    is over too.
+    """
+
+    id: str
+    kind: str
+    row: str
+    cause: str
+    note: str
+    officer: str
 
 
 class Command(Message, tag="command", frozen=True, kw_only=True):
@@ -206,6 +292,31 @@ class Refused(Message, tag="refused", frozen=True, kw_only=True):
     seq: int | None = None
 
 
+class Prepared(Message, tag="prepared", frozen=True, kw_only=True):
+    """Answer to Prepare: the same rows, as they can be signed and recorded."""
+
+    id: str
+    puts: list[tuple[str, dict[str, Any]]]
+
+
+class Invited(Message, tag="invited", frozen=True, kw_only=True):
+    """Answer to OfficerOrder, to the console alone. `ticket`: good once, until `until_ms` (epoch) or the next start."""
+
+    id: str
+    seq: int
+    ticket: str
+    until_ms: int
+
+
+class CardShown(Message, tag="card_shown", frozen=True, kw_only=True):
+    """Answer to AwaitCard: what stands in a credential's row. `scheme`: how it proved itself, None for a number."""
+
+    id: str
+    number_hash: str
+    last4: str
+    scheme: str | None = None
+
+
 class Record(Message, tag="record", frozen=True, kw_only=True):
     """One committed record, the exact bytes: `leaf` and `body` are JSON texts, `salt` hex, `checkpoint` a signed note
     where this record closed a commit. `body` is None where retention dropped it.
@@ -337,9 +448,57 @@ PURPOSES: Final = ("incident", "audit", "disclosure", "safety", "correction")
 FORGET_REASONS: Final = ("term_over", "request", "mistake")
 """Why somebody's name is destroyed (E-08): its term is over, the person asked, it was entered by mistake."""
 
-Request = Propose | Command | Order | DeviceOrder | LogOrder | StreamReport | Note
+EDIT_REASONS: Final = (
+    "joined",  # somebody begins
+    "work_assigned",
+    "work_ended",
+    "transferred",
+    "left",
+    "lost_card",
+    "renewal",
+    "review",
+    "visit",
+    "maintenance",
+    "emergency",
+    "correction",
+    "import",
+    "enrolment",  # of officers and their passkeys
+    "other",
+)
+"""Why a change is made: neutral codes, none of which speaks of suitability (E-01, D-03)."""
+
+ALARM_CAUSES: Final = (
+    "person",  # somebody did it, and it was in order
+    "wrong_use",  # somebody did it, and it was not
+    "weather",
+    "worn_latch",
+    "sensor",
+    "power",
+    "network",
+    "maintenance",
+    "drill",
+    "intrusion",
+    "unknown",
+)
+"""What an alarm was, in codes that can be counted."""
+
+Request = (
+    Propose
+    | Prepare
+    | OfficerOrder
+    | EnrolKey
+    | Suggest
+    | AwaitCard
+    | HandleAlarm
+    | Command
+    | Order
+    | DeviceOrder
+    | LogOrder
+    | StreamReport
+    | Note
+)
 ToController = Hello | Request | AskDevices | Cosign | AskCosigned | Subscribe
-FromController = Welcome | Done | Refused | Record | Status | Devices | Cosigned
+FromController = Welcome | Done | Refused | Prepared | Invited | CardShown | Record | Status | Devices | Cosigned
 
 REFUSAL_CODES: Final = (
     "protocol",  # not understood
@@ -367,5 +526,13 @@ REFUSAL_CODES: Final = (
     "no_purpose",  # a look at somebody's history needs one
     "unknown_hold",
     "clock_untrusted",  # nothing is dropped by a clock that is not trusted
+    "unsigned",  # nothing is changed without its officers' signatures
+    "bad_signature",  # a signature that is not its officer's over this change
+    "not_an_officer",  # nobody of that name is in post
+    "self_grant",  # nobody gives anything to himself (A-31)
+    "not_your_zone",  # it lies outside of what this officer answers for
+    "not_signed_by",  # a row names somebody as having done it who did not sign
+    "post_vacant",  # nobody holds the post that must approve (D-07)
+    "bad_ticket",  # an enrolment link that was used, is too old, or was never printed
     "not_ours",  # a checkpoint of another history, or a witness that the site file does not name
 )

@@ -20,7 +20,7 @@ from controller.site.seal import Seal
 from zones.edits import apply
 from zones.policy import TABLES, Edit, EditRefused, Policy, Row
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The Alembic revision that this program reads; a test holds it against the migrations' head."""
 
 

@@ -252,6 +252,28 @@ class OverrideRow(SQLModel, table=True):
     ended_ms: int | None = None
 
 
+class OfficerRow(SQLModel, table=True):
+    __tablename__ = "officer"
+    id: str = Field(primary_key=True)
+    roles: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    from_on: date
+    until_on: date
+    deputises: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    zones: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    cardholder: str | None = None
+    ended_on: date | None = None
+
+
+class OfficerKeyRow(SQLModel, table=True):
+    __tablename__ = "officer_key"
+    id: str = Field(primary_key=True)
+    officer: str = Field(index=True)
+    credential: str
+    public_key: str
+    enrolled_on: date
+    ended_on: date | None = None
+
+
 class SiteMeta(SQLModel, table=True):
     """The one row (id 1): the record and revision that the tables stand for, and the seal over them."""
 
@@ -286,6 +308,8 @@ MODELS: dict[str, type[SQLModel]] = {
         DeclarationRow,
         VisitRow,
         OverrideRow,
+        OfficerRow,
+        OfficerKeyRow,
     )
 }
 assert MODELS.keys() == TABLES.keys(), "every policy table has its model"

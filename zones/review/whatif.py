@@ -15,6 +15,7 @@ from zones.edits import apply
 from zones.ids import CardholderId, ZoneId
 from zones.moment import Moment
 from zones.occupancy import Occupancy
+from zones.officers import Officer, OfficerKey
 from zones.people import Cardholder, Credential, Pin
 from zones.places import Portal, PortalStatus, Zone, ZoneStatus
 from zones.policy import Edit, EditRefused, Policy
@@ -190,7 +191,7 @@ def _touched(policy: Policy, proposed: Policy, edit: Edit) -> Iterator[tuple[Zon
     whom: set[CardholderId] = set()
     where: set[ZoneId] = set()
     is_everybody = bool(edit.drops)
-    for row in edit.puts:
+    for row in (one for one in edit.puts if not isinstance(one, Officer | OfficerKey)):  # they open nothing
         if isinstance(row, Cardholder | Pin):
             whom.add(CardholderId(row.id))
         elif isinstance(row, Credential) or hasattr(row, "cardholder"):
