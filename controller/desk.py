@@ -12,70 +12,59 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from controller.cards import NUMBER_PATTERN, CardNumbers, last4
+from controller.cards import CardNumbers
 from controller.clock import wall_ms
+from controller.edit_desk import ROWS_MAX as ROWS_MAX
+from controller.edit_desk import EditDesk, EditRejected
+from controller.enrolment import Enrolment
 from controller.ledger.body import Draft
 from controller.link.messages import (
     ORDERS,
+    AwaitCard,
     Command,
     DeviceOrder,
+    EnrolKey,
     LogOrder,
     Note,
+    OfficerOrder,
     Order,
+    Prepare,
+    Prepared,
     Propose,
     Refused,
     Request,
     StreamReport,
+    Suggest,
 )
 from controller.log_desk import LogDesk
 from controller.notes import complaint
-from controller.policy_log import edit_to_doc
+from controller.officer_desk import NotInvited, OfficerDesk, OfficersSetup
+from controller.policy_log import PolicyAt, edit_to_doc
 from controller.portals import shut_zones
 from controller.secured_readers import SecuredReaders
 from controller.standing import Standing
 from controller.stream_desk import ReportRefused, StreamDesk
-from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
-from zones.ids import ID_PATTERN, CardholderId, PortalId, RosterEntryId
-from zones.lint import errors, lint
+from controller.turn import AfterEdit, AfterGrant, AfterInvited, AfterNote, AfterRefused, Answer, Turn
+from zones.authority import posts_of
+from zones.ids import ID_PATTERN, CardholderId, OfficerId, PortalId, ZoneId
 from zones.moment import Moment
+from zones.officers import Role
 from zones.places import Direction, ZoneState
-from zones.policy import Edit, EditRefused, Policy, Row
+from zones.policy import Edit, EditRefused, Row
 from zones.portal import Grant
 
 RELEASE_MS_MAX: Final = 3_000
 """A release may be asked for at most this far ahead, and acted on at most this long after its record was begun."""
 
 EDIT_MS_MAX: Final = 60_000
-ROWS_MAX: Final = 100
 IDS_MAX: Final = 50_000
 _ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _OFFICER: Final = re.compile(ID_PATTERN)
-EDITABLE: Final = frozenset(
-    {
-        "cardholder",
-        "credential",
-        "pin",
-        "clearance",
-        "item",
-        "need_to_know",
-        "roster",
-        "training",
-        "declaration",
-        "visit",
-        "override",
-        "zone_status",
-        "site_status",
-        "portal_status",
-        "device_status",
-    }
-)
-"""Zones, portals, schedules and walks come from the site file, by somebody who stands at the controller."""
-
-OF_PLACES: Final = frozenset({"zone_status", "site_status", "portal_status", "device_status"})
-"""Tables of which an edit is held against the site lint: those about people cannot make a building unsafe."""
-
 FROM_PORTAL: Final = "portal"
 """Who is named in edits that follow from what happened at a portal: a zone opened, a device tampered with."""
+
+AT_PORTALS: Final = frozenset({Role.GUARD, Role.WORK_MANAGER, Role.PROTECTION_OFFICER})
+"""Posts that act on portals, fire and presence."""
 
 RELEASE_REASONS: Final = ("visitor", "delivery", "forgotten_card", "reader_fault", "emergency", "other")
 _RECORD_OF: Final = {
@@ -120,13 +109,16 @@ class Desk:
         not_closed: Callable[[tuple[PortalId, ...]], frozenset[PortalId]] = lambda _portals: frozenset(),
         secured: SecuredReaders | None = None,
         log: LogDesk | None = None,
+        enrolment: Enrolment | None = None,
     ) -> None:
         """`is_reachable`: whether a portal's strike can be moved now. `is_fire`: whether the fire alarm speaks now.
         `is_locked`: whether a portal is in the mode LOCKED. `not_closed`: those of some portals that may be open.
         """
         self._standing = standing
         self._scribe = standing.scribe
-        self._numbers = numbers
+        setup = officers or OfficersSetup(site=lambda: "")
+        self._edits = EditDesk(numbers, setup)
+        self._officers = OfficerDesk(standing, setup)
         self._boot = boot
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._is_reachable = is_reachable
@@ -135,6 +127,7 @@ class Desk:
         self._not_closed = not_closed
         self._secured = secured
         self._log = log or LogDesk(standing, boot, None)
+        self._enrolment = enrolment
         self._reports = StreamDesk(standing.scribe)
         self._is_editing = False
 
@@ -177,7 +170,15 @@ class Desk:
         message = request.message
         match message:
             case Propose():
-                self._propose(request, message, now, turn)
+                self._propose(request.session, message, now, turn)
+            case Prepare():
+                self._prepare(request, message, turn)
+            case Suggest():
+                self._suggest(request, message, now, turn)
+            case OfficerOrder():
+                self._officer_order(request, message, now, turn)
+            case EnrolKey():
+                self._enrol_key(request.session, message, now, turn)
             case Command():
                 self._command(request.session, message, now, turn, next_grant())
             case Order():
@@ -188,6 +189,8 @@ class Desk:
                 self._log_order(request, message, now, turn)
             case Note():
                 self._note(request.session, message, now, turn)
+            case AwaitCard():
+                self._await_card(request.session, message, now, turn)
             case StreamReport():
                 self._report(request.session, message, now, turn)
 
@@ -260,7 +263,7 @@ class Desk:
         policy = self._standing.policy
         portal = message.portal if isinstance(message, Command) and message.portal in policy.portals else None
         return self._scribe.draft(
-            "EDIT_REFUSED" if isinstance(message, Propose) else "COMMAND_REFUSED",
+            "EDIT_REFUSED" if isinstance(message, Propose | Prepare | Suggest | EnrolKey) else "COMMAND_REFUSED",
             now=now,
             portal=portal,
             officer=officer,
@@ -284,58 +287,109 @@ class Desk:
         if not_after_ms > wall + ahead_ms_max + 1000:
             raise _Rejected("expired", f"a request may expire at most {ahead_ms_max} ms ahead", "not_after_ms")
 
-    def _propose(self, request: LinkRequest, message: Propose, now: Moment, turn: Turn) -> None:
-        policy = self._standing.at
-        self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+    def _propose(self, session: int, message: Propose, now: Moment, turn: Turn) -> None:
+        at = self._standing.at
         if self._log.is_auditor(message.officer):
             raise _Rejected("not_your_role", "whoever administers the log changes no registers (A-29)", "officer")
         if self._is_editing:
             raise _Rejected("busy", "another change is being recorded; try again")
-        if len(message.puts) > ROWS_MAX:
-            raise _Rejected("edit_refused", f"one change may hold at most {ROWS_MAX} rows", "puts")
-        if message.base != policy.revision:
-            raise _Rejected(
-                "stale_base", "the policy has changed since this was prepared; look again, then repeat", "base"
-            )
-        if message.signatures:
-            raise _Rejected("protocol", "signed changes are not understood yet", "signatures")
         try:
-            puts = [self._prepared(table, row, is_prepared=request.is_prepared) for table, row in message.puts]
-            doc = {"puts": puts, "drops": []}
-            new = policy.after(doc, seq=-1)
-            _refuse_unsafe(policy.policy, new.policy, {table for table, _ in message.puts})
-            _refuse_second_place(new.policy, [row["id"] for table, row in message.puts if table == "roster"])
-        except EditRefused as error:
-            raise _Rejected("edit_refused", str(error), error.field) from None
-        except (TypeError, ValueError) as error:
-            raise _Rejected("edit_refused", f"a value that a record cannot hold: {error}", "puts") from None
-        detail = {"id": message.id, "edit": doc, "revision": new.revision, "base": policy.revision, "signed": False}
+            judged = self._edits.judged(message, at, now)
+        except EditRejected as error:
+            raise _Rejected(error.code, error.why, error.field) from None
+        if auditor := next((one for one in judged.signers if self._log.is_auditor(one)), None):
+            raise _Rejected("not_your_role", f"{auditor} administers the log and changes no registers", "signatures")
+        self._record_edit(judged.policy, judged.signers[0], judged.detail, (session, message.id), now, turn)
+
+    def _record_edit(
+        self, policy: PolicyAt, officer: str, detail: dict[str, Any], asked: tuple[int, str], now: Moment, turn: Turn
+    ) -> None:
         draft = self._scribe.draft(
-            "POLICY_EDITED", now=now, officer=message.officer, revision=policy.revision, detail=detail
+            "POLICY_EDITED", now=now, officer=officer, revision=self._standing.at.revision, detail=detail
         )
         self._is_editing = True
         index = self._standing.record(draft, turn)
-        turn.after.append(AfterEdit(index=index, policy=new, session=request.session, request_id=message.id))
+        turn.after.append(AfterEdit(index=index, policy=policy, session=asked[0], request_id=asked[1]))
 
-    def _prepared(self, table: str, row: dict[str, Any], *, is_prepared: bool) -> list[Any]:
-        """A row as it may be recorded: card numbers become keyed hashes here and go no further; PINs have before."""
-        if table not in EDITABLE:
-            raise EditRefused(table, str(row.get("id", "?")), "table", "is changed in the site file, not here")
-        if table == "pin" and not is_prepared:
-            raise EditRefused(table, str(row.get("id", "?")), "pin", "is set by its digits, in `pin`")
-        if table != "credential" or "number" not in row:
-            return [table, row]
-        number = row["number"]
-        if not isinstance(number, str) or not NUMBER_PATTERN.fullmatch(number):
-            raise EditRefused(table, str(row.get("id", "?")), "number", "must be 4 to 33 bytes in hex")
-        octets = bytes.fromhex(number)
-        kept = {key: value for key, value in row.items() if key != "number"}
-        return [table, kept | {"number_hash": self._numbers.hash(octets), "last4": last4(octets)}]
+    def _prepare(self, request: LinkRequest, message: Prepare, turn: Turn) -> None:
+        """Changes nothing, so nothing is recorded."""
+        try:
+            puts = self._edits.prepared(message, is_prepared=request.is_prepared)
+        except EditRejected as error:
+            raise _Rejected(error.code, error.why, error.field) from None
+        turn.urgent.append(Answer(session=request.session, message=Prepared(id=message.id, puts=puts)))
+
+    def _suggest(self, request: LinkRequest, message: Suggest, now: Moment, turn: Turn) -> None:
+        if not request.is_console:
+            raise _Rejected("not_here", "changes are suggested at the controller itself; officers propose on their pages")
+        try:
+            detail = self._edits.suggested(message, self._standing.at)
+        except EditRejected as error:
+            raise _Rejected(error.code, error.why, error.field) from None
+        draft = self._scribe.draft("EDIT_SUGGESTED", now=now, officer=message.officer, detail=detail)
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))
+
+    def _officer_order(self, request: LinkRequest, message: OfficerOrder, now: Moment, turn: Turn) -> None:
+        """The ticket goes to the console once it is recorded that there is one."""
+        self._check_boot(message.boot)
+        self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
+        try:
+            self._officers.complaint(message, now, is_console=request.is_console)
+        except NotInvited as error:
+            raise _Rejected(error.code, error.why, error.field) from None
+        ticket, until_ms = self._officers.invite(message, now)
+        type_ = "OFFICER_RESET" if message.act == "reset" else "OFFICER_INVITED"
+        detail = {"id": message.id, "who": message.officer, "roles": list(message.roles) or None}
+        if type_ == "OFFICER_RESET":
+            del detail["roles"]
+        index = self._standing.record(self._scribe.draft(type_, now=now, officer="console", detail=detail), turn)
+        invited = AfterInvited(index=index, session=request.session, request_id=message.id, ticket=ticket, until_ms=until_ms)
+        turn.after.append(invited)
+
+    def _enrol_key(self, session: int, message: EnrolKey, now: Moment, turn: Turn) -> None:
+        if self._is_editing:
+            raise _Rejected("busy", "another change is being recorded; try again")
+        at = self._standing.at
+        try:
+            edit = self._officers.enrolled(message, now)
+            doc = edit_to_doc(edit)
+            policy = at.after(doc, seq=-1)
+        except NotInvited as error:
+            raise _Rejected(error.code, error.why, error.field) from None
+        except EditRefused as error:
+            raise _Rejected("edit_refused", str(error), error.field) from None
+        self._officers.used(message.ticket)
+        detail = {
+            "id": message.id, "edit": doc, "revision": policy.revision, "base": at.revision, "signed": False,
+            "reason": "enrolment",
+        }  # fmt: skip
+        self._record_edit(policy, "console", detail, (session, message.id), now, turn)
+
+    def replaced(self, revision: str, doc: dict[str, Any]) -> None:
+        """The policy of `revision` was replaced by the edit `doc`, whoever made that."""
+        self._edits.bases.replaced(revision, doc)
+
+    def _refuse_stranger(self, officer: str, zone: ZoneId | None, now: Moment) -> None:
+        """Raises _Rejected unless this officer is in a post that acts on portals today, there (A-31)."""
+        policy, today = self._standing.policy, now.today
+        known = policy.officers.get(OfficerId(officer))
+        if known is None or not known.is_in_post(today):
+            raise _Rejected("not_an_officer", f"{officer} is not in post today", "officer")
+        posts = posts_of(policy, known, today)
+        if not posts & AT_PORTALS:
+            raise _Rejected("not_your_role", f"{officer} holds no post that acts on portals", "officer")
+        own = {inner for one in known.zones for inner in policy.insides.get(one, ())}
+        if zone is not None and posts & AT_PORTALS == {Role.WORK_MANAGER} and zone not in own:
+            raise _Rejected("not_your_zone", f"{officer} does not answer for that zone (A-31)", "officer")
+
+    def _check_boot(self, boot: str) -> None:
+        if boot != self._boot:
+            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
 
     def _command(self, session: int, message: Command, now: Moment, turn: Turn, grant_id: str) -> None:
         policy = self._standing.policy
-        if message.boot != self._boot:
-            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_boot(message.boot)
         self._check_time(message.not_after_ms, RELEASE_MS_MAX, now)
         portal = policy.portals.get(PortalId(message.portal))
         if portal is None or not portal.has_entry_reader:
@@ -343,6 +397,7 @@ class Desk:
         if message.reason not in RELEASE_REASONS:
             raise _Rejected("protocol", f"reason must be one of {', '.join(RELEASE_REASONS)}", "reason")
         inner = policy.zones[portal.inner]
+        self._refuse_stranger(message.officer, inner.id, now)
         if inner.is_protected:
             raise _Rejected(
                 "protected_zone",
@@ -377,11 +432,11 @@ class Desk:
         )
 
     def _order(self, session: int, message: Order, now: Moment, turn: Turn) -> None:
-        if message.boot != self._boot:
-            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_boot(message.boot)
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if message.act not in ORDERS:
             raise _Rejected("protocol", f"act must be one of {', '.join(ORDERS)}", "act")
+        self._refuse_stranger(message.officer, None, now)
         who = None if message.cardholder is None else CardholderId(message.cardholder)
         if who is not None and who not in self._standing.policy.cardholders:
             raise _Rejected("unknown_cardholder", "there is no such cardholder", "cardholder")
@@ -396,8 +451,7 @@ class Desk:
         turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
 
     def _device_order(self, session: int, message: DeviceOrder, now: Moment, turn: Turn) -> None:
-        if message.boot != self._boot:
-            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_boot(message.boot)
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if message.second is not None and not _OFFICER.fullmatch(message.second):
             raise _Rejected("protocol", "second must be lower-case letters, digits and dashes", "second")
@@ -408,9 +462,14 @@ class Desk:
             raise _Rejected(*complaint)
         self._secured.record_order(session, message, now, turn)
 
+    def _await_card(self, session: int, message: AwaitCard, now: Moment, turn: Turn) -> None:
+        assert self._enrolment is not None, "an engine has its readers"
+        if (complaint := self._enrolment.complaint(message)) is not None:
+            raise _Rejected(*complaint)
+        self._enrolment.begin(session, message, now, turn)
+
     def _log_order(self, request: LinkRequest, message: LogOrder, now: Moment, turn: Turn) -> None:
-        if message.boot != self._boot:
-            raise _Rejected("other_boot", "the controller was restarted since; look again, then repeat", "boot")
+        self._check_boot(message.boot)
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if (complaint := self._log.complaint(message, now, is_console=request.is_console)) is not None:
             raise _Rejected(*complaint)
@@ -436,26 +495,3 @@ class Desk:
         )
         index = self._standing.record(draft, turn)
         turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
-
-
-def _refuse_second_place(after: Policy, changed: Sequence[str]) -> None:
-    """Raises EditRefused where somebody would have two places on one roster at once: whoever suspends or ends the one
-    must have ended it all (D-03).
-    """
-    for row_id in changed:
-        entry = after.roster[RosterEntryId(row_id)]
-        for other in after.holders[entry.cardholder].roster:
-            is_other = other.id != entry.id and other.zone == entry.zone and {other.ended_on, entry.ended_on} == {None}
-            if is_other and other.from_on <= entry.until_on and entry.from_on <= other.until_on:
-                why = f"{entry.cardholder} has a place on this roster already, {other.id}: change or end that one"
-                raise EditRefused("roster", row_id, "zone", why)
-
-
-def _refuse_unsafe(before: Policy, after: Policy, tables: set[str]) -> None:
-    """Raises EditRefused where an edit makes the site unsafe, naming the way (`zones.lint`)."""
-    if not tables & OF_PLACES:
-        return
-    known = {(one.code, one.row) for one in errors(lint(before))}
-    for one in errors(lint(after)):
-        if (one.code, one.row) not in known:
-            raise EditRefused(one.table, one.row, one.code, f"{one.en} ({one.way})")

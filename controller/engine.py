@@ -17,6 +17,7 @@ from controller.cards import CardNumbers
 from controller.clock_watch import ClockWatch
 from controller.config import Wiring
 from controller.desk import ROWS_MAX, Desk, LinkRequest
+from controller.enrolment import Enrolment
 from controller.entries import Entries
 from controller.keystore.jobs import KeysStored, KeyView
 from controller.lateness import Lateness
@@ -177,6 +178,7 @@ class Engine:
             view=keys or KeyView(),
             distrust=self._distrust,
         )
+        self._enrolment = Enrolment(standing=self._standing, wiring=wiring, devices=known)
         self._entries = Entries(
             standing=self._standing,
             wiring=wiring,
@@ -189,6 +191,7 @@ class Engine:
             check_pin=check_pin,
             next_grant=self._next_grant,
             secured=self._secured,
+            enrolment=self._enrolment,
         )
         self._log = LogDesk(self._standing, boot, log)
         self._desk = self._made_desk(numbers)
@@ -210,6 +213,7 @@ class Engine:
             not_closed=self._portals.not_closed,
             secured=self._secured,
             log=self._log,
+            enrolment=self._enrolment,
         )
 
     def _heard_by(self) -> dict[type[Any], Handler]:
@@ -297,6 +301,7 @@ class Engine:
         self._attempt("portals", self._portals.pass_time, now, turn)
         self._attempt("dialogues", self._entries.pass_time, now, turn)
         self._attempt("readers", self._secured.pass_time, now, turn)
+        self._attempt("enrolment", self._enrolment.pass_time, now, turn)
         self._attempt("watch", self._afterwards, now, turn)
         self._attempt("outputs", self._outputs.look, now, turn)
         self._attempt("log", self._log.pass_time, now, turn)
@@ -318,7 +323,8 @@ class Engine:
                 case AfterEdit():
                     self._adopt(after, turn.records[after.index].body, seq, now, out)
                 case AfterNote():
-                    out.urgent.append(Answer(session=after.session, message=Done(id=after.request_id, seq=seq)))
+                    message = after.told or Done(id=after.request_id, seq=seq)
+                    out.urgent.append(Answer(session=after.session, message=message))
                 case AfterDeviceOrder(session=session, order=order):
                     self._secured.carry_out(order, now, out)
                     out.urgent.append(Answer(session=session, message=Done(id=order.id, seq=seq)))
@@ -378,6 +384,7 @@ class Engine:
             self._portals.deadline(),
             self._entries.deadline(),
             self._secured.deadline(),
+            self._enrolment.deadline(),
             self._outputs.deadline(),
             self._log.deadline(),
             watch_deadline(self._watch),

@@ -12,6 +12,7 @@ from typing import Final
 
 from controller.cards import CardNumbers
 from controller.config import Wiring
+from controller.enrolment import Enrolment
 from controller.lateness import Lateness
 from controller.ledger import body
 from controller.noise import Noise
@@ -98,6 +99,7 @@ class Entries:
         check_pin: has typed digits checked, elsewhere.
         next_grant: names grants.
         secured: knows which readers still go by what the factory set, and which one takes a key now.
+        enrolment: takes a card of nobody that an officer waits for.
     """
 
     def __init__(  # noqa: PLR0913 - one argument per part of the engine that an entry touches
@@ -114,6 +116,7 @@ class Entries:
         check_pin: Callable[[PinJob], None],
         next_grant: Callable[[], str],
         secured: SecuredReaders,
+        enrolment: Enrolment,
     ) -> None:
         self._standing = standing
         self._wiring = wiring
@@ -126,6 +129,7 @@ class Entries:
         self._check_pin = check_pin
         self._next_grant = next_grant
         self._secured = secured
+        self._enrolment = enrolment
         self._dialogues: dict[str, DialogueState] = {}
         self._shown_at_ms: dict[str, int] = {}
         self._secured_zones: list[ZoneId] = []
@@ -139,6 +143,9 @@ class Entries:
             return
         evidence, is_replayed = self._reads.evidence(event), self._reads.is_replayed(event)
         is_stale, is_repeated = self._reads.is_stale(event, now), self._reads.is_repeated(event, now)
+        is_sound = not is_stale and not is_replayed and self._may_ask(event.source)
+        if is_sound and self._is_for_enrolment(event.source, evidence, now, turn, is_repeated=is_repeated):
+            return
         portal = self._wiring.entry_readers.get(event.source)
         if is_repeated and self._is_talking(event.source):
             is_repeated = False  # the dialogue knows that it is the same presentation
@@ -158,6 +165,12 @@ class Entries:
         dialogue = self._dialogues[event.source]
         if event.at_ms is not None and dialogue.current is not None and dialogue.read_tick == now.tick_ms:
             self._shown_at_ms[event.source] = event.at_ms
+
+    def _is_for_enrolment(self, reader: str, evidence: Evidence, now: Moment, turn: Turn, *, is_repeated: bool) -> bool:
+        if not self._enrolment.is_waiting(reader):
+            return False
+        seen = self._reads.in_record(evidence)
+        return self._enrolment.takes(reader, evidence, seen, now, turn, is_repeated=is_repeated)
 
     def unread(self, event: CardUnread, now: Moment, turn: Turn) -> None:
         """A card left before it could be read: the reader says so, and who waves one about fills no disk."""

@@ -21,6 +21,8 @@ from controller.link.messages import (
     PROTOCOL,
     AskCosigned,
     AskDevices,
+    AwaitCard,
+    CardShown,
     Cosign,
     Cosigned,
     Devices,
@@ -124,7 +126,18 @@ class LinkClient:
             raise LinkDown(f"the controller refused to tell: {answer.why if isinstance(answer, Refused) else answer}")
         return answer.notes
 
-    def _ask(self, message: Cosign | AskCosigned, timeout_s: float) -> Done | Refused | Cosigned:
+    def await_card(self, message: AwaitCard, timeout_s: float = 5.0) -> CardShown | Refused:
+        """Wait until a card of nobody is held to that reader, `timeout_s` longer than the controller does at the most:
+        on a connection of its own, which is busy so long. Raises LinkDown; connects first if need be.
+        """
+        answer = self._ask(message, message.for_ms / 1000 + timeout_s)
+        if not isinstance(answer, CardShown | Refused):
+            raise LinkDown("the controller answered something else")
+        return answer
+
+    def _ask(
+        self, message: Cosign | AskCosigned | AwaitCard, timeout_s: float
+    ) -> Done | Refused | Cosigned | CardShown:
         with self._lock:
             if self._socket is None:
                 self.connect()
@@ -132,7 +145,7 @@ class LinkClient:
                 self._send(message)
                 while True:
                     answer = self._receive(timeout_s)
-                    if isinstance(answer, Done | Refused | Cosigned) and answer.id in (message.id, ""):
+                    if isinstance(answer, Done | Refused | Cosigned | CardShown) and answer.id in (message.id, ""):
                         return answer
             except LinkDown:
                 self.close()

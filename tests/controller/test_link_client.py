@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from controller.link.client import LinkClient, LinkDown
-from controller.link.messages import ANSWER_BYTES_MAX, Done, Note, Record, Refused, Status, Welcome
+from controller.link.messages import (
+    ANSWER_BYTES_MAX,
+    AwaitCard,
+    CardShown,
+    Done,
+    Note,
+    Record,
+    Refused,
+    Status,
+    Welcome,
+)
 from controller.link.server import LinkServer
 
 WELCOME = b'{"is":"welcome","node":"gate","boot":"b0","size":3,"revision":"00","vkey":"k","protocol":1}\n'
@@ -118,6 +128,13 @@ def test_a_failed_greeting_is_not_gone_on_from(client, controller):
     with pytest.raises(LinkDown):
         client.request(NOTE)
     assert client.request(NOTE) == Done(id="note-000001", seq=4)
+
+
+def test_a_card_is_awaited_as_long_as_the_controller_waits(client, controller):
+    """An officer would hear that the controller is away while a recruit looks for his card."""
+    controller([None, WELCOME, None, b'{"is":"card_shown","id":"await-000001","number_hash":"ab","last4":"c2d3"}\n'])
+    message = AwaitCard(id="await-000001", reader="rd-office", officer="officer-01", for_ms=1_000)
+    assert client.await_card(message) == CardShown(id="await-000001", number_hash="ab", last4="c2d3")
 
 
 def test_an_answer_is_the_one_to_the_question(client, controller):
