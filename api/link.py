@@ -8,7 +8,18 @@ from pathlib import Path
 
 from api.problems import Problem
 from controller.link.client import LinkClient, LinkDown
-from controller.link.messages import Command, Done, Note, Order, Propose, Record, Refused, Welcome
+from controller.link.messages import (
+    Command,
+    Done,
+    Note,
+    Order,
+    Prepare,
+    Prepared,
+    Propose,
+    Record,
+    Refused,
+    Welcome,
+)
 
 READ_S_MAX = 5.0
 """Longest wait for somebody else's record to be read."""
@@ -33,6 +44,15 @@ STATUS_OF = {
     "busy": 503,
     "no_purpose": 422,
     "two_people": 409,
+    "unsigned": 403,
+    "bad_signature": 422,
+    "not_an_officer": 403,
+    "self_grant": 403,
+    "not_your_zone": 403,
+    "not_your_role": 403,
+    "not_signed_by": 422,
+    "post_vacant": 409,
+    "clock_untrusted": 409,
 }
 """HTTP status of each refusal; a code that is not here is the controller's fault: 502."""
 
@@ -68,6 +88,16 @@ class Requests:
             message = make(self._connected())
             try:
                 return self._client.request(message)
+            except LinkDown as error:
+                self._drop()
+                raise Problem("no_answer", 503, members={"id": message.id}) from error
+
+    def prepare(self, message: Prepare) -> Prepared | Refused:
+        """Rows as they can be signed: what must not be kept here is turned into hashes. Raises Problem 503."""
+        with self._lock:
+            self._connected()
+            try:
+                return self._client.prepare(message)
             except LinkDown as error:
                 self._drop()
                 raise Problem("no_answer", 503, members={"id": message.id}) from error

@@ -2,31 +2,40 @@
 
 A row that was ended is not there any more, and a clearance past its last valid day neither: never asked, not recorded
 yet, run out and removed all answer alike (E-03). What happened is in the events, which name places, not contents.
+A change is a proposal: it is in force when its officers have signed it (`api.proposals`).
 """
 
+import hashlib
+import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Header
+from fastapi import Header, Query, Response
 
-from api.edits import Puts, propose
+from api.access import Who
 from api.live import now_ms
-from api.models import Given, ListQuery, PageOf, ProblemPublic, Recorded
+from api.models import Given, ListQuery, PageOf, ProblemPublic
+from api.names import Name
 from api.parts import Parts
 from api.problems import Problem
+from api.proposal_models import ProposalPublic, ReasonWord, shown
+from api.proposal_rules import Puts
+from api.proposals import Proposal, open_proposal
 from api.view import Snapshot
 from api.words import moment_of
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemPublic, "content": {"application/problem+json": {}}}
-    for status in (401, 403, 404, 405, 409, 413, 421, 422, 503)
+    for status in (401, 403, 404, 405, 409, 412, 413, 421, 422, 428, 503)
 }
 RequestKey = Annotated[
     str | None, Header(alias="Idempotency-Key", pattern=r"^[A-Za-z0-9_.:-]{8,60}$", description="id of the request")
 ]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=200, description="ETag of what is changed")]
+Why = Annotated[ReasonWord, Query(alias="reason", description="why it is changed")]
 Doc = dict[str, Any]
 Shown = TypeVar("Shown", bound=Given)
 
@@ -50,22 +59,47 @@ def is_there(table: str, doc: Doc, day: date) -> bool:
 
 
 def listed(
-    here: Parts, table: str, query: ListQuery, shape: Callable[[Doc], Shown], **filters: str | None
+    here: Parts, who: Who, table: str, query: ListQuery, shape: Callable[[Doc], Shown], **filters: str | None
 ) -> PageOf[Shown]:
-    """One page of the rows that are there, shown by `shape`."""
+    """One page of the rows that are there and lie in the asker's zones, shown by `shape`."""
     day = today()
-    docs = [doc for doc in here.view.rows(table, **filters) if is_there(table, doc, day)]
+    docs = [doc for doc in here.view.rows(table, **filters) if is_there(table, doc, day) and _is_his(here, who, doc)]
     rest = [doc for doc in docs if query.cursor is None or doc["id"] > query.cursor]
     page = rest[: query.limit]
     return PageOf(items=[shape(doc) for doc in page], next=page[-1]["id"] if len(rest) > query.limit else None)
 
 
-def one(here: Parts, table: str, name: str) -> Doc:
-    """The row of that name. Raises Problem 404 where it is not there."""
+def one(here: Parts, table: str, name: str, who: Who | None = None) -> Doc:
+    """The row of that name. Raises Problem 404 where it is not there, or not in the asker's zones."""
     doc = here.view.row(table, name)
-    if doc is None or not is_there(table, doc, today()):
+    if doc is None or not is_there(table, doc, today()) or (who is not None and not _is_his(here, who, doc)):
         raise Problem("not_found", 404)
     return doc
+
+
+def _is_his(here: Parts, who: Who, doc: Doc) -> bool:
+    """Whether a row lies in zones that the asker answers for; one that is about no zone is everybody's."""
+    if who.zones is None:
+        return True
+    zones = [doc["zone"]] if "zone" in doc else doc.get("zones", ())
+    if "item" in doc:
+        zones = [zone["id"] for zone in here.view.rows("zone") if doc["item"] in zone.get("items", ())]
+    return not zones or any(map(who.may_see_zone, zones))
+
+
+def etag(*parts: object) -> str:
+    """Changes with what is shown."""
+    return f'"{hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]}"'
+
+
+def refuse_stale(given: str | None, now: str, *, is_needed: bool = True) -> None:
+    """Raises Problem 428 where a change names no ETag, 412 where what it was made for is not there any more."""
+    if given is None:
+        if is_needed:
+            raise Problem("if_match_missing", 428)
+        return
+    if given.strip() != "*" and now not in [one.strip().removeprefix("W/") for one in given.split(",")]:
+        raise Problem("stale_etag", 412)
 
 
 def present(snapshot: Snapshot, table: str, name: str) -> Doc:
@@ -76,8 +110,10 @@ def present(snapshot: Snapshot, table: str, name: str) -> Doc:
     return doc
 
 
-def create(here: Parts, table: str, doc: Doc, key: str | None) -> Doc:
-    """Propose a new row; the row as recorded. An id that is taken, even by an ended row, is refused."""
+def create(
+    here: Parts, who: Who, table: str, doc: Doc, key: str | None, reason: str, names: Sequence[Name] = ()
+) -> Proposal:  # fmt: skip
+    """Propose a new row. An id that is taken, even by an ended row, is refused."""
     place = (table, doc["id"])
 
     def puts(snapshot: Snapshot) -> Puts:
@@ -85,43 +121,40 @@ def create(here: Parts, table: str, doc: Doc, key: str | None) -> Doc:
             raise Problem("edit_refused", 422, members={"field": "id"})
         return [(table, doc)]
 
-    return proposed(here, key, (place,), puts, place)
+    return open_proposal(here, who, make=puts, places=(place,), reason=reason, key=key, names=names)
 
 
-def change(here: Parts, table: str, name: str, fields: Doc, key: str | None = None) -> Doc:
-    """Propose other values of fields of a row that is there; the row as recorded. A field that is None is left out."""
+def change(here: Parts, who: Who, table: str, name: str, fields: Doc, reason: str, key: str | None = None) -> Proposal:
+    """Propose other values of fields of a row that is there. A field that is None is left out."""
     place = (table, name)
+    one(here, table, name, who)
 
     def puts(snapshot: Snapshot) -> Puts:
         row = {**present(snapshot, *place), **fields}
         return [(table, {field: value for field, value in row.items() if value is not None})]
 
-    return proposed(here, key, (place,), puts, place)
+    return open_proposal(here, who, make=puts, places=(place,), reason=reason, key=key)
 
 
-def proposed(
-    here: Parts, key: str | None, places: tuple[tuple[str, str], ...], puts: Callable[[Snapshot], Puts],
-    shown: tuple[str, str],
-) -> Doc:  # fmt: skip
-    """Propose what `puts` makes of the rows at `places`; the row at `shown` as recorded."""
-    propose(here.view, here.requests, here.settings.officer, key or secrets.token_hex(16), places, puts)
-    doc = here.view.row(*shown)
-    if doc is None:
-        raise Problem("no_answer", 503)
-    return doc
-
-
-def end(here: Parts, table: str, name: str, key: str | None) -> Recorded:
+def end(here: Parts, who: Who, table: str, name: str, key: str | None, reason: str) -> Proposal:
     """Propose the end of a row that is there."""
     place = (table, name)
+    one(here, table, name, who)
 
     def puts(snapshot: Snapshot) -> Puts:
         doc = present(snapshot, *place)
         ends: dict[str, Doc] = {"credential": {"state": "RETURNED"}, "override": {"ended_ms": now_ms()}}
         return [(table, {**doc, **ends.get(table, {"ended_on": today().isoformat()})})]
 
-    done = propose(here.view, here.requests, here.settings.officer, key or secrets.token_hex(16), (place,), puts)
-    return Recorded(id=name, seq=done.seq)
+    return open_proposal(here, who, make=puts, places=(place,), reason=reason, key=key)
+
+
+def waiting(here: Parts, who: Who, proposal: Proposal, response: Response) -> ProposalPublic:
+    """The answer to whoever asked for a change: 202, where it stands, and what he is to sign."""
+    response.status_code = 202
+    response.headers["Location"] = f"/api/v1/proposals/{proposal.id}"
+    response.headers["ETag"] = proposal.etag
+    return shown(here, who, proposal)
 
 
 def new_id(prefix: str, given: str | None) -> str:

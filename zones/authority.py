@@ -318,7 +318,7 @@ def judge(before: Policy, after: Policy, edit: Edit, signers: Sequence[OfficerId
             "unsigned", "a change is signed by its officers; nothing takes effect unsigned", "signatures"
         )
     officers = [_in_post(before, signer, day) for signer in signers]
-    weight = max(weigh(before, edit), _weight_of_losses(before, after, edit, day))
+    weight = weight_of(before, after, edit, day)
     if len(set(signers)) < weight.signers:
         raise NotAuthorised("two_people", "this widens who may enter: another officer must sign it too", "signatures")
     for row in edit.puts:
@@ -326,6 +326,18 @@ def judge(before: Policy, after: Policy, edit: Edit, signers: Sequence[OfficerId
     if weight is Weight.WIDENS:
         _judge_posts(before, edit, officers, day)
     return weight
+
+
+def weight_of(before: Policy, after: Policy, edit: Edit, day: date) -> Weight:
+    """What the whole edit does, and whether it leaves enough officers behind."""
+    return max(weigh(before, edit), _weight_of_losses(before, after, edit, day))
+
+
+def refuse_signer(before: Policy, edit: Edit, signer: OfficerId, weight: Weight, day: date) -> None:
+    """Raises NotAuthorised where this officer may not be one of those who sign, whoever the others are."""
+    officer = _in_post(before, signer, day)
+    for row in edit.puts:
+        _judge_signer(before, row, officer, weight, day)
 
 
 def _in_post(policy: Policy, signer: OfficerId, day: date) -> Officer:
@@ -345,21 +357,24 @@ def _weight_of_losses(before: Policy, after: Policy, edit: Edit, day: date) -> W
 
 def _judge_row(before: Policy, row: Row, officers: Sequence[Officer], weight: Weight, day: date) -> None:
     """Every signer may sign this row. Raises NotAuthorised."""
+    for officer in officers:
+        _judge_signer(before, row, officer, weight, day)
+    _refuse_unnamed(before, row, [officer.id for officer in officers])
+
+
+def _judge_signer(before: Policy, row: Row, officer: Officer, weight: Weight, day: date) -> None:
     table = TABLE_OF[type(row)]
     own = weigh_row(before, row)
     allowed = AUTHORITY.get(table)
     if allowed is None:
         raise NotAuthorised("not_your_role", f"{table} rows are changed in the site file, not here", "puts")
-    roles = allowed.narrows if own is Weight.NARROWS else allowed.others
-    for officer in officers:
-        posts = posts_of(before, officer, day)
-        if not posts & roles:
-            raise NotAuthorised("not_your_role", f"{officer.id} holds no post that changes {table} rows", "signatures")
-        if own is not Weight.NARROWS and (own is Weight.WIDENS or weight is Weight.WIDENS):
-            _refuse_own(row, officer)
-        if Role.PROTECTION_OFFICER not in posts:
-            _refuse_elsewhere(before, row, officer)
-    _refuse_unnamed(before, row, [officer.id for officer in officers])
+    posts = posts_of(before, officer, day)
+    if not posts & (allowed.narrows if own is Weight.NARROWS else allowed.others):
+        raise NotAuthorised("not_your_role", f"{officer.id} holds no post that changes {table} rows", "signatures")
+    if own is not Weight.NARROWS and (own is Weight.WIDENS or weight is Weight.WIDENS):
+        _refuse_own(row, officer)
+    if Role.PROTECTION_OFFICER not in posts:
+        _refuse_elsewhere(before, row, officer)
 
 
 def _refuse_own(row: Row, officer: Officer) -> None:
