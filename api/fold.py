@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from api.alarm_fold import Step, step_of
+from api.presence import FOLLOWED, Told
 from controller.link.messages import Record
 from zones.row_checks import CARD_SCHEMES
 
@@ -47,7 +49,8 @@ PORTAL_TYPES: Final = RELEASING | NOT_USED | {
 class Folded:
     """One record, taken apart. `event` are the columns of its row. `raises`: (kind, place) of an alarm that begins;
     `lifts`: of one that ends, place None for all of the kind. `others`: who else it is about; `forgets`: whose name is
-    destroyed by it. `purged`: of which class and in which ranges bodies were dropped by rule.
+    destroyed by it. `purged`: of which class and in which ranges bodies were dropped by rule. `alarm`: what an officer
+    has to answer for; `told`: what may move somebody, or is a roll call.
     """
 
     event: dict[str, Any]
@@ -63,6 +66,8 @@ class Folded:
     others: tuple[str, ...] = ()
     forgets: str | None = None
     purged: tuple[str, tuple[tuple[int, int], ...]] | None = None
+    alarm: Step | None = None
+    told: Told | None = None
 
 
 def fold(record: Record) -> Folded:
@@ -76,7 +81,7 @@ def fold(record: Record) -> Folded:
         "credential": _text(_sub(body, "subject").get("credential")),
         "body": None,
     }
-    for name in ("type", "outcome", "reason", "zone", "portal", "access_point", "direction"):
+    for name in ("type", "outcome", "reason", "zone", "portal", "access_point", "direction", "number"):
         event[name] = _text(body.get(name))
     puts, drops = _edit(body)
     if body:
@@ -95,6 +100,10 @@ def fold(record: Record) -> Folded:
         starts=what == "CONTROLLER_STARTED", stops=what == "CONTROLLER_STOPPED",
         purged=_purged(detail) if what == "PURGED" else None,
         others=_others(body, event["cardholder"]),
+        alarm=step_of(event, detail, _sub(body, "actor")),
+        told=Told(event=event, detail=detail, officer=_text(_sub(body, "actor").get("officer")) or "")
+        if what in FOLLOWED
+        else None,
         forgets=event["cardholder"] if what == "NOTE" and detail.get("kind") == "FORGOTTEN" else None,
     )  # fmt: skip
 

@@ -16,7 +16,10 @@ from typing import Any, Final
 from sqlalchemy import Engine, and_, delete, func, insert, not_, or_, update
 from sqlmodel import Session, col, select
 
+from api import alarms as alarm_cases
+from api import presence
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
+from api.last_entries import drop_entries, entries, note_entries
 from api.names import Name, Names
 from api.tables import (
     PROJECTED,
@@ -92,6 +95,11 @@ class View:
             forgotten = list(session.exec(select(ForgottenRow.cardholder)))
         self._names.forget(forgotten)  # a stop between the record and the key, or keys from an old backup
 
+    @property
+    def engine(self) -> Engine:
+        """api.db, to be read by what has questions of its own (`api.alarms`, `api.presence`)."""
+        return self._engine
+
     # -- from the stream ----------------------------------------------------------------------------------------
 
     def has_seen(self, record: Record) -> bool:
@@ -139,6 +147,7 @@ class View:
                 for item in folded:
                     _apply_one(session, item)
                     revision = item.revision or revision
+                note_entries(session, (item.event for item in folded))
                 taken = [record for record in records if self.seq < record.seq <= at]
                 fold_leaves(session, taken, self.seq + 1)
                 checkpoint = next((one.checkpoint for one in reversed(taken) if one.checkpoint), self.checkpoint)
@@ -205,6 +214,24 @@ class View:
         with Session(self._engine) as session:
             return [json.loads(doc) for doc in session.exec(query)]
 
+    def policy_rows(self) -> tuple[int, str, list[tuple[str, dict[str, Any]]]]:
+        """All of the policy in force: up to which record, its revision, its rows with their tables."""
+        with self._lock, Session(self._engine) as session:
+            found = session.exec(select(PolicyRow.kind, PolicyRow.doc)).all()
+            return self.seq, self.revision, [(kind, json.loads(doc)) for kind, doc in found]
+
+    def policy_changes(self, after: int) -> tuple[int, str, list[tuple[str, str]] | None]:
+        """The same, of what edits after record `after` put or dropped, by place; None where that is not known."""
+        query = select(EventRow.body).where(EventRow.seq > after, EventRow.type == "POLICY_EDITED")
+        with self._lock, Session(self._engine) as session:
+            if after > self.seq:
+                return self.seq, self.revision, None
+            bodies = [json.loads(body or "{}") for body in session.exec(query.order_by(col(EventRow.seq)))]
+            told = [body.get("detail", {}).get("changed") for body in bodies]
+            if any(one is None for one in told):
+                return self.seq, self.revision, None
+            return self.seq, self.revision, sorted({(place[0], place[1]) for one in told for place in one})
+
     # -- events and live states ---------------------------------------------------------------------------------
 
     def events_after(
@@ -251,6 +278,13 @@ class View:
         with Session(self._engine) as session:
             return list(session.exec(select(AlarmRow).order_by(col(AlarmRow.since_ms).desc())))
 
+    def last_entries(
+        self, *, zone: str | None = None, cardholders: Sequence[str] | None = None
+    ) -> dict[tuple[str, str], int]:
+        """(person, zone) -> when somebody was last seen to enter it: of one zone, of some people, or of all."""
+        with Session(self._engine) as session:
+            return entries(session, zone=zone, cardholders=cardholders)
+
     def devices(self) -> list[DeviceRow]:
         """Every device that was ever heard of."""
         with Session(self._engine) as session:
@@ -269,6 +303,12 @@ class View:
             if self.forgotten_at(name.cardholder) is not None:
                 raise Forgotten(name.cardholder)
             self._names.keep(name)
+        self._announce()
+
+    def unname(self, cardholders: Collection[str]) -> None:
+        """Destroy names of people who never came to be."""
+        with self._lock:
+            self._names.forget(cardholders)
         self._announce()
 
     def forgotten_at(self, cardholder: str) -> int | None:
@@ -320,8 +360,17 @@ def _apply_one(session: Session, item: Folded) -> None:
         name, is_online = item.device
         session.merge(DeviceRow(id=name, portal=event["portal"], is_online=is_online, since_ms=at_ms))
     _move_alarms(session, item, at_ms)
+    _follow(session, item)
     if event["portal"] is not None and event["type"] in PORTAL_TYPES:
         _move_portal(session, event, item.mode, at_ms)
+
+
+def _follow(session: Session, item: Folded) -> None:
+    """What officers answer for, and where people are."""
+    if item.alarm is not None or item.starts:
+        alarm_cases.follow(session, item.event, item.alarm, starts=item.starts)
+    if item.told is not None:
+        presence.follow(session, item.told)
 
 
 def _note_people(session: Session, item: Folded) -> None:
@@ -339,10 +388,14 @@ def _drop_bodies(session: Session, item: Folded) -> None:
     if item.purged is None:
         return
     class_, ranges = item.purged
+    if class_ == "alarm":
+        alarm_cases.forget(session, ranges, item.event["seq"])
     for first, last in ranges:
         of = (col(EventRow.record_class) == class_, col(EventRow.seq).between(first, min(last, item.event["seq"] - 1)))
         session.execute(delete(OtherRow).where(col(OtherRow.seq).in_(select(EventRow.seq).where(*of))))
         session.execute(update(EventRow).where(*of).values(dict.fromkeys(_OF_BODY)))
+        if class_ == "access":
+            drop_entries(session, first, min(last, item.event["seq"] - 1))
 
 
 def _move_alarms(session: Session, item: Folded, at_ms: int) -> None:

@@ -59,6 +59,7 @@ CATALOGUE: Final = (
     # -- people, zones, credentials
     RecordType("DURESS", "alarm", "", "somebody was forced to open"),
     RecordType("CREDENTIAL_ALARM", "alarm", "code", "a card that should not be about was held to a reader"),
+    RecordType("UNUSUAL", "alarm", "code count minutes", "something that is rare: an hour, a stay, a way, tries"),
     RecordType("APB_VIOLATION", "alarm", "", "one card for two people, or somebody left unseen"),
     RecordType("PIN_LOCKED", "alarm", "", "somebody tried out a PIN"),
     RecordType("PIN_UNLOCKED", "command", "id", "who gave it back"),
@@ -113,7 +114,9 @@ CATALOGUE: Final = (
     RecordType("OFFICER_RESET", "alarm", "id who", "an officer's passkeys were replaced at the console"),
     RecordType("EDIT_REFUSED", "policy", "id code", "changes that were tried and refused"),
     RecordType("COMMAND_REFUSED", "command", "id code", "orders that were tried and refused"),
-    RecordType("ALARM_HANDLED", "policy", "id kind row cause note", "what an alarm was, and who says so"),
+    RecordType("ALARM_HANDLED", "policy", "id kind row cause note seq", "what an alarm was, and who says so"),
+    RecordType("LOG_REVIEWED", "policy", "id from_seq to_seq code incident", "who looked through which records"),
+    RecordType("LOG_REVIEW_OVERDUE", "alarm", "", "records that nobody looked through in time"),
     RecordType("NOTE", "view", "id kind purpose officer2 count", "who looked at whose history, and why"),
     # -- the ledger itself
     RecordType("STORAGE_FAILED", "alarm", "why", "from when nothing could be recorded"),

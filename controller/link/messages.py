@@ -126,7 +126,7 @@ class AwaitCard(Message, tag="await_card", frozen=True, kw_only=True):
 class HandleAlarm(Message, tag="handle_alarm", frozen=True, kw_only=True):
     """An officer says what an alarm was: `kind` and `row` as in the alarm's record (`row`: its portal, zone, device or
     what it is about), `cause` one of ALARM_CAUSES, `note` in his words (held against E-01). It is closed when its cause
-    is over too.
+    is over too. `seq`: the newest record of it that was before him; what came later he has not seen.
     """
 
     id: str
@@ -135,6 +135,19 @@ class HandleAlarm(Message, tag="handle_alarm", frozen=True, kw_only=True):
     cause: str
     note: str
     officer: str
+    seq: int
+
+
+class ReviewLog(Message, tag="review_log", frozen=True, kw_only=True):
+    """An auditor has looked through the records up to `to_seq` (A-15). `outcome`: one of REVIEW_OUTCOMES; `incident`:
+    the code of an incident that follows from it. From where on is what the last review ended with.
+    """
+
+    id: str
+    to_seq: int
+    outcome: str
+    officer: str
+    incident: str | None = None
 
 
 class Command(Message, tag="command", frozen=True, kw_only=True):
@@ -303,7 +316,6 @@ class Invited(Message, tag="invited", frozen=True, kw_only=True):
     """Answer to OfficerOrder, to the console alone. `ticket`: good once, until `until_ms` (epoch) or the next start."""
 
     id: str
-    seq: int
     ticket: str
     until_ms: int
 
@@ -482,6 +494,14 @@ ALARM_CAUSES: Final = (
 )
 """What an alarm was, in codes that can be counted."""
 
+REVIEW_OUTCOMES: Final = (
+    "in_order",
+    "explained",  # something stood out, and there is a reason for it
+    "measures",  # something is to be mended
+    "incident",  # something is to be looked into: its code is in `incident`
+)
+"""What a look through the log came to (A-15)."""
+
 Request = (
     Propose
     | Prepare
@@ -490,6 +510,7 @@ Request = (
     | Suggest
     | AwaitCard
     | HandleAlarm
+    | ReviewLog
     | Command
     | Order
     | DeviceOrder
