@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import Request
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from api.problems import Problem
 from zones.officers import Role
@@ -73,7 +74,8 @@ NEEDS_STEP_UP: Final = frozenset({P.RELEASE, P.EXPORT, P.OFFICERS})
 class Who:
     """Who asks. `officer`: his pseudonym in records; `cardholder`: the same person as one who enters. `zones`: what a
     work manager answers for, with all that is nested in it (None: every zone). `strength`: how many factors the sign-in
-    showed (1 OIDC, 2 password and TOTP, 3 a passkey that verified its user). `scopes`: of an API token (None: a person).
+    showed (1 OIDC, 2 password and TOTP, 3 a passkey that verified its user). `scopes`: of an API token, named in
+    `token` (None: a person).
     """
 
     officer: str
@@ -84,6 +86,7 @@ class Who:
     session: str | None = None
     is_fresh: bool = True
     scopes: frozenset[Permission] | None = None
+    token: str | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether the table gives it."""
@@ -96,14 +99,19 @@ class Who:
         return self.zones is None or zone in self.zones
 
 
-def require(permission: Permission) -> Callable[[Request], Who]:
+bearer: Final = HTTPBearer(auto_error=False, description="An API token: `skt_…`.")
+
+
+def require(permission: Permission) -> Callable[..., Who]:
     """The dependency of a route: who asks. Raises Problem 401 (nobody), 403 (not his to see or do, or from elsewhere)
     or 403 `step_up` (show the passkey again first).
     """
 
-    def dependency(request: Request) -> Who:
-        who: Who = request.app.state.parts.keeper.who(request)
+    def dependency(request: Request, _: Annotated[object, Depends(bearer)] = None) -> Who:
+        keeper = request.app.state.parts.keeper
+        who: Who = keeper.who(request)
         if not who.may(permission):
+            keeper.refused(who, permission)
             raise Problem("not_your_role", 403)
         if permission in NEEDS_STEP_UP and request.method not in ("GET", "HEAD") and not who.is_fresh:
             raise Problem("step_up", 403)
@@ -111,3 +119,9 @@ def require(permission: Permission) -> Callable[[Request], Who]:
 
     dependency.permission = permission  # type: ignore[attr-defined]  # read by the test of every route and role
     return dependency
+
+
+def refuse_weak(who: Who, factors: int) -> None:
+    """Whoever edits what takes so many factors at the door has shown as many himself (A-30). Raises Problem 403."""
+    if who.strength < factors:
+        raise Problem("sign_in_too_weak", 403, members={"factors": factors, "strength": who.strength})

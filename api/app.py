@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from api import problems
-from api.auth import Keeper
 from api.broadcast import Broadcast, Page, Wanted
 from api.feed import Feed, event_frame
 from api.guard import Guard
@@ -24,29 +24,29 @@ from api.once import Answers, Once
 from api.page import Pages
 from api.parts import Parts
 from api.review import Reviewer
-from api.routes import events, health, ledger, page, personal, places, registers, review, rights, states
-from api.settings import Settings, read_token
+from api.routes import events, health, ledger, page, personal, places, registers, review, rights, signin, states
+from api.settings import Settings
+from api.signin.start import gate_of
 from api.store import open_store
 from api.view import View
 
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PARTS = (
-    *((PREFIX, part) for part in (health, places, registers, personal, rights, states, review, events, ledger)),
+    *((PREFIX, part) for part in (health, signin, places, registers, proposals, personal, rights, states, review, events, ledger)),
     ("", page),
 )
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for `settings`. Nothing is opened before it starts. Raises SettingsError for a bad token file."""
-    keeper = Keeper(read_token(settings))
+    """The application for `settings`. Nothing is opened before it starts."""
     answers = Answers()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = open_store(settings.state_dir / API_DB)
         keys = NameKeys(settings.state_dir, _credentials())
-        parts = _parts(settings, keeper, View(engine, Names(engine, keys)), answers)
+        parts = _parts(settings, engine, View(engine, Names(engine, keys)), answers)
         app.state.parts = parts
         parts.broadcast.start(asyncio.get_running_loop())
         parts.feed.start()
@@ -78,8 +78,9 @@ def _credentials() -> Path | None:
     return Path(found) if found else None
 
 
-def _parts(settings: Settings, keeper: Keeper, view: View, answers: Answers) -> Parts:
+def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> Parts:
     requests = Requests(settings.socket)
+    gate = gate_of(settings, engine, view, requests)
 
     def read_after(seq: int, limit: int, wanted: Wanted) -> Page:
         tail = view.seq  # before the rows: what is folded meanwhile is looked at next time
@@ -91,7 +92,7 @@ def _parts(settings: Settings, keeper: Keeper, view: View, answers: Answers) -> 
 
     broadcast = Broadcast(view.seq, read_after, snapshot)
     return Parts(
-        settings=settings, keeper=keeper, view=view, broadcast=broadcast, requests=requests,
+        settings=settings, keeper=gate.keeper, gate=gate, view=view, broadcast=broadcast, requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
         feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
     )  # fmt: skip

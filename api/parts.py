@@ -7,22 +7,24 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from api.auth import Keeper
 from api.broadcast import Broadcast
 from api.feed import Feed
 from api.link import Requests
 from api.once import Answers
 from api.review import Reviewer
 from api.settings import Settings
+from api.signin.gate import Gate
+from api.signin.keeper import Keeper
 from api.view import View
 
 
 @dataclass(slots=True, kw_only=True)
 class Parts:
-    """One of each. `keeper` is there from the beginning; the rest from start to end."""
+    """One of each. `keeper` tells who asks; `gate` lets people sign in and out."""
 
     settings: Settings
     keeper: Keeper
+    gate: Gate
     view: View
     broadcast: Broadcast
     feed: Feed

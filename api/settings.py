@@ -1,22 +1,20 @@
-"""Settings of the web process: from TOML, then the environment, then arguments; and its one secret, the token file.
+"""Settings of the web process: from TOML, then the environment, then arguments.
 
-Refuses: unknown keys (named with their line), a host other than loopback unless the site says so in so many words,
-a token file that others may read.
+Refuses: unknown keys (named with their line), a host other than loopback unless the site says so in so many words.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
-import stat
 import tomllib
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-TOKEN_BYTES: Final = 32
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 _ENVIRONMENT: Final = "SEKISHO_API_"
 
 
@@ -28,18 +26,24 @@ class SettingsError(ValueError):
 class Settings:
     """`socket`: the controller's Unix socket. `state_dir`: where api.db lies. `allow_remote`: must be true for a host
     other than loopback, because the page carries names and releases locks. `allowed_hosts`: further names that the
-    Host header may carry. `officer`: who the token stands for in records, until officers sign in themselves.
+    Host header may carry. `origin`: where officers open the pages, as browsers write it (empty: http://localhost and
+    the port); `rp_id`: the name that passkeys are bound to (empty: the host of `origin`). `idle_minutes`: a session
+    ends when nobody does anything for so long; `inactive_days`: after so long without signing in, only a passkey will
+    do (A-30).
     """
 
     socket: Path
     state_dir: Path
     host: str = "127.0.0.1"
     port: int = 8440
-    token_file: Path | None = None
     allow_remote: bool = False
     allowed_hosts: tuple[str, ...] = ()
     officer: str = "officer"
     streams_max: int = 64
+    origin: str = ""
+    rp_id: str = ""
+    idle_minutes: int = 15
+    inactive_days: int = 90
 
     def __post_init__(self) -> None:
         if not self.allow_remote and not _is_loopback(self.host):
@@ -50,16 +54,32 @@ class Settings:
             raise SettingsError("officer: lower-case letters, digits and dashes only (a pseudonym, not a name)")
         if self.streams_max < 1:
             raise SettingsError("streams_max: must be at least 1")
+        self._check_sign_in()
+
+    def _check_sign_in(self) -> None:
+        for key, most in (("idle_minutes", 720), ("inactive_days", 3650)):
+            if not 1 <= getattr(self, key) <= most:
+                raise SettingsError(f"{key}: must be from 1 to {most}")
+        if self.origin and not _ORIGIN.fullmatch(self.origin):
+            raise SettingsError("origin: write it as browsers do: https://gate.example or http://localhost:8440")
+        host = urlsplit(self.page_origin).hostname or ""
+        if host != self.relying_party and not host.endswith(f".{self.relying_party}"):
+            raise SettingsError(f"rp_id: {self.rp_id} is neither the host of origin ({host}) nor a domain above it")
 
     @property
-    def token_path(self) -> Path:
-        """Where the token lies: `token_file`, or `token` beside api.db."""
-        return self.token_file or self.state_dir / "token"
+    def page_origin(self) -> str:
+        """Where the pages are, as browsers write it."""
+        return self.origin or ("http://localhost" if self.port == 80 else f"http://localhost:{self.port}")
+
+    @property
+    def relying_party(self) -> str:
+        """The name that passkeys are bound to."""
+        return self.rp_id or urlsplit(self.page_origin).hostname or "localhost"
 
     @property
     def host_names(self) -> frozenset[str]:
         """Names (without port) that a Host header may carry; anything else is another site's name for our address."""
-        own = {"localhost", "127.0.0.1", "[::1]", *self.allowed_hosts}
+        own = {"localhost", "127.0.0.1", "[::1]", urlsplit(self.page_origin).hostname or "", *self.allowed_hosts}
         if self.host not in ("0.0.0.0", "::"):  # noqa: S104  compared, not bound to
             own.add(f"[{self.host}]" if ":" in self.host else self.host)
         return frozenset(name.lower() for name in own)
@@ -133,22 +153,3 @@ def _typed(key: str, kind: str, value: Any, where: str) -> Any:
     if expected is not None and type(value) is expected:
         return value
     raise SettingsError(f"{where}: {key}: {value!r} is not a {kind.split(' ', maxsplit=1)[0].lower()}")
-
-
-def read_token(settings: Settings) -> str:
-    """The bearer token; made with mode 0600 when the file is missing. Raises SettingsError when others may read it."""
-    path = settings.token_path
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(made, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise SettingsError(f"token_file: {path} may be read by others; chmod 600 it, and renew it if it was")
-    token = path.read_text("ascii", errors="replace").strip()
-    if not re.fullmatch(r"[A-Za-z0-9_~.+/=-]{20,}", token):
-        raise SettingsError(f"token_file: {path} holds no token of 20 letters and digits or more; delete it")
-    return token

@@ -28,9 +28,34 @@ class NoteRule:
     needs_cardholder: bool = False
 
 
+SIGN_IN_WAYS: Final = ("passkey", "passkey_after_long", "password", "oidc", "oidc_two_factors", "link")
+"""How somebody signed in. `passkey_after_long`: he had not for so long that nothing else would have done (A-30)."""
+
+SIGN_IN_FAULTS: Final = (
+    "passkey",  # not one that is registered, or not its answer
+    "challenge",  # an answer to what was not asked, was asked too long ago, or was answered before
+    "copied_passkey",  # it counts backwards: there are two of it
+    "password",  # no such officer, another password, or a wrong or used code: nobody is told which
+    "delayed",  # too many attempts: has to wait
+    "inactive",  # has not signed in for long: only a passkey will do
+    "not_in_post",
+    "provider",  # the company's provider said no, or what cannot be believed
+    "link",  # a one-time link that is over, was used, or never was
+)
+"""Why somebody was not signed in."""
+
 NOTE_RULES: Final[Mapping[str, NoteRule]] = MappingProxyType(
     {
-        "SIGN_IN": NoteRule(),
+        "SIGN_IN": NoteRule(purposes=SIGN_IN_WAYS),
+        "SIGN_IN_REFUSED": NoteRule(purposes=SIGN_IN_FAULTS),
+        "SIGN_OUT": NoteRule(),
+        "STEP_UP": NoteRule(),
+        "SESSION_REVOKED": NoteRule(),
+        "TOKEN_MADE": NoteRule(),
+        "TOKEN_REVOKED": NoteRule(),
+        "PASSWORD_SET": NoteRule(),
+        "PASSWORD_DROPPED": NoteRule(),
+        "LINK_MADE": NoteRule(purposes=("invitation", "own")),
         "NAME_CHANGED": NoteRule(),
         "VIEW_PERSONAL": NoteRule(purposes=PURPOSES, needs_purpose=True, needs_cardholder=True),
         "EXPORT": NoteRule(purposes=PURPOSES),

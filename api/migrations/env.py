@@ -5,7 +5,9 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-import api.tables  # noqa: F401  registers the tables
+import api.signin.tables
+import api.tables
+import api.transfer.tables  # noqa: F401  registers the tables
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True

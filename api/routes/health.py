@@ -1,4 +1,4 @@
-"""Is it alive (anybody may ask), and how is it (with the token)."""
+"""Is it alive (anybody may ask), and how is it (whoever is signed in)."""
 
 from fastapi import APIRouter, Request
 
@@ -15,7 +15,7 @@ router = APIRouter()
 def get_health(request: Request, here: Here) -> HealthPublic:
     """200 while this process lives, whether the controller is heard or not: doors do not need it."""
     try:
-        here.keeper.judge(request)
+        here.keeper.who(request)
     except Problem:
         return HealthPublic()
     live, view = here.view.live, here.view

@@ -1,6 +1,5 @@
-"""The officers' page: sign in with the token once, look, release. Scripts and styles are served from here alone."""
+"""The officers' page: look, release. Scripts and styles are served from here alone."""
 
-import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +7,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import COOKIE
 from api.history_page import Asked, history_page
-from api.link import done
-from api.page import Pages, away
+from api.page import Pages
 from api.parts import Here
 from api.problems import Problem
-from api.words import PAGE, Language
-from controller.link.messages import Note
+from api.words import Language
 from zones.ids import ID_PATTERN
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -30,28 +26,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def page(here: Here, request: Request, token: str | None = None, lang: str = "ja") -> Response:
-    """The page; with `token`, signs in and comes back without it, so that it stays out of the history."""
+async def page(here: Here, request: Request, lang: str = "ja") -> Response:
+    """The page, for whoever is signed in."""
     language: Language = "en" if lang == "en" else "ja"
-    if token is not None:
-        return await run_in_threadpool(_sign_in, here, token, language)
     if not here.keeper.is_signed_in(request):
-        return HTMLResponse(away(language, PAGE["sign_in_how"][language]), 401)
+        return RedirectResponse("/sign-in", 303)
     pages: Pages = here.rendered["pages"]
     return HTMLResponse(await run_in_threadpool(pages.page, language))
-
-
-def _sign_in(here: Here, token: str, language: Language) -> Response:
-    if not here.keeper.is_token(token):
-        return HTMLResponse(away(language, PAGE["sign_in_wrong"][language]), 401)
-    try:
-        note = Note(id=secrets.token_hex(16), type="SIGN_IN", officer=here.settings.officer)
-        done(here.requests.ask(lambda _: note))
-    except Problem:
-        return HTMLResponse(away(language, PAGE["sign_in_unrecorded"][language]), 503, {"Retry-After": "5"})
-    answer = RedirectResponse("/" if language == "ja" else "/?lang=en", 303)
-    answer.set_cookie(COOKIE, here.keeper.cookie, httponly=True, samesite="strict", path="/")
-    return answer
 
 
 @router.get("/live")
@@ -77,7 +58,7 @@ async def history(
     """
     language: Language = "en" if lang == "en" else "ja"
     if not here.keeper.is_signed_in(request):
-        return HTMLResponse(away(language, PAGE["sign_in_how"][language]), 401)
+        return RedirectResponse("/sign-in?next=/history", 303)
     asked = Asked(cardholder=cardholder, purpose=purpose, cursor=cursor)
     shown, status = await run_in_threadpool(history_page, here, asked, language)
     return HTMLResponse(shown, status)

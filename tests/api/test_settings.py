@@ -1,14 +1,13 @@
-"""Settings: what is refused, and the token file."""
+"""Settings: what is refused, and where passkeys are asked for."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.settings import Settings, SettingsError, load_settings, read_token
+from api.settings import Settings, SettingsError, load_settings
 
 GOOD = 'socket = "/run/s.sock"\nstate_dir = "/var/lib/s"\n'
 BAD: list[tuple[str, str]] = [
@@ -45,16 +44,30 @@ def test_arguments_come_before_the_environment_before_the_file(tmp_path: Path, m
         load_settings(tmp_path / "api.toml")
 
 
-def test_the_token_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
-    """Another account on the machine could open doors."""
-    settings = Settings(socket=tmp_path / "s", state_dir=tmp_path / "state")
-    token = read_token(settings)
-    assert len(token) >= 40 and read_token(settings) == token
-    assert stat.S_IMODE(settings.token_path.stat().st_mode) == 0o600
-    settings.token_path.chmod(0o640)
-    with pytest.raises(SettingsError, match="chmod 600"):
-        read_token(settings)
-    settings.token_path.chmod(0o600)
-    settings.token_path.write_text("short\n")
-    with pytest.raises(SettingsError, match="holds no token"):
-        read_token(settings)
+ORIGINS = [
+    ({}, "http://localhost:8440", "localhost"),
+    ({"port": 80}, "http://localhost", "localhost"),
+    ({"origin": "https://gate.example"}, "https://gate.example", "gate.example"),
+    ({"origin": "https://gate.example:8440", "rp_id": "example"}, "https://gate.example:8440", "example"),
+]
+
+
+@pytest.mark.parametrize(("given", "origin", "party"), ORIGINS)
+def test_passkeys_are_bound_to_where_the_pages_are(
+    tmp_path: Path, given: dict[str, Any], origin: str, party: str
+) -> None:
+    """No passkey would be offered, or one for another site would do."""
+    settings = Settings(socket=tmp_path / "s", state_dir=tmp_path / "state", **given)
+    assert (settings.page_origin, settings.relying_party) == (origin, party)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"origin": "gate.example"}, {"origin": "https://gate.example/"}, {"origin": "https://gate.example", "rp_id": "b"},
+     {"origin": "https://evilgate.example", "rp_id": "gate.example"}, {"idle_minutes": 0}, {"idle_minutes": 721},
+     {"inactive_days": 0}],
+)  # fmt: skip
+def test_a_sign_in_that_nobody_could_trust_is_not_set_up(tmp_path: Path, given: dict[str, Any]) -> None:
+    """Nobody could sign in, or sessions would never end."""
+    with pytest.raises(SettingsError):
+        Settings(socket=tmp_path / "s", state_dir=tmp_path / "state", **given)
