@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 
 from api import alarms as alarm_cases
 from api import presence
+from api.event_search import Hits, Sought, search
 from api.fold import OUTSIDE, PORTAL_TYPES, RELEASING, Folded, fold, next_state
 from api.last_entries import drop_entries, entries, note_entries
 from api.names import Name, Names
@@ -257,6 +258,22 @@ class View:
             beside = list(session.exec(others.order_by(col(OtherRow.seq).desc()).limit(limit)))
             rows += session.exec(select(EventRow).where(col(EventRow.seq).in_(beside)))
         return sorted({row.seq: row for row in rows}.values(), key=lambda row: -row.seq)[:limit]
+
+    def search(self, sought: Sought, before: int | None, limit: int) -> Hits:
+        """The newest records that are as `sought`, those before record `before`."""
+        with self._engine.connect() as connection:
+            return search(connection, sought, before, limit)
+
+    def refusals(self, number: str) -> list[EventRow]:
+        """Refusals that showed these four characters, the newest first."""
+        query = select(EventRow).where(EventRow.number == number, EventRow.type == "ACCESS_DENIED")
+        with Session(self._engine) as session:
+            return list(session.exec(query.order_by(col(EventRow.seq).desc()).limit(20)))
+
+    def event(self, seq: int) -> EventRow | None:
+        """One record."""
+        with Session(self._engine) as session:
+            return session.get(EventRow, seq)
 
     def newest_events(self, limit: int) -> list[EventRow]:
         """The newest events but those of views, newest first."""
