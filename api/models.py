@@ -233,35 +233,21 @@ class CredentialPublic(Given):
 
 
 class ClearanceCreate(Asked):
-    """A confirmed basis. `last_valid_on` is derived from it and the day of notice. `level`: of COMPANY, 1 to 9."""
+    """A confirmed basis. `last_valid_on` is derived from it and the day of notice; who recorded and who confirmed it
+    are the two who sign it. `level`: of COMPANY, 1 to 9.
+    """
 
     id: Id | None = None
     cardholder: Id
     basis: BasisWord
     notified_on: IsoDate
-    recorded_by: Pseudonym
-    confirmed_by: Pseudonym
     level: Level = 0
-
-    @model_validator(mode="after")
-    def _two_people(self) -> Self:
-        if self.recorded_by == self.confirmed_by:
-            raise ValueError("two_people")
-        return self
 
 
 class ClearanceUpdate(Asked):
     """A renewal or a correction: the row ends and another takes its place, again by two people (§3.1)."""
 
     notified_on: IsoDate
-    recorded_by: Pseudonym
-    confirmed_by: Pseudonym
-
-    @model_validator(mode="after")
-    def _two_people(self) -> Self:
-        if self.recorded_by == self.confirmed_by:
-            raise ValueError("two_people")
-        return self
 
 
 class ClearancePublic(Given):
@@ -279,7 +265,9 @@ class ClearancePublic(Given):
 
 
 class NeedToKnowCreate(Asked):
-    """The right to one information item, by ledger number. In force once it has all three of its signatures (§3.2)."""
+    """The right to one information item, by ledger number. `requested_by`: who asked for it, another than the two who
+    approve it by their signatures (§3.2); without it, it is a draft.
+    """
 
     id: Id | None = None
     cardholder: Id
@@ -289,8 +277,6 @@ class NeedToKnowCreate(Asked):
     until_on: IsoDate
     sponsor: Pseudonym | None = None
     requested_by: Pseudonym | None = None
-    approved_by_1: Pseudonym | None = None
-    approved_by_2: Pseudonym | None = None
     recert_on: IsoDate | None = None
 
     @model_validator(mode="after")
@@ -301,14 +287,12 @@ class NeedToKnowCreate(Asked):
 
 
 class NeedToKnowUpdate(Changed):
-    """`requested_by` and the approvals are set once; `recert_on` moves with each recertification."""
+    """`requested_by` is set once, and with it whoever signs approves; `recert_on` moves with each recertification."""
 
     until_on: IsoDate | None = None
     is_suspended: bool | None = None
     sponsor: Pseudonym | None = None
     requested_by: Pseudonym | None = None
-    approved_by_1: Pseudonym | None = None
-    approved_by_2: Pseudonym | None = None
     recert_on: IsoDate | None = None
 
 

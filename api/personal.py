@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from api.edits import VIEW_S_MAX
 from api.link import done
 from api.parts import Parts
 from api.problems import Problem
+from api.proposals import VIEW_S_MAX
 from api.register import is_there, today
 from api.tables import EventRow
 from controller.link.messages import PURPOSES, Done, Note

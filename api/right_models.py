@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from api.models import Asked, Changed, Code, Given, Id, IsoDate, ListQuery, OwnedQuery, Pseudonym
+from api.models import Asked, Changed, Code, Given, Id, IsoDate, ListQuery, OwnedQuery
 
 Codes = Annotated[list[Code], Field(max_length=20)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=50)]
@@ -155,21 +155,13 @@ class VisitPublic(Given):
 
 
 class OverrideCreate(Asked):
-    """Break-glass from now on, for `minutes`; started by one officer, approved by another (A-32)."""
+    """Break-glass from now on, for `minutes`; started by one officer, approved by another: who sign it (A-32)."""
 
     id: Id | None = None
     zone: Id
     cardholders: Ids
     reason_code: Code
-    started_by: Pseudonym
-    approved_by: Pseudonym
     minutes: Minutes
-
-    @model_validator(mode="after")
-    def _two_people(self) -> Self:
-        if self.started_by == self.approved_by:
-            raise ValueError("two_people")
-        return self
 
 
 class OverrideQuery(ListQuery):

@@ -1,10 +1,10 @@
 """What the API takes and gives of the state of the site, its zones, portals and devices."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from api.models import Asked, Changed, Given, PortalModeWord, Pseudonym, Version, ZoneStateWord
+from api.models import Asked, Changed, Given, PortalModeWord, Version, ZoneStateWord
 
 
 class ZoneStatusUpdate(Changed):
@@ -12,19 +12,6 @@ class ZoneStatusUpdate(Changed):
 
     state: ZoneStateWord | None = None
     is_locked_down: bool | None = None
-
-
-class SanitiseCreate(Asked):
-    """保全: two people record that all information items are put away (A-19)."""
-
-    sanitised_by: Pseudonym
-    sanitised_confirmed_by: Pseudonym
-
-    @model_validator(mode="after")
-    def _two_people(self) -> Self:
-        if self.sanitised_by == self.sanitised_confirmed_by:
-            raise ValueError("two_people")
-        return self
 
 
 class SiteStatusUpdate(Changed):
@@ -46,19 +33,6 @@ class PortalModeCreate(Asked):
 
     mode: PortalModeWord
     minutes: Annotated[int, Field(ge=1, le=24 * 60)] | None = None
-
-
-class DeviceRestore(Asked):
-    """Two people looked at a device and trust it again (A-12)."""
-
-    restored_by: Pseudonym
-    confirmed_by: Pseudonym
-
-    @model_validator(mode="after")
-    def _two_people(self) -> Self:
-        if self.restored_by == self.confirmed_by:
-            raise ValueError("two_people")
-        return self
 
 
 class OrderDone(Given):

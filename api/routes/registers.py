@@ -1,6 +1,7 @@
 """Cardholders, credentials, clearances, needs-to-know, rosters: listed, shown, created, changed, ended (api.register).
 
-Ending is `POST …/{id}/end`: nothing is deleted, so there is no DELETE.
+Ending is `POST …/{id}/end`: nothing is deleted, so there is no DELETE. Whatever changes a row is answered with 202 and
+the proposal that its officers sign; a PATCH says by `If-Match` what it was made for.
 """
 
 import secrets
@@ -9,8 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.auth import signed_in
-from api.edits import Puts
+from api.access import Permission, Who, require
 from api.link import done
 from api.models import (
     CardholderCreate,
@@ -28,7 +28,6 @@ from api.models import (
     NeedToKnowUpdate,
     OwnedQuery,
     PageOf,
-    Recorded,
     RosterCreate,
     RosterPublic,
     RosterQuery,
@@ -39,27 +38,39 @@ from api.names import Name
 from api.parts import Here, Parts
 from api.people import people
 from api.problems import Problem
+from api.proposal_models import ProposalPublic
+from api.proposal_rules import Puts
+from api.proposals import open_proposal
 from api.register import (
     PROBLEMS,
     Doc,
+    IfMatch,
     RequestKey,
+    Why,
     change,
     create,
     end,
+    etag,
     listed,
     new_id,
     one,
     present,
-    proposed,
+    refuse_stale,
     sent,
     today,
+    waiting,
 )
 from api.view import Forgotten, Snapshot
 from controller.link.messages import Note
 from zones.people import Basis
 from zones.terms import term_of
 
-router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
+router = APIRouter(responses=PROBLEMS)
+
+SeesPeople = Annotated[Who, Depends(require(Permission.PEOPLE))]
+SeesRights = Annotated[Who, Depends(require(Permission.RIGHTS))]
+Proposer = Annotated[Who, Depends(require(Permission.PROPOSE))]
+AtDesk = Annotated[Who, Depends(require(Permission.DESK))]
 
 
 # -- cardholders --------------------------------------------------------------------------------------------------
@@ -94,6 +105,15 @@ def _refuse_names(here: Parts, cardholder: str | None = None) -> None:
         raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
 
 
+def _marked(doc: Doc, name: Name | None, response: Response) -> CardholderPublic:
+    response.headers["ETag"] = _etag(doc, name)
+    return _cardholder(name, doc)
+
+
+def _etag(doc: Doc, name: Name | None) -> str:
+    return etag(doc, None if name is None else (name.name, name.kana, name.roman))
+
+
 def _keep(here: Parts, name: Name) -> None:
     try:
         here.view.set_name(name)
@@ -103,66 +123,71 @@ def _keep(here: Parts, name: Name) -> None:
         raise Problem("forgotten", 409) from error
 
 
-@router.get("/cardholders")
+@router.get("/cardholders", dependencies=[Depends(require(Permission.PEOPLE))])
 def list_cardholders(here: Here, query: Annotated[CardholderQuery, Query()]) -> PageOf[CardholderPublic]:
     """In order of id, or of how the names are read. `q`: part of an id, a name, its reading or its Latin form."""
-    shown = people(here, sought=query.q, sort=query.sort)
-    ids = [doc["id"] for doc, _ in shown]
+    found = people(here, sought=query.q, sort=query.sort)
+    ids = [doc["id"] for doc, _ in found]
     begin = _place_after(query.cursor, ids, is_by_id=query.sort == "id")
-    page = shown[begin : begin + query.limit]
+    page = found[begin : begin + query.limit]
     return PageOf(
         items=[_cardholder(name, doc) for doc, name in page],
-        next=page[-1][0]["id"] if len(shown) > begin + query.limit else None,
+        next=page[-1][0]["id"] if len(found) > begin + query.limit else None,
     )
 
 
-@router.get("/cardholders/{id}")
-def get_cardholder(here: Here, id: str) -> CardholderPublic:
-    doc = one(here, "cardholder", id)
-    return _cardholder(here.view.names.get(id), doc)
+@router.get("/cardholders/{id}", dependencies=[Depends(require(Permission.PEOPLE))])
+def get_cardholder(here: Here, id: str, response: Response) -> CardholderPublic:
+    return _marked(one(here, "cardholder", id), here.view.names.get(id), response)
 
 
-@router.post("/cardholders", status_code=201)
+@router.post("/cardholders", status_code=202)
 def create_cardholder(
-    here: Here, asked: CardholderCreate, response: Response, key: RequestKey = None
-) -> CardholderPublic:
-    """The name is kept once the controller has recorded the id; it is told nothing of the name."""
+    here: Here, who: AtDesk, asked: CardholderCreate, response: Response, why: Why = "joined", key: RequestKey = None
+) -> ProposalPublic:
+    """The controller is told nothing of the name; it is kept here, and destroyed if the change comes to nothing."""
     name = new_id("c", asked.id)
     told = asked.model_dump(mode="json", exclude_unset=True, exclude={"name", "kana", "roman"})
-    _refuse_names(here)
-    doc = create(here, "cardholder", {**told, "id": name}, key)
-    row = Name(cardholder=name, name=asked.name, kana=asked.kana, roman=asked.roman)
-    shown = _cardholder(row, doc)
-    _keep(here, row)
-    response.headers["Location"] = f"/api/v1/cardholders/{name}"
-    return shown
+    _refuse_names(here, name)
+    called = Name(cardholder=name, name=asked.name, kana=asked.kana, roman=asked.roman)
+    return waiting(here, who, create(here, who, "cardholder", {**told, "id": name}, key, why, [called]), response)
 
 
-@router.patch("/cardholders/{id}")
-def change_cardholder(here: Here, id: str, asked: CardholderUpdate) -> CardholderPublic:
-    """Names stay here; the rest is proposed to the controller. A cardholder without a name gets one this way."""
-    doc = one(here, "cardholder", id)
+@router.patch("/cardholders/{id}", responses={202: {"model": ProposalPublic}})
+def change_cardholder(
+    here: Here, who: SeesPeople, id: str, asked: CardholderUpdate, response: Response, why: Why = "correction",
+    if_match: IfMatch = None,
+) -> CardholderPublic | ProposalPublic:  # fmt: skip
+    """Names stay here and are changed at once (200); the rest is a proposal (202). A cardholder without a name gets one
+    this way.
+    """
+    doc, called = one(here, "cardholder", id), here.view.names.get(id)
+    refuse_stale(if_match, _etag(doc, called))
     fields = sent(asked)
     names: Doc = {name: fields.pop(name) for name in ("name", "kana", "roman") if name in fields}
+    proposal = change(here, who, "cardholder", id, fields, why) if fields else None
     if names:
-        _refuse_names(here, id)
-    if fields:
-        doc = change(here, "cardholder", id, fields)
-    was = _cardholder(here.view.names.get(id), doc)
-    if not names:
-        return was
-    now = was.model_copy(update=names)
+        called = _rename(here, who, id, _cardholder(called, doc).model_copy(update=names))
+    return _marked(doc, called, response) if proposal is None else waiting(here, who, proposal, response)
+
+
+def _rename(here: Parts, who: Who, id: str, now: CardholderPublic) -> Name:
+    """Another name: noted in the record, without saying which."""
+    _refuse_names(here, id)
     if now.name is None:
         raise Problem("not_valid", 422, members={"errors": [{"pointer": "/name", "in": "body", "detail": "name"}]})
-    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=here.settings.officer, cardholder=id)
+    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=who.officer, cardholder=id)
     done(here.requests.ask(lambda _: note))
-    _keep(here, Name(cardholder=id, name=now.name, kana=now.kana, roman=now.roman))
-    return now
+    called = Name(cardholder=id, name=now.name, kana=now.kana, roman=now.roman)
+    _keep(here, called)
+    return called
 
 
-@router.post("/cardholders/{id}/end")
-def end_cardholder(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "cardholder", id, key)
+@router.post("/cardholders/{id}/end", status_code=202)
+def end_cardholder(
+    here: Here, who: Proposer, id: str, response: Response, why: Why = "left", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "cardholder", id, key, why), response)
 
 
 # -- credentials --------------------------------------------------------------------------------------------------
@@ -179,39 +204,44 @@ def _credential(doc: Doc) -> CredentialPublic:
 
 
 @router.get("/credentials")
-def list_credentials(here: Here, query: Annotated[OwnedQuery, Query()]) -> PageOf[CredentialPublic]:
-    return listed(here, "credential", query, _credential, cardholder=query.cardholder)
+def list_credentials(here: Here, who: SeesPeople, query: Annotated[OwnedQuery, Query()]) -> PageOf[CredentialPublic]:
+    return listed(here, who, "credential", query, _credential, cardholder=query.cardholder)
 
 
 @router.get("/credentials/{id}")
-def get_credential(here: Here, id: str) -> CredentialPublic:
-    return _credential(one(here, "credential", id))
+def get_credential(here: Here, who: SeesPeople, id: str, response: Response) -> CredentialPublic:
+    doc = one(here, "credential", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _credential(doc)
 
 
-@router.post("/credentials", status_code=201)
+@router.post("/credentials", status_code=202)
 def create_credential(
-    here: Here, asked: CredentialCreate, response: Response, key: RequestKey = None
-) -> CredentialPublic:
-    """The card number goes to the controller, which keeps a keyed hash; here it is kept nowhere."""
-    name = new_id("k", asked.id)
-    doc: Doc = {"id": name, "cardholder": asked.cardholder, "number": asked.number, "state": asked.state}
-    if asked.scheme is not None:
-        doc["scheme"] = asked.scheme
-    response.headers["Location"] = f"/api/v1/credentials/{name}"
-    return _credential(create(here, "credential", doc, key))
+    here: Here, who: Proposer, asked: CredentialCreate, response: Response, why: Why = "joined", key: RequestKey = None
+) -> ProposalPublic:
+    """The card number goes to the controller, which gives back a keyed hash; here it is kept nowhere."""
+    doc: Doc = {"id": new_id("k", asked.id), "cardholder": asked.cardholder, "number": asked.number}
+    doc |= {"state": asked.state} | ({} if asked.scheme is None else {"scheme": asked.scheme})
+    return waiting(here, who, create(here, who, "credential", doc, key, why), response)
 
 
-@router.patch("/credentials/{id}")
-def change_credential(here: Here, id: str, asked: CredentialUpdate) -> CredentialPublic:
+@router.patch("/credentials/{id}", status_code=202)
+def change_credential(
+    here: Here, who: AtDesk, id: str, asked: CredentialUpdate, response: Response, why: Why = "lost_card",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "credential", id, who)))
     is_bare = "scheme" in asked.model_fields_set and asked.scheme is None
     fields = sent(asked) | ({"scheme": None} if is_bare else {})
-    return _credential(change(here, "credential", id, fields))
+    return waiting(here, who, change(here, who, "credential", id, fields, why), response)
 
 
-@router.post("/credentials/{id}/end")
-def end_credential(here: Here, id: str, key: RequestKey = None) -> Recorded:
+@router.post("/credentials/{id}/end", status_code=202)
+def end_credential(
+    here: Here, who: AtDesk, id: str, response: Response, why: Why = "work_ended", key: RequestKey = None
+) -> ProposalPublic:
     """RETURNED; a lost one is a change of state to LOST."""
-    return end(here, "credential", id, key)
+    return waiting(here, who, end(here, who, "credential", id, key, why), response)
 
 
 # -- clearances ---------------------------------------------------------------------------------------------------
@@ -223,53 +253,61 @@ def _clearance(doc: Doc) -> ClearancePublic:
 
 
 def _clearance_doc(name: str, cardholder: str, basis: str, level: int, asked: ClearanceCreate | ClearanceUpdate) -> Doc:
+    """Recorded and confirmed by the two who sign it."""
     try:
         last = term_of(Basis(basis), asked.notified_on)
     except ValueError:
         raise Problem("edit_refused", 422, members={"field": "notified_on"}) from None
     return {
         "id": name, "cardholder": cardholder, "basis": basis, "notified_on": asked.notified_on.isoformat(),
-        "last_valid_on": last.isoformat(), "recorded_by": asked.recorded_by, "confirmed_by": asked.confirmed_by,
-        "level": level,
+        "last_valid_on": last.isoformat(), "level": level,
     }  # fmt: skip
 
 
 @router.get("/clearances")
-def list_clearances(here: Here, query: Annotated[OwnedQuery, Query()]) -> PageOf[ClearancePublic]:
-    return listed(here, "clearance", query, _clearance, cardholder=query.cardholder)
+def list_clearances(here: Here, who: SeesRights, query: Annotated[OwnedQuery, Query()]) -> PageOf[ClearancePublic]:
+    return listed(here, who, "clearance", query, _clearance, cardholder=query.cardholder)
 
 
 @router.get("/clearances/{id}")
-def get_clearance(here: Here, id: str) -> ClearancePublic:
-    return _clearance(one(here, "clearance", id))
+def get_clearance(here: Here, who: SeesRights, id: str, response: Response) -> ClearancePublic:
+    doc = one(here, "clearance", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _clearance(doc)
 
 
-@router.post("/clearances", status_code=201)
-def create_clearance(here: Here, asked: ClearanceCreate, response: Response, key: RequestKey = None) -> ClearancePublic:
-    name = new_id("q", asked.id)
-    response.headers["Location"] = f"/api/v1/clearances/{name}"
-    doc = _clearance_doc(name, asked.cardholder, asked.basis, asked.level, asked)
-    return _clearance(create(here, "clearance", doc, key))
+@router.post("/clearances", status_code=202)
+def create_clearance(
+    here: Here, who: Proposer, asked: ClearanceCreate, response: Response, why: Why = "work_assigned",
+    key: RequestKey = None,
+) -> ProposalPublic:  # fmt: skip
+    doc = _clearance_doc(new_id("q", asked.id), asked.cardholder, asked.basis, asked.level, asked)
+    return waiting(here, who, create(here, who, "clearance", doc, key, why), response)
 
 
-@router.patch("/clearances/{id}")
-def change_clearance(here: Here, id: str, asked: ClearanceUpdate, response: Response) -> ClearancePublic:
-    """Renewal: this row ends and a new one takes its place, in one change; the answer is the new row (§3.1)."""
+@router.patch("/clearances/{id}", status_code=202)
+def change_clearance(
+    here: Here, who: Proposer, id: str, asked: ClearanceUpdate, response: Response, why: Why = "renewal",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    """Renewal: this row ends and a new one takes its place, in one change (§3.1)."""
     name = new_id("q", None)
     place = ("clearance", id)
+    refuse_stale(if_match, etag(one(here, "clearance", id)))
 
     def puts(snapshot: Snapshot) -> Puts:
         old = present(snapshot, *place)
         new = _clearance_doc(name, old["cardholder"], old["basis"], old.get("level", 0), asked)
         return [("clearance", {**old, "ended_on": today().isoformat()}), ("clearance", new)]
 
-    response.headers["Location"] = f"/api/v1/clearances/{name}"
-    return _clearance(proposed(here, None, (place,), puts, ("clearance", name)))
+    return waiting(here, who, open_proposal(here, who, make=puts, places=(place,), reason=why), response)
 
 
-@router.post("/clearances/{id}/end")
-def end_clearance(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "clearance", id, key)
+@router.post("/clearances/{id}/end", status_code=202)
+def end_clearance(
+    here: Here, who: Proposer, id: str, response: Response, why: Why = "work_ended", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "clearance", id, key, why), response)
 
 
 # -- needs-to-know ------------------------------------------------------------------------------------------------
@@ -280,32 +318,45 @@ def _need(doc: Doc) -> NeedToKnowPublic:
 
 
 @router.get("/needs-to-know")
-def list_needs_to_know(here: Here, query: Annotated[OwnedQuery, Query()]) -> PageOf[NeedToKnowPublic]:
-    return listed(here, "need_to_know", query, _need, cardholder=query.cardholder)
+def list_needs_to_know(here: Here, who: SeesRights, query: Annotated[OwnedQuery, Query()]) -> PageOf[NeedToKnowPublic]:
+    return listed(here, who, "need_to_know", query, _need, cardholder=query.cardholder)
 
 
 @router.get("/needs-to-know/{id}")
-def get_need_to_know(here: Here, id: str) -> NeedToKnowPublic:
-    return _need(one(here, "need_to_know", id))
+def get_need_to_know(here: Here, who: SeesRights, id: str, response: Response) -> NeedToKnowPublic:
+    doc = one(here, "need_to_know", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _need(doc)
 
 
-@router.post("/needs-to-know", status_code=201)
+@router.post("/needs-to-know", status_code=202)
 def create_need_to_know(
-    here: Here, asked: NeedToKnowCreate, response: Response, key: RequestKey = None
-) -> NeedToKnowPublic:
-    name = new_id("n", asked.id)
-    response.headers["Location"] = f"/api/v1/needs-to-know/{name}"
-    return _need(create(here, "need_to_know", {**sent(asked), "id": name}, key))
+    here: Here,
+    who: Proposer,
+    asked: NeedToKnowCreate,
+    response: Response,
+    why: Why = "work_assigned",
+    key: RequestKey = None,
+) -> ProposalPublic:
+    """Approved by the two who sign it, where somebody else requested it (`requested_by`); else a draft."""
+    doc = {**sent(asked), "id": new_id("n", asked.id)}
+    return waiting(here, who, create(here, who, "need_to_know", doc, key, why), response)
 
 
-@router.patch("/needs-to-know/{id}")
-def change_need_to_know(here: Here, id: str, asked: NeedToKnowUpdate) -> NeedToKnowPublic:
-    return _need(change(here, "need_to_know", id, sent(asked)))
+@router.patch("/needs-to-know/{id}", status_code=202)
+def change_need_to_know(
+    here: Here, who: Proposer, id: str, asked: NeedToKnowUpdate, response: Response, why: Why = "correction",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "need_to_know", id, who)))
+    return waiting(here, who, change(here, who, "need_to_know", id, sent(asked), why), response)
 
 
-@router.post("/needs-to-know/{id}/end")
-def end_need_to_know(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "need_to_know", id, key)
+@router.post("/needs-to-know/{id}/end", status_code=202)
+def end_need_to_know(
+    here: Here, who: Proposer, id: str, response: Response, why: Why = "work_ended", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "need_to_know", id, key, why), response)
 
 
 # -- rosters ------------------------------------------------------------------------------------------------------
@@ -316,27 +367,41 @@ def _roster(doc: Doc) -> RosterPublic:
 
 
 @router.get("/rosters")
-def list_rosters(here: Here, query: Annotated[RosterQuery, Query()]) -> PageOf[RosterPublic]:
-    return listed(here, "roster", query, _roster, cardholder=query.cardholder, zone=query.zone)
+def list_rosters(here: Here, who: SeesRights, query: Annotated[RosterQuery, Query()]) -> PageOf[RosterPublic]:
+    return listed(here, who, "roster", query, _roster, cardholder=query.cardholder, zone=query.zone)
 
 
 @router.get("/rosters/{id}")
-def get_roster(here: Here, id: str) -> RosterPublic:
-    return _roster(one(here, "roster", id))
+def get_roster(here: Here, who: SeesRights, id: str, response: Response) -> RosterPublic:
+    doc = one(here, "roster", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _roster(doc)
 
 
-@router.post("/rosters", status_code=201)
-def create_roster(here: Here, asked: RosterCreate, response: Response, key: RequestKey = None) -> RosterPublic:
-    name = new_id("r", asked.id)
-    response.headers["Location"] = f"/api/v1/rosters/{name}"
-    return _roster(create(here, "roster", {**sent(asked), "id": name}, key))
+@router.post("/rosters", status_code=202)
+def create_roster(
+    here: Here,
+    who: Proposer,
+    asked: RosterCreate,
+    response: Response,
+    why: Why = "work_assigned",
+    key: RequestKey = None,
+) -> ProposalPublic:
+    doc = {**sent(asked), "id": new_id("r", asked.id)}
+    return waiting(here, who, create(here, who, "roster", doc, key, why), response)
 
 
-@router.patch("/rosters/{id}")
-def change_roster(here: Here, id: str, asked: RosterUpdate) -> RosterPublic:
-    return _roster(change(here, "roster", id, sent(asked)))
+@router.patch("/rosters/{id}", status_code=202)
+def change_roster(
+    here: Here, who: Proposer, id: str, asked: RosterUpdate, response: Response, why: Why = "correction",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "roster", id, who)))
+    return waiting(here, who, change(here, who, "roster", id, sent(asked), why), response)
 
 
-@router.post("/rosters/{id}/end")
-def end_roster(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "roster", id, key)
+@router.post("/rosters/{id}/end", status_code=202)
+def end_roster(
+    here: Here, who: Proposer, id: str, response: Response, why: Why = "work_ended", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "roster", id, key, why), response)

@@ -4,12 +4,29 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.auth import signed_in
-from api.edits import propose
+from api.access import Permission, Who, require
 from api.live import now_ms
-from api.models import ListQuery, OwnedQuery, PageOf, Recorded, iso
+from api.models import ListQuery, OwnedQuery, PageOf, iso
 from api.parts import Here
-from api.register import PROBLEMS, Doc, RequestKey, change, create, end, listed, new_id, one, present, sent
+from api.proposal_models import ProposalPublic
+from api.proposals import open_proposal
+from api.register import (
+    PROBLEMS,
+    Doc,
+    IfMatch,
+    RequestKey,
+    Why,
+    change,
+    create,
+    end,
+    etag,
+    listed,
+    new_id,
+    one,
+    refuse_stale,
+    sent,
+    waiting,
+)
 from api.right_models import (
     MINUTE_MS,
     DeclarationCreate,
@@ -31,10 +48,14 @@ from api.right_models import (
     VisitUpdate,
 )
 
-router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
+router = APIRouter(responses=PROBLEMS)
+
+SeesRights = Annotated[Who, Depends(require(Permission.RIGHTS))]
+Proposer = Annotated[Who, Depends(require(Permission.PROPOSE))]
+AtDesk = Annotated[Who, Depends(require(Permission.DESK))]
 
 
-# -- information items ----------------------------------------------------------------------------------------------
+# -- information items -----------------------------------------------------------------------------------------------
 
 
 def _item(doc: Doc) -> ItemPublic:
@@ -42,28 +63,36 @@ def _item(doc: Doc) -> ItemPublic:
 
 
 @router.get("/items")
-def list_items(here: Here, query: Annotated[ListQuery, Query()]) -> PageOf[ItemPublic]:
-    return listed(here, "item", query, _item)
+def list_items(here: Here, who: SeesRights, query: Annotated[ListQuery, Query()]) -> PageOf[ItemPublic]:
+    return listed(here, who, "item", query, _item)
 
 
 @router.get("/items/{id}")
-def get_item(here: Here, id: str) -> ItemPublic:
-    return _item(one(here, "item", id))
+def get_item(here: Here, who: SeesRights, id: str, response: Response) -> ItemPublic:
+    doc = one(here, "item", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _item(doc)
 
 
-@router.post("/items", status_code=201)
-def create_item(here: Here, asked: ItemCreate, response: Response, key: RequestKey = None) -> ItemPublic:
+@router.post("/items", status_code=202)
+def create_item(
+    here: Here, who: Proposer, asked: ItemCreate, response: Response, why: Why = "work_assigned", key: RequestKey = None
+) -> ProposalPublic:
     """The id is the ledger number; titles are not taken."""
-    response.headers["Location"] = f"/api/v1/items/{asked.id}"
-    return _item(create(here, "item", sent(asked), key))
+    doc = sent(asked)
+    return waiting(here, who, create(here, who, "item", doc, key, why), response)
 
 
-@router.patch("/items/{id}")
-def change_item(here: Here, id: str, asked: ItemUpdate) -> ItemPublic:
-    return _item(change(here, "item", id, sent(asked)))
+@router.patch("/items/{id}", status_code=202)
+def change_item(
+    here: Here, who: Proposer, id: str, asked: ItemUpdate, response: Response, why: Why = "correction",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "item", id, who)))
+    return waiting(here, who, change(here, who, "item", id, sent(asked), why), response)
 
 
-# -- trainings ------------------------------------------------------------------------------------------------------
+# -- trainings -------------------------------------------------------------------------------------------------------
 
 
 def _training(doc: Doc) -> TrainingPublic:
@@ -71,28 +100,40 @@ def _training(doc: Doc) -> TrainingPublic:
 
 
 @router.get("/trainings")
-def list_trainings(here: Here, query: Annotated[OwnedQuery, Query()]) -> PageOf[TrainingPublic]:
-    return listed(here, "training", query, _training, cardholder=query.cardholder)
+def list_trainings(here: Here, who: SeesRights, query: Annotated[OwnedQuery, Query()]) -> PageOf[TrainingPublic]:
+    return listed(here, who, "training", query, _training, cardholder=query.cardholder)
 
 
 @router.get("/trainings/{id}")
-def get_training(here: Here, id: str) -> TrainingPublic:
-    return _training(one(here, "training", id))
+def get_training(here: Here, who: SeesRights, id: str, response: Response) -> TrainingPublic:
+    doc = one(here, "training", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _training(doc)
 
 
-@router.post("/trainings", status_code=201)
-def create_training(here: Here, asked: TrainingCreate, response: Response, key: RequestKey = None) -> TrainingPublic:
-    name = new_id("t", asked.id)
-    response.headers["Location"] = f"/api/v1/trainings/{name}"
-    return _training(create(here, "training", {**sent(asked), "id": name}, key))
+@router.post("/trainings", status_code=202)
+def create_training(
+    here: Here,
+    who: Proposer,
+    asked: TrainingCreate,
+    response: Response,
+    why: Why = "work_assigned",
+    key: RequestKey = None,
+) -> ProposalPublic:
+    doc = {**sent(asked), "id": new_id("t", asked.id)}
+    return waiting(here, who, create(here, who, "training", doc, key, why), response)
 
 
-@router.patch("/trainings/{id}")
-def change_training(here: Here, id: str, asked: TrainingUpdate) -> TrainingPublic:
-    return _training(change(here, "training", id, sent(asked)))
+@router.patch("/trainings/{id}", status_code=202)
+def change_training(
+    here: Here, who: Proposer, id: str, asked: TrainingUpdate, response: Response, why: Why = "renewal",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "training", id, who)))
+    return waiting(here, who, change(here, who, "training", id, sent(asked), why), response)
 
 
-# -- declarations ---------------------------------------------------------------------------------------------------
+# -- declarations ----------------------------------------------------------------------------------------------------
 
 
 def _declaration(doc: Doc) -> DeclarationPublic:
@@ -100,35 +141,49 @@ def _declaration(doc: Doc) -> DeclarationPublic:
 
 
 @router.get("/declarations")
-def list_declarations(here: Here, query: Annotated[DeclarationQuery, Query()]) -> PageOf[DeclarationPublic]:
-    return listed(here, "declaration", query, _declaration, cardholder=query.cardholder, zone=query.zone)
+def list_declarations(
+    here: Here, who: AtDesk, query: Annotated[DeclarationQuery, Query()]
+) -> PageOf[DeclarationPublic]:
+    return listed(here, who, "declaration", query, _declaration, cardholder=query.cardholder, zone=query.zone)
 
 
 @router.get("/declarations/{id}")
-def get_declaration(here: Here, id: str) -> DeclarationPublic:
-    return _declaration(one(here, "declaration", id))
+def get_declaration(here: Here, who: AtDesk, id: str, response: Response) -> DeclarationPublic:
+    doc = one(here, "declaration", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _declaration(doc)
 
 
-@router.post("/declarations", status_code=201)
+@router.post("/declarations", status_code=202)
 def create_declaration(
-    here: Here, asked: DeclarationCreate, response: Response, key: RequestKey = None
-) -> DeclarationPublic:
-    name = new_id("d", asked.id)
-    response.headers["Location"] = f"/api/v1/declarations/{name}"
-    return _declaration(create(here, "declaration", {**sent(asked), "id": name}, key))
+    here: Here,
+    who: AtDesk,
+    asked: DeclarationCreate,
+    response: Response,
+    why: Why = "work_assigned",
+    key: RequestKey = None,
+) -> ProposalPublic:
+    doc = {**sent(asked), "id": new_id("d", asked.id)}
+    return waiting(here, who, create(here, who, "declaration", doc, key, why), response)
 
 
-@router.patch("/declarations/{id}")
-def change_declaration(here: Here, id: str, asked: DeclarationUpdate) -> DeclarationPublic:
-    return _declaration(change(here, "declaration", id, sent(asked)))
+@router.patch("/declarations/{id}", status_code=202)
+def change_declaration(
+    here: Here, who: AtDesk, id: str, asked: DeclarationUpdate, response: Response, why: Why = "correction",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "declaration", id, who)))
+    return waiting(here, who, change(here, who, "declaration", id, sent(asked), why), response)
 
 
-@router.post("/declarations/{id}/end")
-def end_declaration(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "declaration", id, key)
+@router.post("/declarations/{id}/end", status_code=202)
+def end_declaration(
+    here: Here, who: AtDesk, id: str, response: Response, why: Why = "work_ended", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "declaration", id, key, why), response)
 
 
-# -- visits ---------------------------------------------------------------------------------------------------------
+# -- visits ----------------------------------------------------------------------------------------------------------
 
 
 def _visit(doc: Doc) -> VisitPublic:
@@ -136,33 +191,42 @@ def _visit(doc: Doc) -> VisitPublic:
 
 
 @router.get("/visits")
-def list_visits(here: Here, query: Annotated[OwnedQuery, Query()]) -> PageOf[VisitPublic]:
-    return listed(here, "visit", query, _visit, cardholder=query.cardholder)
+def list_visits(here: Here, who: AtDesk, query: Annotated[OwnedQuery, Query()]) -> PageOf[VisitPublic]:
+    return listed(here, who, "visit", query, _visit, cardholder=query.cardholder)
 
 
 @router.get("/visits/{id}")
-def get_visit(here: Here, id: str) -> VisitPublic:
-    return _visit(one(here, "visit", id))
+def get_visit(here: Here, who: AtDesk, id: str, response: Response) -> VisitPublic:
+    doc = one(here, "visit", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _visit(doc)
 
 
-@router.post("/visits", status_code=201)
-def create_visit(here: Here, asked: VisitCreate, response: Response, key: RequestKey = None) -> VisitPublic:
-    name = new_id("v", asked.id)
-    response.headers["Location"] = f"/api/v1/visits/{name}"
-    return _visit(create(here, "visit", {**sent(asked), "id": name}, key))
+@router.post("/visits", status_code=202)
+def create_visit(
+    here: Here, who: AtDesk, asked: VisitCreate, response: Response, why: Why = "visit", key: RequestKey = None
+) -> ProposalPublic:
+    doc = {**sent(asked), "id": new_id("v", asked.id)}
+    return waiting(here, who, create(here, who, "visit", doc, key, why), response)
 
 
-@router.patch("/visits/{id}")
-def change_visit(here: Here, id: str, asked: VisitUpdate) -> VisitPublic:
-    return _visit(change(here, "visit", id, sent(asked)))
+@router.patch("/visits/{id}", status_code=202)
+def change_visit(
+    here: Here, who: AtDesk, id: str, asked: VisitUpdate, response: Response, why: Why = "visit",
+    if_match: IfMatch = None,
+) -> ProposalPublic:  # fmt: skip
+    refuse_stale(if_match, etag(one(here, "visit", id, who)))
+    return waiting(here, who, change(here, who, "visit", id, sent(asked), why), response)
 
 
-@router.post("/visits/{id}/end")
-def end_visit(here: Here, id: str, key: RequestKey = None) -> Recorded:
-    return end(here, "visit", id, key)
+@router.post("/visits/{id}/end", status_code=202)
+def end_visit(
+    here: Here, who: AtDesk, id: str, response: Response, why: Why = "visit", key: RequestKey = None
+) -> ProposalPublic:
+    return waiting(here, who, end(here, who, "visit", id, key, why), response)
 
 
-# -- break-glass ----------------------------------------------------------------------------------------------------
+# -- break-glass -----------------------------------------------------------------------------------------------------
 
 
 def _override(doc: Doc) -> OverridePublic:
@@ -171,43 +235,44 @@ def _override(doc: Doc) -> OverridePublic:
 
 
 @router.get("/overrides")
-def list_overrides(here: Here, query: Annotated[OverrideQuery, Query()]) -> PageOf[OverridePublic]:
-    """Those that last; the others are in the events."""
-    return listed(here, "override", query, _override, zone=query.zone)
+def list_overrides(here: Here, who: SeesRights, query: Annotated[OverrideQuery, Query()]) -> PageOf[OverridePublic]:
+    return listed(here, who, "override", query, _override, zone=query.zone)
 
 
 @router.get("/overrides/{id}")
-def get_override(here: Here, id: str) -> OverridePublic:
-    return _override(one(here, "override", id))
+def get_override(here: Here, who: SeesRights, id: str, response: Response) -> OverridePublic:
+    doc = one(here, "override", id, who)
+    response.headers["ETag"] = etag(doc)
+    return _override(doc)
 
 
-@router.post("/overrides", status_code=201)
-def create_override(here: Here, asked: OverrideCreate, response: Response, key: RequestKey = None) -> OverridePublic:
-    """From now for `minutes`; it ends by itself."""
-    name = new_id("o", asked.id)
+@router.post("/overrides", status_code=202)
+def create_override(
+    here: Here, who: Proposer, asked: OverrideCreate, response: Response, why: Why = "emergency", key: RequestKey = None
+) -> ProposalPublic:
+    """From now for `minutes`, by the two who sign it; it ends by itself, and does not wait longer for them."""
     start = now_ms()
-    doc = {**sent(asked), "id": name, "from_ms": start, "until_ms": start + asked.minutes * MINUTE_MS}
+    doc = {**sent(asked), "id": new_id("o", asked.id), "from_ms": start, "until_ms": start + asked.minutes * MINUTE_MS}
     del doc["minutes"]
-    response.headers["Location"] = f"/api/v1/overrides/{name}"
-    return _override(create(here, "override", doc, key))
+    return waiting(here, who, create(here, who, "override", doc, key, why), response)
 
 
-@router.post("/overrides/{id}/end")
-def end_override(here: Here, id: str, key: RequestKey = None) -> Recorded:
+@router.post("/overrides/{id}/end", status_code=202)
+def end_override(
+    here: Here, who: Proposer, id: str, response: Response, why: Why = "emergency", key: RequestKey = None
+) -> ProposalPublic:
     """Ends it before its time."""
-    return end(here, "override", id, key)
+    return waiting(here, who, end(here, who, "override", id, key, why), response)
 
 
-# -- PINs -----------------------------------------------------------------------------------------------------------
+# -- PINs ------------------------------------------------------------------------------------------------------------
 
 
-@router.post("/cardholders/{id}/pin")
-def set_pin(here: Here, id: str, asked: PinCreate, key: RequestKey = None) -> Recorded:
-    """Set or replace a PIN. The digits go to the controller, which keeps slow hashes; nobody can read them again."""
-    place = ("cardholder", id)
+@router.post("/cardholders/{id}/pin", status_code=202)
+def set_pin(
+    here: Here, who: Proposer, id: str, asked: PinCreate, response: Response, why: Why = "other", key: RequestKey = None
+) -> ProposalPublic:
+    """Set or replace a PIN. The digits go to the controller, which gives back slow hashes: nobody can read them."""
+    one(here, "cardholder", id)
     row = {"id": id, "pin": asked.pin} | ({} if asked.duress is None else {"duress": asked.duress})
-    recorded = propose(
-        here.view, here.requests, here.settings.officer, key or new_id("pin", None), (place,),
-        lambda now: [("pin", row)] if present(now, *place) else [],
-    )  # fmt: skip
-    return Recorded(id=id, seq=recorded.seq)
+    return waiting(here, who, open_proposal(here, who, puts=[("pin", row)], reason=why, key=key), response)
