@@ -368,7 +368,7 @@ class Status(Message, tag="status", frozen=True, kw_only=True):
 
 class DeviceStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one device stands. `fault`: what is wrong, a stable phrase; `facts`: what the wire knows (baud, identity,
-    counters), for people; `serves`: its portals.
+    counters), for people; `serves`: its portals; `is_for_entry`: a card can be held to it and is awaited by AwaitCard.
     """
 
     id: str
@@ -380,6 +380,7 @@ class DeviceStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     where: str = ""
     serves: tuple[str, ...] = ()
     facts: dict[str, str] = {}
+    is_for_entry: bool = False
 
 
 class KeyStanding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -555,5 +556,7 @@ REFUSAL_CODES: Final = (
     "not_signed_by",  # a row names somebody as having done it who did not sign
     "post_vacant",  # nobody holds the post that must approve (D-07)
     "bad_ticket",  # an enrolment link that was used, is too old, or was never printed
+    "bad_note",  # an alarm's note that is no line of text, or says what must not be known (E-01)
+    "about_himself",  # whoever the records are about does not review them (A-15)
     "not_ours",  # a checkpoint of another history, or a witness that the site file does not name
 )

@@ -74,6 +74,8 @@ STORED = {
     "override": {
         *("id", "zone", "cardholders", "reason_code", "started_by", "approved_by", "from_ms", "until_ms", "ended_ms"),
     },
+    "officer": {"id", "roles", "from_on", "until_on", "deputises", "zones", "cardholder", "ended_on"},
+    "officer_key": {"id", "officer", "credential", "public_key", "enrolled_on", "ended_on"},
 }
 
 # Words that mean something else where they stand.
@@ -219,6 +221,8 @@ def test_every_table_about_cardholders_is_asked_that():
 def test_the_domain_has_no_words_for_what_it_must_not_know():
     """A screen or a record would get its words from here."""
     for path in Path(zones.__path__[0]).rglob("*.py"):
+        if path.name == "plain_words.py":
+            continue  # it refuses them
         text = path.read_text("utf-8")
         assert not [word for word in JAPANESE.split() if word in text], path
 
