@@ -23,8 +23,22 @@ from api.names import Names
 from api.once import Answers, Once
 from api.page import Pages
 from api.parts import Parts
+from api.proposals import Proposals
 from api.review import Reviewer
-from api.routes import events, health, ledger, page, personal, places, registers, review, rights, signin, states
+from api.routes import (
+    events,
+    health,
+    ledger,
+    page,
+    personal,
+    places,
+    proposals,
+    registers,
+    review,
+    rights,
+    signin,
+    states,
+)
 from api.settings import Settings
 from api.signin.start import gate_of
 from api.store import open_store
@@ -33,7 +47,10 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PARTS = (
-    *((PREFIX, part) for part in (health, signin, places, registers, proposals, personal, rights, states, review, events, ledger)),
+    *(
+        (PREFIX, part)
+        for part in (health, signin, places, registers, proposals, personal, rights, states, review, events, ledger)
+    ),
     ("", page),
 )
 
@@ -94,5 +111,6 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
     return Parts(
         settings=settings, keeper=gate.keeper, gate=gate, view=view, broadcast=broadcast, requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
+        proposals=Proposals(engine, view, requests, gate),
         feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
     )  # fmt: skip

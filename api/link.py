@@ -10,6 +10,7 @@ from api.problems import Problem
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import (
     Command,
+    Devices,
     Done,
     Note,
     Order,
@@ -128,6 +129,16 @@ class Requests:
             except (LinkDown, Problem):
                 self._drop()
                 return ()
+
+    def devices(self) -> Devices:
+        """How every device stands now, by the controller's own word. Raises Problem 503 when it is away."""
+        with self._lock:
+            self._connected()
+            try:
+                return self._client.devices()
+            except LinkDown as error:
+                self._drop()
+                raise Problem("controller_away", 503) from error
 
     def _connected(self) -> Welcome:
         if self._is_old.is_set():

@@ -11,6 +11,7 @@ from api.broadcast import Broadcast
 from api.feed import Feed
 from api.link import Requests
 from api.once import Answers
+from api.proposals import Proposals
 from api.review import Reviewer
 from api.settings import Settings
 from api.signin.gate import Gate
@@ -29,6 +30,7 @@ class Parts:
     broadcast: Broadcast
     feed: Feed
     requests: Requests
+    proposals: Proposals
     reviewer: Reviewer
     answers: Answers
     rendered: dict[str, Any]

@@ -275,6 +275,17 @@ class Proposals:
         """How many wait for this officer's signature."""
         return sum(who.officer in one.may_sign for one in self.listed(who, is_open=True))
 
+    def waiting_rows(self, table: str) -> dict[str, tuple[str, Doc]]:
+        """Row id -> the change that waits for signatures and touches it, and the row as it would be: of one table."""
+        found: dict[str, tuple[str, Doc]] = {}
+        with Session(self._engine) as session:
+            query = select(ProposalRow.id, ProposalRow.puts).where(
+                ProposalRow.state == PENDING, ProposalRow.not_after_ms > now_ms()
+            )
+            for id, puts in session.exec(query.order_by(col(ProposalRow.made_at_ms))):
+                found |= {row["id"]: (id, row) for of, row in json.loads(puts) if of == table}
+        return found
+
     def may_see(self, who: Who, proposal: Proposal) -> bool:
         """Whoever may look at the rows it is about, in the zones that he answers for; and whoever made it."""
         if proposal.proposer == who.officer:

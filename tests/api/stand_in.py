@@ -5,6 +5,7 @@ It records what it is told and streams it back, and can be made to refuse, to go
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -51,6 +52,8 @@ class StandIn:
         self.is_silent = False
         self.swallows_answers = False
         self._used: set[str] = set()
+        self.passkeys: dict[str, str] = {}
+        self._touched: list[tuple[str, set[tuple[str, str]]]] = []
         self._changed = threading.Condition(threading.RLock())
         self._server: socket.socket | None = None
         self._lines: list[socket.socket] = []
@@ -106,14 +109,18 @@ class StandIn:
             return seq
 
     def edit(
-        self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x"
-    ) -> int:
-        """Record an edit of policy, as from the site's files."""
+        self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x",
+        signers: list[str] | None = None,
+    ) -> int:  # fmt: skip
+        """Record an edit of policy, as from the site's files; or as `signers` signed it."""
         with self._changed:
             base = self.revision
             edit = {"puts": [list(put) for put in puts], "drops": [list(drop) for drop in drops or []]}
             self.revision = hashlib.sha256((base + json.dumps(edit)).encode()).hexdigest()
-            detail = {"id": name, "edit": edit, "revision": self.revision, "base": base, "signed": False}
+            self._touched.append((base, {(table, row["id"]) for table, row in puts}))
+            keys = [row for table, row in puts if table == "officer_key"]
+            self.passkeys |= {row["credential"]: row["officer"] for row in keys}
+            detail = {"id": name, "edit": edit, "revision": self.revision, "base": base, "signed": bool(signers)}
             return self.record("POLICY_EDITED", detail=detail)
 
     def set_status(self, **fields: Any) -> None:
@@ -167,10 +174,14 @@ class StandIn:
         if message.get("not_after_ms", 2**53) < time.time_ns() // 1_000_000:
             return {"is": "refused", "id": name, "code": "expired", "why": "late"}
         if kind == "propose":
-            if message["base"] != self.revision:
-                return {"is": "refused", "id": name, "code": "stale_base", "why": "stale"}
-            seq = self.edit(*[(table, _hashed(row)) for table, row in message["puts"]], name=name)
-            return {"is": "done", "id": name, "seq": seq, "revision": self.revision}
+            return self._propose(message)
+        if kind == "prepare":
+            return {"is": "prepared", "id": name, "puts": [[table, _hashed(row)] for table, row in message["puts"]]}
+        if kind == "suggest":
+            edit = {"puts": [[table, _hashed(row)] for table, row in message["puts"]], "drops": []}
+            detail = {"id": name, "edit": edit, "reason": message.get("reason", "other")}
+            seq = self.record("EDIT_SUGGESTED", detail=detail, actor={"officer": message["officer"]})
+            return {"is": "done", "id": name, "seq": seq}
         if kind == "order":
             what = {"forgive_presence": "PRESENCE_FORGIVEN", "unlock_pin": "PIN_UNLOCKED", "reset_fire": "FIRE_RESET"}
             who = {"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}
@@ -186,6 +197,26 @@ class StandIn:
                 **({"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}),
             )  # fmt: skip
         return {"is": "done", "id": name, "seq": seq}
+
+    def _propose(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A change is made where nothing it touches was changed since, by whoever signed it."""
+        name, puts = message["id"], message["puts"]
+        bases = [base for base, _ in self._touched]
+        since = self._touched[bases.index(message["base"]) :] if message["base"] in bases else []
+        is_known = message["base"] == self.revision or message["base"] in bases
+        if not is_known or any(places & {(table, row["id"]) for table, row in puts} for _, places in since):
+            return {"is": "refused", "id": name, "code": "stale_base", "why": "stale"}
+        signers = [self.passkeys.get(one["credential"], "?") for one in message.get("signatures", ())]
+        if not signers:
+            return {"is": "refused", "id": name, "code": "unsigned", "why": "nobody signed"}
+        if not all(_is_over(one, _challenge(self.vkey, message)) for one in message["signatures"]):
+            return {"is": "refused", "id": name, "code": "bad_signature", "why": "made over something else"}
+        names = dict(zip(("@1", "@2"), signers, strict=False))
+        rows = [(table, {field: _put_in(names, value) for field, value in row.items()}) for table, row in puts]
+        if len(set(signers)) < len(signers) or "@2" in json.dumps(rows):
+            return {"is": "refused", "id": name, "code": "two_people", "why": "another must sign"}
+        seq = self.edit(*rows, name=name, signers=signers)
+        return {"is": "done", "id": name, "seq": seq, "revision": self.revision}
 
     def _stream(self, line: socket.socket, at: int) -> None:
         told = 0.0
@@ -212,6 +243,23 @@ class StandIn:
 
 def _send(line: socket.socket, message: dict[str, Any]) -> None:
     line.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+
+def _put_in(names: dict[str, str], value: Any) -> Any:
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def _challenge(site: str, message: dict[str, Any]) -> bytes:
+    """What its officers must have signed."""
+    change = {name: message[name] for name in ("base", "id", "not_after_ms", "puts")}
+    change |= {"reason": message.get("reason", "other"), "site": site}
+    text = json.dumps(change, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(b"sekisho change v1\n" + text.encode()).digest()
+
+
+def _is_over(signature: dict[str, str], challenge: bytes) -> bool:
+    said = json.loads(bytes.fromhex(signature["client_data"]))["challenge"]
+    return base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)) == challenge
 
 
 def _complaint(message: dict[str, Any]) -> str | None:
