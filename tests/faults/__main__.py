@@ -21,11 +21,11 @@ from tests.faults.steps import clock_steps
 
 FAULTS: dict[str, tuple[Callable[[Ask], str], int, int]] = {
     # what, how many, how many of them in `make test`
-    "killed": (killed, 1000, 60),
-    "power": (power, 5000, 150),
-    "flips": (flips, 2000, 40),
-    "truncated_log": (truncated_log, 1000, 60),
-    "clock_steps": (clock_steps, 600, 30),
+    "killed": (killed, 1000, 30),
+    "power": (power, 5000, 60),
+    "flips": (flips, 2000, 25),
+    "truncated_log": (truncated_log, 1000, 30),
+    "clock_steps": (clock_steps, 600, 15),
 }
 
 

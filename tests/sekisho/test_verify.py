@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sekisho.verify import Bodies, How, is_canonical, parse_key, said_slowly, verify_file
 from tests.sekisho.ledger_by_hand import ORIGIN, HandLedger, Record, Signer, leaf_of, sha256
+from tests.share import some_of
 
 KEY = parse_key(Signer().vkey)
 PARTS = ("leaf", "salt", "body", "checkpoint")
@@ -62,7 +63,7 @@ def test_any_changed_byte_of_any_record_is_found_and_the_record_named(tmp_path, 
             stored = stored_part(record, part, form)
             at = whole.index(stored) if stored else 0
             assert whole.count(stored) == 1 or not stored
-            for index in range(at, at + len(stored)):
+            for index in some_of(range(at, at + len(stored))):
                 changed = bytearray(whole)
                 changed[index] ^= mask(index)
                 path.write_bytes(changed)
@@ -70,7 +71,7 @@ def test_any_changed_byte_of_any_record_is_found_and_the_record_named(tmp_path, 
                 assert problem.index == record.seq, (part, index - at, problem)
                 assert problem.first <= record.seq <= problem.last
                 flips += 1
-    assert flips > 5 * 200
+    assert flips > 200
 
 
 def stored_part(record: Record, part: str, form: str) -> bytes:
@@ -87,7 +88,7 @@ def test_any_changed_byte_of_an_export_is_found(tmp_path):
     ledger = HandLedger([1, 2, 2])
     path = ledger.export(tmp_path / "export")
     whole = path.read_bytes()
-    for index in range(len(whole)):
+    for index in some_of(range(len(whole))):
         changed = bytearray(whole)
         changed[index] ^= 1 << index % 8
         path.write_bytes(changed)

@@ -11,6 +11,7 @@ import pytest
 
 from sekisho.verify import WITNESS_KEY, How, Misuse, parse_code, parse_key, verify_file
 from tests.sekisho.ledger_by_hand import HandLedger, Signer, Witness, code_of, leaf_of
+from tests.share import some_of
 
 A, B, C, MALLORY = (Signer(seed=bytes([number]) * 32) for number in (1, 2, 3, 66))
 WITNESS, OTHER = Witness(), Witness(seed=bytes(32), name="witness.example/w2")
@@ -327,7 +328,7 @@ def test_any_changed_byte_of_a_ledger_with_all_of_it_is_found(tmp_path):
     whole = path.read_bytes()
     assert check(path, A, witnesses=[WITNESS]).problem is None
     second = range(whole.index(b"\n") + 1, whole.index(b"\n", whole.index(b"\n") + 1))  # tests/sekisho/test_verify.py
-    for index in set(range(len(whole))) - set(second):
+    for index in some_of(set(range(len(whole))) - set(second)):
         changed = bytearray(whole)
         changed[index] ^= 1 << index % 8
         path.write_bytes(changed)
@@ -336,8 +337,8 @@ def test_any_changed_byte_of_a_ledger_with_all_of_it_is_found(tmp_path):
         assert problem.first <= line <= problem.last + 1, (index, problem)
     path = ledger.store(tmp_path / "ledger.db")
     whole, one = path.read_bytes(), ledger.cosignatures[4][0].encode()
-    for index in range(whole.index(one), whole.index(one) + len(one)):
+    for index in some_of(range(whole.index(one), whole.index(one) + len(one))):
         changed = bytearray(whole)
         changed[index] ^= 1 << index % 8
         path.write_bytes(changed)
-        assert problem_of(path, A, witnesses=[WITNESS]).index == 3
+        assert problem_of(path, A, witnesses=[WITNESS]).index == 3, index

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.share import share
 from tests.zones.strategies import (
     NUMBERS,
     STRANGER,
@@ -51,7 +52,7 @@ EVERYBODY = (*NUMBERS.values(), STRANGER)
 # -- a decision is its trace -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=70)
+@settings(max_examples=share(17, many=350))
 @given(case=cases())
 def test_granted_if_and_only_if_no_rule_failed(case):
     """The trace that explains a decision would not be what decided it (P8)."""
@@ -67,7 +68,7 @@ def test_granted_if_and_only_if_no_rule_failed(case):
     assert decision == case.decided()  # the same question, the same answer
 
 
-@settings(max_examples=40)
+@settings(max_examples=share(15, many=200))
 @given(case=cases(), scheme=st.sampled_from([None, "pkoc", "ntag424"]), version=st.sampled_from([None, 0, 7]))
 def test_how_a_card_was_asked_decides_nothing(case, scheme, version):
     """A card of another make, or made from an older key that still counts, would open what the next one does not."""
@@ -75,7 +76,7 @@ def test_how_a_card_was_asked_decides_nothing(case, scheme, version):
     assert replace(case, request=replace(case.request, evidence=other)).decided() == case.decided()
 
 
-@settings(max_examples=120)
+@settings(max_examples=share(30, many=600))
 @given(case=cases())
 def test_nothing_that_is_taken_away_ever_opens_a_door(case):
     """Ending a right, or asking for more, would let in somebody who was refused before."""
@@ -155,7 +156,7 @@ def moments(draw):
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=share(25, many=500))
 @given(case=cases())
 def test_what_is_remembered_of_one_decision_changes_no_other(case):
     """A trace that is shared would be somebody else's, or a decision would differ the second time."""
@@ -201,7 +202,7 @@ def holds_three_keys(case: Case, who: str, zone: Zone) -> bool:
     )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=share(75, many=1500))
 @given(case=cases())
 def test_three_keys_or_everything_put_away(case):
     """Somebody without a key would stand among the protected information (P1)."""
@@ -264,7 +265,7 @@ def _may_escort(case, zone, who):
 # -- P3, and nothing is somebody -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(max_examples=share(15, many=300))
 @given(case=cases(side="out"))
 def test_nothing_refuses_an_exit(case):
     """Somebody would be locked in (P3)."""
@@ -276,7 +277,7 @@ def test_nothing_refuses_an_exit(case):
 
 
 @pytest.mark.req("A-01")
-@settings(max_examples=30)
+@settings(max_examples=share(15, many=150))
 @given(case=cases())
 def test_an_empty_policy_admits_nobody(case):
     """A controller that lost its policy would be an open door."""
@@ -285,7 +286,7 @@ def test_an_empty_policy_admits_nobody(case):
     assert decision.reason in ABOUT_THE_BOX
 
 
-@settings(max_examples=30)
+@settings(max_examples=share(15, many=150))
 @given(case=cases())
 def test_a_site_without_people_admits_nobody(case):
     """A card reader on the wall would be enough."""
@@ -296,7 +297,7 @@ def test_a_site_without_people_admits_nobody(case):
 texts = st.text(max_size=12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=share(15, many=300))
 @given(
     case=cases(),
     point=st.one_of(st.sampled_from(["vault-door.in", "lab-door.in", "vault-door.out", "", "x"]), texts),
@@ -324,7 +325,7 @@ def test_nothing_that_is_asked_makes_a_decision_break(case, point, number, facto
 # -- what those who come along change --------------------------------------------------------------------------------
 
 
-@settings(max_examples=70)
+@settings(max_examples=share(17, many=350))
 @given(case=cases(), along=st.lists(evidences(), max_size=3).map(tuple), before=st.lists(evidences(), max_size=3))
 def test_nobody_makes_anothers_missing_key_good(case, along, before):
     """Somebody without keys would walk in beside a colleague who has them."""
@@ -344,7 +345,7 @@ def test_nobody_makes_anothers_missing_key_good(case, along, before):
 
 
 @pytest.mark.req("E-04")
-@settings(max_examples=70)
+@settings(max_examples=share(17, many=350))
 @given(case=cases())
 def test_every_refusal_tells_every_card_the_same(case):
     """A thief would learn at the door that the card he found is live."""
@@ -361,7 +362,7 @@ def test_every_refusal_tells_every_card_the_same(case):
 
 
 @pytest.mark.req("E-04")
-@settings(max_examples=60)
+@settings(max_examples=share(15, many=300))
 @given(case=cases(), data=st.data())
 def test_the_question_for_a_pin_depends_on_zone_site_and_hour_alone(case, data):
     """The keypad would light up for live cards only."""

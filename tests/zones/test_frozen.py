@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.share import share
 from zones import frozen
 from zones.frozen import MID_MIN, OVER_MAX, Shelf, nothing, thawed
 
@@ -51,7 +52,7 @@ def test_a_shelf_holds_what_a_dict_would(monkeypatch, over, mid):
     """A row that was ended would still let somebody in, or one that is there would be overlooked."""
     monkeypatch.setattr(frozen, "OVER_MAX", over)
     monkeypatch.setattr(frozen, "MID_MIN", mid)
-    ShelfBesideDict.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
+    ShelfBesideDict.TestCase.settings = settings(max_examples=share(15, many=300), stateful_step_count=30)
     ShelfBesideDict.TestCase("runTest").runTest()
 
 

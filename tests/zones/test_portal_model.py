@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.share import share
 from zones.moment import Moment
 from zones.places import Direction, Portal, PortalMode
 from zones.portal import (
@@ -79,7 +80,7 @@ inputs = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=share(40, many=600))
 @given(script=st.lists(st.tuples(st.integers(0, 6000), inputs), max_size=25), portal=st.sampled_from([PORTAL, BARE]))
 def test_a_strike_goes_off_by_time_alone_if_need_be(script, portal):
     """A strike would stay on because an input never came."""
@@ -218,7 +219,7 @@ class NaiveDoor(RuleBasedStateMachine):
 
 
 TestNaiveDoor = NaiveDoor.TestCase
-TestNaiveDoor.settings = settings(max_examples=80, stateful_step_count=40)
+TestNaiveDoor.settings = settings(max_examples=share(25, many=400), stateful_step_count=40)
 
 
 class ListOfFacts(RuleBasedStateMachine):
@@ -432,4 +433,4 @@ class ListOfFacts(RuleBasedStateMachine):
 
 
 TestListOfFacts = ListOfFacts.TestCase
-TestListOfFacts.settings = settings(max_examples=100, stateful_step_count=40)
+TestListOfFacts.settings = settings(max_examples=share(30, many=500), stateful_step_count=40)
