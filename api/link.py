@@ -9,16 +9,13 @@ from pathlib import Path
 from api.problems import Problem
 from controller.link.client import LinkClient, LinkDown
 from controller.link.messages import (
-    Command,
     Devices,
     Done,
-    Note,
-    Order,
     Prepare,
     Prepared,
-    Propose,
     Record,
     Refused,
+    Request,
     Welcome,
 )
 
@@ -45,6 +42,7 @@ STATUS_OF = {
     "busy": 503,
     "no_purpose": 422,
     "two_people": 409,
+    "bad_ticket": 403,
     "unsigned": 403,
     "bad_signature": 422,
     "not_an_officer": 403,
@@ -83,7 +81,7 @@ class Requests:
             self._drop()
             return self._connected()
 
-    def ask(self, make: Callable[[Welcome], Propose | Command | Order | Note]) -> Done | Refused:
+    def ask(self, make: Callable[[Welcome], Request]) -> Done | Refused:
         """Send what `make` builds for the controller's present start. Raises Problem 503 when no answer comes."""
         with self._lock:
             message = make(self._connected())

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+TABLES: Final = frozenset({"tls", "oidc"})
 _ENVIRONMENT: Final = "SEKISHO_API_"
 
 
@@ -29,7 +30,9 @@ class Settings:
     Host header may carry. `origin`: where officers open the pages, as browsers write it (empty: http://localhost and
     the port); `rp_id`: the name that passkeys are bound to (empty: the host of `origin`). `idle_minutes`: a session
     ends when nobody does anything for so long; `inactive_days`: after so long without signing in, only a passkey will
-    do (A-30).
+    do (A-30). `oidc_…`, written as a table [oidc]: the company's provider, where it has one (`claim`: which claim of
+    its tokens is the officer's id). `tls_…`, as a table [tls]: `certificate` and `key` are the company's, or `own_ca`
+    makes both; without either, a host other than loopback needs `allow_plain`: somebody else's proxy speaks TLS then.
     """
 
     socket: Path
@@ -44,6 +47,14 @@ class Settings:
     rp_id: str = ""
     idle_minutes: int = 15
     inactive_days: int = 90
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_secret_file: Path | None = None
+    oidc_claim: str = "preferred_username"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_own_ca: bool = False
+    allow_plain: bool = False
 
     def __post_init__(self) -> None:
         if not self.allow_remote and not _is_loopback(self.host):
@@ -55,6 +66,7 @@ class Settings:
         if self.streams_max < 1:
             raise SettingsError("streams_max: must be at least 1")
         self._check_sign_in()
+        self._check_tls()
 
     def _check_sign_in(self) -> None:
         for key, most in (("idle_minutes", 720), ("inactive_days", 3650)):
@@ -66,10 +78,32 @@ class Settings:
         if host != self.relying_party and not host.endswith(f".{self.relying_party}"):
             raise SettingsError(f"rp_id: {self.rp_id} is neither the host of origin ({host}) nor a domain above it")
 
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_secret_file):
+            raise SettingsError("oidc: issuer needs client_id and secret_file beside it")
+
+    def _check_tls(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("tls: certificate and key stand together")
+        if self.tls_own_ca and self.tls_certificate is not None:
+            raise SettingsError("tls: either own_ca, or certificate and key")
+        if not _is_loopback(self.host) and not self.has_tls and not self.allow_plain:
+            raise SettingsError(
+                "tls: pages on the network need it: own_ca = true, or certificate and key; allow_plain = true where"
+                " a proxy of yours speaks TLS"
+            )
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether this process itself speaks TLS."""
+        return self.tls_own_ca or self.tls_certificate is not None
+
     @property
     def page_origin(self) -> str:
         """Where the pages are, as browsers write it."""
-        return self.origin or ("http://localhost" if self.port == 80 else f"http://localhost:{self.port}")
+        if self.origin:
+            return self.origin
+        scheme, usual = ("https", 443) if self.has_tls else ("http", 80)
+        return f"{scheme}://localhost" + ("" if self.port == usual else f":{self.port}")
 
     @property
     def relying_party(self) -> str:
@@ -105,7 +139,7 @@ def load_settings(path: Path | None, **given: Any) -> Settings:
     if path is not None:
         try:
             text = path.read_text("utf-8")
-            values = tomllib.loads(text)
+            values = _flat(tomllib.loads(text))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: {error}") from error
     for key in values:
@@ -123,7 +157,20 @@ def load_settings(path: Path | None, **given: Any) -> Settings:
     return Settings(**values)
 
 
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a table [tls] or [oidc] as settings of their own: tls_key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in TABLES and isinstance(value, dict):
+            found |= {f"{key}_{inner}": one for inner, one in value.items()}
+        else:
+            found[key] = value
+    return found
+
+
 def _line_of(text: str, key: str) -> str:
+    table, _, inner = key.partition("_")
+    key = inner if table in TABLES else key
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(rf"\s*\"?{re.escape(key)}\"?\s*[=.\]]|\s*\[+\s*{re.escape(key)}\b", line):
             return f":{number}"

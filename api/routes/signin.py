@@ -1,5 +1,6 @@
 """Signing in and out, and what is signed in: sessions and tokens, one's own and, for who may, everybody's."""
 
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -9,16 +10,16 @@ from api.models import iso
 from api.parts import Here
 from api.problems import Problem
 from api.register import PROBLEMS
-from api.signin.gate import SIGN_IN, step_up_of
+from api.signin.gate import SIGN_IN, Browser, step_up_of
 from api.signin.keeper import COOKIE
-from api.signin.models import PasskeyAsked, PasskeySignIn, SessionPublic, WhoPublic
+from api.signin.models import LinkSignIn, PasskeyAsked, PasskeySignIn, PasswordSignIn, SessionPublic, WhoPublic
 from api.signin.sessions import Session
 
 router = APIRouter(responses=PROBLEMS)
 
 
 def own_page(request: Request, here: Here) -> None:
-    """Dependency: one of our own pages sent it. Raises Problem 403: another site could sign a browser in as somebody."""
+    """Dependency: one of our own pages sent it. Raises Problem 403: another site could sign a browser in as it likes."""
     if not here.keeper.is_own_page(request):
         raise Problem("other_site", 403)
 
@@ -40,6 +41,25 @@ def drop_cookie(response: Response) -> None:
 def agent_of(request: Request) -> str:
     """What the browser calls itself, for people who look at their sessions: printable, and short."""
     return "".join(sign for sign in request.headers.get("user-agent", "")[:80] if sign.isprintable())
+
+
+def browser_of(request: Request, here: Here) -> Browser:
+    """Where a sign-in comes from."""
+    return Browser(
+        agent=agent_of(request),
+        address=address_of(request),
+        was=here.gate.sessions.find(request.cookies.get(COOKIE, "")),
+    )
+
+
+def address_of(request: Request) -> str:
+    """The address that asks: of IPv6 the network, in which one host has as many addresses as it likes."""
+    shown = request.client.host if request.client is not None else ""
+    try:
+        address = ip_address(shown)
+    except ValueError:
+        return shown
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else shown
 
 
 def shown(session: Session, who: Who) -> SessionPublic:
@@ -86,7 +106,21 @@ def ask_passkey(here: Here) -> PasskeyAsked:
 @router.post("/sign-in/passkey", dependencies=[OwnPage])
 def sign_in_by_passkey(here: Here, request: Request, response: Response, asked: PasskeySignIn) -> WhoPublic:
     """Sign in. The session's cookie comes with the answer."""
-    secret, session = here.gate.by_passkey(asked.response, agent_of(request), here.keeper.session(request))
+    secret, session = here.gate.by_passkey(asked.response, browser_of(request, here))
+    return signed_in_as(here, response, secret, session)
+
+
+@router.post("/sign-in/password", dependencies=[OwnPage])
+def sign_in_by_password(here: Here, request: Request, response: Response, asked: PasswordSignIn) -> WhoPublic:
+    """Sign in with a password and a one-time code: to read and to propose, never to sign."""
+    secret, session = here.gate.by_password(asked.officer, asked.password, asked.code, browser_of(request, here))
+    return signed_in_as(here, response, secret, session)
+
+
+@router.post("/sign-in/link", dependencies=[OwnPage])
+def sign_in_by_link(here: Here, request: Request, response: Response, asked: LinkSignIn) -> WhoPublic:
+    """本人: look at what is one's own, with the link that the reception handed out."""
+    secret, session = here.gate.by_link(asked.ticket, browser_of(request, here))
     return signed_in_as(here, response, secret, session)
 
 

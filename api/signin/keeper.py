@@ -40,7 +40,7 @@ class Keeper:
         self._tokens = tokens
         self._notes = notes
         self._origins = origins
-        self._is_cardholder = holds
+        self.is_holder = holds
         self._lock = threading.Lock()
         self._told: dict[tuple[str, str], float] = {}
 
@@ -116,7 +116,7 @@ class Keeper:
     def _holder(self, session: Session) -> Who | None:
         """本人: who looks at what is his own, and nothing else."""
         own = session.cardholder
-        if own is None or not self._is_cardholder(own):
+        if own is None or not self.is_holder(own):
             return None
         return Who(
             officer=own, roles=frozenset(), cardholder=own, zones=frozenset(), strength=session.strength,

@@ -6,6 +6,7 @@ by itself: here it is decided only who sits at the page.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -106,12 +107,13 @@ class Passkeys:
         }  # fmt: skip
 
     def creation_options(self, challenge: bytes, officer: str) -> dict[str, Any]:
-        """`publicKey` of navigator.credentials.create, for a passkey that is found without a name."""
+        """`publicKey` of navigator.credentials.create, for a passkey that is found without a name. The id of its
+        account is by chance: what somebody else kept under an equal one would be written over.
+        """
+        name = officer or "Sekisho"
         return {
             "challenge": bytes_to_base64url(challenge), "rp": {"id": self.rp_id, "name": "Sekisho"},
-            "user": {
-                "id": bytes_to_base64url(officer.encode()), "name": officer, "displayName": officer,
-            },
+            "user": {"id": bytes_to_base64url(secrets.token_bytes(16)), "name": name, "displayName": name},
             "pubKeyCredParams": [{"type": "public-key", "alg": int(one)} for one in ALGORITHMS],
             "timeout": TIMEOUT_MS, "attestation": "none",
             "authenticatorSelection": {
@@ -178,7 +180,10 @@ class Passkeys:
 def challenge_in(client_data: str) -> bytes:
     """The challenge that a browser says it was asked with. Raises Problem 401 where it says nothing legible."""
     try:
-        return bytes(parse_client_data_json(_bytes(client_data)).challenge)
+        found = parse_client_data_json(_bytes(client_data))
+        if found.cross_origin:  # asked from within another site's page (§5.8.1)
+            raise Problem("passkey_wrong", 401)
+        return bytes(found.challenge)
     except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Problem("passkey_wrong", 401) from error
 

@@ -66,13 +66,10 @@ class Passwords:
         self._busy = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     def set(self, officer: str, password: str, code_secret: str, code: str) -> None:
-        """Keep a new password, and the secret of codes, of which `code` shows that the phone has it. Raises Problem
-        422 for a weak password or a wrong code.
+        """Keep a new password, and the secret of codes, of which `code` shows that the phone has it. Raises as
+        `refuse`.
         """
-        refuse_weak_password(password, officer)
-        step = self._step_of(code_secret, code, 0)
-        if step is None:
-            raise Problem("sign_in_wrong", 422)
+        step = self.refuse(officer, password, code_secret, code)
         hashed = self._hashed(password)
         row = PasswordRow(
             officer=officer, hashed=hashed, code_secret=code_secret, last_step=step, set_ms=self._clock()
@@ -80,6 +77,14 @@ class Passwords:
         with Session(self._engine) as session:
             session.merge(row)
             session.commit()
+
+    def refuse(self, officer: str, password: str, code_secret: str, code: str) -> int:
+        """Raises Problem 422 for a weak password or a wrong code; the step of the code."""
+        refuse_weak_password(password, officer)
+        step = self._step_of(code_secret, code)
+        if step is None:
+            raise Problem("sign_in_wrong", 422)
+        return step
 
     def drop(self, officer: str) -> bool:
         """Forget an officer's password; whether there was one."""
@@ -101,7 +106,7 @@ class Passwords:
             row = session.get(PasswordRow, officer)
         hashed = row.hashed if row is not None else _NOBODYS
         is_password = self._verifies(hashed, password)
-        step = self._step_of(row.code_secret if row is not None else pyotp.random_base32(), code, 0)
+        step = self._step_of(row.code_secret if row is not None else pyotp.random_base32(), code)
         if row is None or not is_password or step is None or step <= row.last_step:
             return False
         if not self._use_up(officer, step):
@@ -137,15 +142,15 @@ class Passwords:
             except (VerificationError, InvalidHashError):
                 return False
 
-    def _step_of(self, code_secret: str, code: str, after: int) -> int | None:
+    def _step_of(self, code_secret: str, code: str) -> int | None:
         """Which step's code this is, of those about now."""
         now = self._clock() // 1000 // STEP_S
         codes = pyotp.TOTP(code_secret)
         found = [
             step for step in range(now - STEPS_ASIDE, now + STEPS_ASIDE + 1)
-            if step > after and pyotp.utils.strings_equal(codes.generate_otp(step), code)
+            if pyotp.utils.strings_equal(codes.generate_otp(step), code)
         ]  # fmt: skip
-        return found[0] if found else None
+        return found[-1] if found else None
 
 
 def _normal(password: str) -> bytes:

@@ -136,7 +136,9 @@ class Sessions:
 
     def all(self) -> list[Session]:
         """Those that are not over, the newest first."""
-        return sorted((one for one in list(self._all.values()) if not self._is_over(one)), key=lambda one: -one.made_ms)
+        with self._lock:
+            found = [one for one in self._all.values() if not self._is_over(one)]
+        return sorted(found, key=lambda one: -one.made_ms)
 
     def drop_over(self) -> None:
         """Forget those that are over."""

@@ -9,16 +9,23 @@ from sqlalchemy import Engine
 from api.link import Requests
 from api.settings import Settings
 from api.signin.challenges import Challenges
+from api.signin.delays import Delays
 from api.signin.gate import Gate
 from api.signin.keeper import Keeper
+from api.signin.last import LastSignIns
+from api.signin.links import Links
 from api.signin.notes import SignInNotes
+from api.signin.oidc import Oidc, OidcSettings
 from api.signin.passkeys import Passkeys
+from api.signin.passwords import Passwords
 from api.signin.posts import Posts, today
 from api.signin.sessions import Sessions
 from api.signin.tokens import Tokens
 from api.view import View
 
 MINUTE_MS: Final = 60_000
+OIDC_BACK: Final = "/sign-in/company/back"
+"""Where browsers come back from the company's provider."""
 
 
 def gate_of(settings: Settings, engine: Engine, view: View, requests: Requests) -> Gate:
@@ -36,4 +43,16 @@ def gate_of(settings: Settings, engine: Engine, view: View, requests: Requests) 
         keeper=Keeper(posts, sessions, tokens, notes, origins, is_cardholder), posts=posts, sessions=sessions,
         tokens=tokens, notes=notes, challenges=Challenges(),
         passkeys=Passkeys(engine, posts, rp_id=settings.relying_party, origins=origins),
+        passwords=Passwords(engine), delays=Delays(), last=LastSignIns(engine, settings.inactive_days),
+        links=Links(engine), oidc=_oidc(settings),
     )  # fmt: skip
+
+
+def _oidc(settings: Settings) -> Oidc | None:
+    if not settings.oidc_issuer or settings.oidc_secret_file is None:
+        return None
+    of = OidcSettings(
+        issuer=settings.oidc_issuer, client_id=settings.oidc_client_id, secret_file=settings.oidc_secret_file,
+        claim=settings.oidc_claim,
+    )  # fmt: skip
+    return Oidc(of, settings.page_origin + OIDC_BACK)

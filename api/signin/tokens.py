@@ -92,7 +92,8 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Every token, those that are over too, the newest first."""
-        return sorted(tuple(self._all.values()), key=lambda one: -one.made_ms)
+        with self._lock:
+            return sorted(self._all.values(), key=lambda one: -one.made_ms)
 
     def _keep(self, token: Token) -> None:
         self._all[token.id_hash] = token
