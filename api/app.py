@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.broadcast import Broadcast, Page, Wanted
@@ -21,15 +22,17 @@ from api.models import iso
 from api.name_keys import NameKeys
 from api.names import Names
 from api.once import Answers, Once
-from api.page import Pages
+from api.pages import files, history, live
+from api.pages.live import LivePart
+from api.pages.refused import refused
 from api.parts import Parts
 from api.proposals import Proposals
 from api.review import Reviewer
 from api.routes import (
+    enrolment,
     events,
     health,
     ledger,
-    page,
     personal,
     places,
     proposals,
@@ -41,18 +44,23 @@ from api.routes import (
 )
 from api.settings import Settings
 from api.signin.start import gate_of
+from api.speaker import Speaker
 from api.store import open_store
+from api.transfer.agreements import Agreements
+from api.transfer.imports import Imports
 from api.view import View
 
 PREFIX = "/api/v1"
 API_DB = "api.db"
-PARTS = (
-    *(
-        (PREFIX, part)
-        for part in (health, signin, places, registers, proposals, personal, rights, states, review, events, ledger)
-    ),
-    ("", page),
-)
+PAGES = (files, live, history)
+"""The officers' pages (`api.pages`)."""
+
+API = (
+    health, signin, enrolment, places, registers, proposals, personal, rights, states, review, events, ledger,
+)  # fmt: skip
+"""What stands under PREFIX (`api.routes`)."""
+
+PARTS = (*((PREFIX, part) for part in API), *(("", part) for part in PAGES))
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -72,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await asyncio.to_thread(parts.feed.stop)
             parts.requests.close()
+            parts.imports.close()
             engine.dispose()
 
     app = FastAPI(
@@ -82,9 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
     for prefix, part in PARTS:
         app.include_router(part.router, prefix=prefix)
     app.state.routes = [(prefix, route) for prefix, part in PARTS for route in part.router.routes]
-    problems.install(app)
+    problems.install(app, refused)
     app.openapi = lambda: problems.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Once, answers=answers)
+    app.add_middleware(Speaker)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, host_names=settings.host_names)
     return app
 
@@ -111,6 +122,6 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
     return Parts(
         settings=settings, keeper=gate.keeper, gate=gate, view=view, broadcast=broadcast, requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
-        proposals=Proposals(engine, view, requests, gate),
-        feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"pages": Pages(view)},
+        proposals=Proposals(engine, view, requests, gate), agreements=Agreements(engine), imports=Imports(engine),
+        feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"live": LivePart(view)},
     )  # fmt: skip

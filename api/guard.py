@@ -11,22 +11,27 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.nonce import new_nonce
 from api.problems import answer, log_fault
+from api.texts import language_of
 
 BODY_BYTES_MAX: Final = 64 * 1024
 
+POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types htmx app"
+)
+"""What a page may load and do: our own files, nothing written into it. `nonce`: what htmx knows our elements by."""
+
 SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types app"
-    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), "
+    "publickey-credentials-get=(self), publickey-credentials-create=(self)",
 }
 
 
@@ -44,12 +49,14 @@ class Guard:
             return await self._app(scope, receive, send)
 
         has_begun = False
+        policy = POLICY.format(nonce=new_nonce())
 
         async def guarded(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
                 headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = policy
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
@@ -73,8 +80,8 @@ class Guard:
         return await self._app({**scope, "sekisho.body": body}, _replay(body, receive), send)
 
     async def _refuse(self, code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
-        language = Headers(scope=scope).get("accept-language", "")
-        await answer(code, status, path=scope["path"], accept_language=language)(scope, receive, send)
+        language = language_of(Headers(scope=scope).get("accept-language", ""))
+        await answer(code, status, path=scope["path"], language=language)(scope, receive, send)
 
 
 def _name_of(host: str) -> str:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from api.words import FIELD_FAULTS, PROBLEMS, language_of
+from api.problem_words import PROBLEMS
+from api.texts import Language, spoken
+from api.words import FIELD_FAULTS
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,10 @@ class Problem(Exception):
 
 
 def answer(
-    code: str, status: int, *, path: str, accept_language: str, headers: Mapping[str, str] | None = None,
+    code: str, status: int, *, path: str, language: Language, headers: Mapping[str, str] | None = None,
     members: Mapping[str, object] | None = None,
 ) -> JSONResponse:  # fmt: skip
     """The response for a problem. `why` in `members`: the controller's own words."""
-    language = language_of(accept_language)
     title, detail = PROBLEMS.get(code, PROBLEMS["not_done"])[language]
     rest = dict(members or {})
     if language == "en" and (why := rest.pop("why", None)):  # the controller speaks English: for ja it stays apart
@@ -70,32 +71,32 @@ def _printable(value: Any) -> Any:
     return value
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem."""
+def install(app: FastAPI, page: Callable[[Request, str, int], Response | None]) -> None:
+    """Make every error of `app` a problem; where a browser asked for a page, `page` answers with one."""
 
     def respond(
         request: Request, code: str, status: int, headers: Mapping[str, str] | None = None, **members: object
-    ) -> JSONResponse:
-        return answer(
-            code, status, path=request.url.path, accept_language=request.headers.get("accept-language", ""),
-            headers=headers, members=members,
-        )  # fmt: skip
+    ) -> Response:
+        shown = page(request, code, status)
+        if shown is not None:
+            shown.headers.update(headers or {})
+            return shown
+        return answer(code, status, path=request.url.path, language=spoken(), headers=headers, members=members)
 
-    async def of_problem(request: Request, error: Exception) -> JSONResponse:
+    async def of_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         return respond(request, error.code, error.status, error.headers, **error.members)
 
-    async def of_http(request: Request, error: Exception) -> JSONResponse:
+    async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_methods_of(request))
         return respond(request, _OF_STATUS.get(error.status_code, "bad_request"), error.status_code, headers)
 
-    async def of_fields(request: Request, error: Exception) -> JSONResponse:
+    async def of_fields(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        language = language_of(request.headers.get("accept-language", ""))
-        faults = [_fault(item, language) for item in error.errors()[:20]]
+        faults = [_fault(item, spoken()) for item in error.errors()[:20]]
         return respond(request, "not_valid", 422, errors=faults)
 
     app.add_exception_handler(Problem, of_problem)
@@ -134,11 +135,11 @@ def _methods_of(request: Request) -> list[str]:
     return sorted(found)
 
 
-def _fault(item: Mapping[str, Any], language: str) -> dict[str, str]:
+def _fault(item: Mapping[str, Any], language: Language) -> dict[str, str]:
     place = [str(part)[:64] for part in item.get("loc", ())]
     kind = str(item.get("type", ""))
     words = FIELD_FAULTS.get(kind) or FIELD_FAULTS.get(kind.split("_", maxsplit=1)[0]) or FIELD_FAULTS["other"]
     detail = str(item["ctx"]["error"]) if kind == "value_error" and "ctx" in item else words[language]
-    if kind == "value_error" and language in (translated := FIELD_FAULTS.get(detail, {})):
+    if kind == "value_error" and (translated := FIELD_FAULTS.get(detail)) is not None:
         detail = translated[language]
     return {"pointer": "/" + "/".join(place[1:]), "in": place[0] if place else "body", "detail": detail}

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from api.live import is_current, now_ms, portals
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from api.access import Permission, Who, require
+from api.live import portals
 from api.models import iso
 from api.names import Name
-from api.page import called, event_shown, place_names, templates, words_in
-from api.parts import Parts
+from api.pages.frame import render
+from api.pages.rows import called, event_shown, place_names
+from api.parts import Here, Parts
 from api.people import people
 from api.personal import History, look
 from api.problems import Problem
 from api.tables import EventRow
-from api.words import ACTORS, ALARMS, PAGE, PROBLEMS, PURPOSES, Language, long_date, moment_of
+from api.texts import Language, _, spoken
+from api.words import ACTORS, ALARMS, PROBLEMS, PURPOSES
 from controller.link.messages import PURPOSES as PURPOSE_CODES
+from zones.ids import ID_PATTERN
+
+router = APIRouter(include_in_schema=False)
 
 ADDRESS: Final = "/history"
 SHOWN: Final = 100
@@ -33,32 +42,40 @@ class Asked:
     cursor: int | None = None
 
 
-def history_page(here: Parts, asked: Asked, language: Language) -> tuple[str, int]:
-    """The page and its status. What cannot be recorded is not shown: the page says so."""
+@router.get(ADDRESS)
+def history(
+    here: Here,
+    request: Request,
+    who: Annotated[Who, Depends(require(Permission.HISTORY))],
+    cardholder: Annotated[str, Query(pattern=f"^({ID_PATTERN})?$")] = "",
+    purpose: Annotated[str, Query(max_length=64)] = "",
+    cursor: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """One person's history. Each look is recorded, so that a link from elsewhere must not cause one: the cookie is
+    sent from our own pages alone. What cannot be recorded is not shown: the page says so.
+    """
+    asked = Asked(cardholder=cardholder, purpose=purpose, cursor=cursor)
     found: History | None = None
     problem, status = "", 200
     if asked.cardholder:
         try:
             found = look(here, asked.cardholder, asked.purpose or None, asked.cursor, SHOWN)
         except Problem as error:
-            title, detail = PROBLEMS.get(error.code, PROBLEMS["not_done"])[language]
-            problem = f"{title}{_STOP[language]}{'' if error.code == 'no_purpose' else detail}"
+            title, detail = PROBLEMS.get(error.code, PROBLEMS["not_done"])[spoken()]
+            problem = f"{title}{_STOP[spoken()]}{'' if error.code == 'no_purpose' else detail}"
             status = error.status
-    return templates.get_template("history.html").render(_values(here, asked, found, problem, language)), status
+    values = _values(here, asked, found, problem, spoken())
+    return render(request, who, "history.html", status=status, keeps_query=False, **values)
 
 
 def _values(here: Parts, asked: Asked, found: History | None, problem: str, language: Language) -> dict[str, Any]:
-    day = moment_of(now_ms())
-    assert day is not None
     names = here.view.names.all()
     everybody = people(here, sort="kana", with_ended=True)
     purpose = PURPOSES.get(asked.purpose)
-    recorded = PAGE["history_recorded"][language]
+    recorded = ""
     if found is not None and purpose is not None:
-        recorded = recorded.replace("NUMBER", str(found.recorded)).replace("PURPOSE", purpose[language])
+        recorded = _("This look is record %(seq)s. For: %(purpose)s", seq=found.recorded, purpose=purpose[language])
     return {
-        "words": words_in(language), "language": language, "address": ADDRESS,
-        "date": long_date(day.date(), language), "is_current": is_current(here.view),
         "alarms": [ALARMS[kind][language] for kind in here.view.names.troubles],
         "people": [
             (doc["id"], _label(doc["id"], called(doc["id"], names, language)), _sought(doc["id"], name))
@@ -66,8 +83,8 @@ def _values(here: Parts, asked: Asked, found: History | None, problem: str, lang
         ],
         "purposes": [(code, PURPOSES[code][language]) for code in PURPOSE_CODES],
         "chosen": asked.cardholder, "purpose": asked.purpose, "problem": problem, "found": found,
-        "who": _label(asked.cardholder, called(asked.cardholder, names, language)),
-        "recorded": recorded, "events": _events(here, asked, found, language), "older": _older(asked, found, language),
+        "subject": _label(asked.cardholder, called(asked.cardholder, names, language)),
+        "recorded": recorded, "events": _events(here, asked, found, language), "older": _older(asked, found),
     }  # fmt: skip
 
 
@@ -103,11 +120,10 @@ def _beside(row: EventRow, cardholder: str, language: Language) -> dict[str, str
     if row.type == "NOTE":
         officer: str = (json.loads(row.body or "{}").get("actor") or {}).get("officer", "")
         return {"who": ACTORS.get(officer, {language: officer})[language]}
-    return {"who": ""} if row.cardholder == cardholder else {"reason": PAGE["history_other"][language]}
+    return {"who": ""} if row.cardholder == cardholder else {"reason": _("as companion or escort")}
 
 
-def _older(asked: Asked, found: History | None, language: Language) -> str:
+def _older(asked: Asked, found: History | None) -> str:
     if found is None or found.before is None:
         return ""
-    sent = {"cardholder": asked.cardholder, "purpose": asked.purpose, "cursor": found.before, "lang": language}
-    return f"{ADDRESS}?{urlencode(sent)}"
+    return f"{ADDRESS}?{urlencode({'cardholder': asked.cardholder, 'purpose': asked.purpose, 'cursor': found.before})}"

@@ -1,0 +1,179 @@
+"""The page that is open all day: alarms, doors by zones, newest records; rendered once for all who see the same.
+
+The stream carries signals alone; what is shown is fetched, so that whoever may see nothing gets nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from typing import Annotated, Final
+
+import anyio
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, Response
+from sse_starlette import EventSourceResponse
+
+from api.access import Permission, Who, require
+from api.broadcast import SEND_TIMEOUT_S, Wanted
+from api.days import moment_of
+from api.live import now_ms, portals, site_status, zones
+from api.masks import Sight, masked, sight_of
+from api.pages.alarm_cards import shown_alarms
+from api.pages.frame import fragment, render
+from api.pages.places import SiteNow, fire_released, tree
+from api.pages.rows import event_shown, place_names
+from api.parts import Here, Parts
+from api.presence import last_places
+from api.problems import Problem
+from api.tables import EventRow
+from api.texts import Language, _, spoken
+from api.view import View
+from api.words import RELEASE_REASONS
+from controller.link.notes import NoteError, parse_checkpoint
+from controller.link.short_code import short_code
+
+EVENTS_SHOWN: Final = 50
+LOOKED_MAX: Final = 2000
+"""So many records are looked through for those that are shown to somebody who may not see all."""
+
+ALARMS_SHOWN: Final = 3
+KEPT_S: Final = 1.0
+NOTHING: Final = Wanted(types=frozenset({""}))
+
+router = APIRouter(include_in_schema=False)
+Watching = Annotated[Who, Depends(require(Permission.LIVE))]
+Anybody = Annotated[Who, Depends(require(Permission.OWN))]
+
+
+class LivePart:
+    """The part of the page that changes. One for the process."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Language, Sight, bool], tuple[int, float, str]] = {}
+
+    def text(self, sight: Sight, *, may_release: bool) -> str:
+        """Alarms, doors and records, for whoever has this sight, in the spoken language."""
+        key = (spoken(), sight, may_release)
+        with self._lock:
+            version, tick = self._view.version, time.monotonic()
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == version and tick - kept[1] < KEPT_S:
+                return kept[2]
+            self._kept = {one: was for one, was in self._kept.items() if was[0] == version}
+            text = self._render(sight, may_release=may_release)
+            self._kept[key] = (version, tick, text)
+            return text
+
+    def _render(self, sight: Sight, *, may_release: bool) -> str:
+        view = self._view
+        doors, language = portals(view), spoken()
+        door_names, zone_names = place_names(view, doors, language)
+        found = shown_alarms(view, sight, door_names, zone_names)
+        names = view.names.all() if sight.has_names else {}
+        now = SiteNow(
+            is_locked_down=site_status(view).is_locked_down,
+            fire_released=fire_released(view) if any(one["kind"] == "FIRE_ON" for one in found) else frozenset(),
+        )
+        return fragment(
+            "live.html",
+            zones=tree(zones(view), doors, now, heads(view)), may_release=may_release,
+            alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:], sight=sight,
+            events=[
+                event_shown(row, names, door_names, zone_names, language) for row in newest(view, sight, EVENTS_SHOWN)
+            ],
+            witnesses=_witnesses(view),
+        )  # fmt: skip
+
+
+def heads(view: View) -> dict[str, int]:
+    """How many people are in each zone, those in zones inside it too: numbers, never names."""
+    around = {doc["id"]: doc.get("parent") for doc in view.rows("zone")}
+    counts: Counter[str] = Counter()
+    for last in last_places(view.engine):
+        zone: str | None = last.zone
+        while zone is not None:
+            counts[zone] += 1
+            zone = around.get(zone)
+    return dict(counts)
+
+
+def newest(view: View, sight: Sight, limit: int) -> list[EventRow]:
+    """The newest records that this sight shows, as it shows them."""
+    looked = EVENTS_SHOWN
+    while True:
+        rows = view.newest_events(looked)
+        shown = [row for row in (masked(one, sight) for one in rows) if row is not None]
+        if len(shown) >= limit or len(rows) < looked or looked >= LOOKED_MAX:
+            return shown[:limit]
+        looked = min(looked * 4, LOOKED_MAX)
+
+
+def _witnesses(view: View) -> list[str]:
+    """How far somebody outside vouches for the records, a line for each witness."""
+    status = view.live.status
+    lines = []
+    for one in () if status is None else status.witnesses:
+        at = moment_of(one.at_ms) if one.at_ms else None
+        if at is None:
+            lines.append(_("Witness: nothing signed yet (%(name)s)", name=one.name))
+            continue
+        told = {"seq": one.size - 1, "time": f"{at:%m/%d %H:%M}", "name": one.name}
+        lines.append(_("Witness signed: records up to %(seq)s, %(time)s (%(name)s)", **told))
+    return lines
+
+
+def _day_code(view: View, now: datetime) -> dict[str, str] | None:
+    """The short code of the newest checkpoint, for the inspection sheet; none before there is a checkpoint.
+
+    It stands outside of what changes by itself: a code that moved on while somebody copied it would be neither one.
+    """
+    try:
+        newest_one = parse_checkpoint(view.checkpoint)
+    except NoteError:
+        return None
+    told = {"time": f"{now:%Y-%m-%d %H:%M}", "seq": newest_one.size - 1}
+    of = _("%(time)s, records up to %(seq)s", **told)
+    return {"code": short_code(newest_one.size, newest_one.text), "of": of}
+
+
+def _part_for(here: Parts, who: Who) -> str:
+    part: LivePart = here.rendered["live"]
+    return part.text(sight_of(who), may_release=who.may(Permission.RELEASE))
+
+
+@router.get("/")
+def page(here: Here, request: Request, who: Anybody) -> Response:
+    """The live page; for somebody who may not watch doors, what he may see instead."""
+    if not who.may(Permission.LIVE):
+        return render(request, who, "welcome.html")
+    day = moment_of(now_ms())
+    assert day is not None
+    return render(
+        request, who, "page.html",
+        live=_part_for(here, who), seq=here.view.seq, code=_day_code(here.view, day),
+        reasons=[(code, words[spoken()]) for code, words in RELEASE_REASONS.items()],
+    )  # fmt: skip
+
+
+@router.get("/live")
+def live(here: Here, who: Watching) -> HTMLResponse:
+    """The part of the page that changes."""
+    return HTMLResponse(_part_for(here, who))
+
+
+@router.get("/signals")
+async def signals(here: Here, who: Anybody) -> EventSourceResponse:  # noqa: ARG001  only whoever is signed in
+    """`snapshot` at least every 2 s, and when something changed: what a page needs to know that it is old."""
+    if here.broadcast.followers >= here.settings.streams_max:
+        raise Problem("too_many", 503, headers={"Retry-After": "5"})
+    stopping = anyio.Event()
+    frames = here.broadcast.follow(here.broadcast.tail, stopping, NOTHING)
+    return EventSourceResponse(
+        frames, ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0, shutdown_event=stopping,
+        shutdown_grace_period=1.0,
+    )  # fmt: skip
