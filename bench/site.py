@@ -18,10 +18,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from controller.link.challenge import change_challenge, enrolment_challenge
 from controller.link.client import LinkClient
-from controller.link.messages import Done, Propose
+from controller.link.messages import (
+    Done,
+    EnrolKey,
+    Invited,
+    OfficerOrder,
+    Prepare,
+    Prepared,
+    Propose,
+    Signature,
+)
+from simulators.passkey import SoftPasskey
 
 PEOPLE: Final = 1_000
+OFFICERS: Final = ("officer-01", "officer-02")
+"""Two made-up officers with passkeys of software, who sign what a bench enters."""
+
+RP_ID: Final = "localhost"
+ORIGIN: Final = "http://localhost"
 PEOPLE_PER_EDIT: Final = 33
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 15
@@ -146,6 +162,7 @@ def enter_people(site: Site, count: int = PEOPLE) -> None:
     today = datetime.now(UTC).date()
     period = {"from_on": str(today - timedelta(days=1)), "until_on": str(today + timedelta(days=300))}
     with LinkClient(site.socket, "bench") as client:
+        _enrol_officers(client)
         revision = client.connect().revision
         for first in range(0, count, PEOPLE_PER_EDIT):
             puts: list[tuple[str, dict[str, Any]]] = []
@@ -157,13 +174,55 @@ def enter_people(site: Site, count: int = PEOPLE) -> None:
                 place = {"id": f"r-{person:04}", "cardholder": holder, "zone": "office", **period}
                 puts.append(("roster", place | {"review_on": str(today + timedelta(days=90))}))
             not_after_ms = time.time_ns() // 1_000_000 + 30_000
-            edit = Propose(
-                id=f"people-{first:06}", base=revision, not_after_ms=not_after_ms, puts=puts, officer="bench"
-            )
+            prepared = client.prepare(Prepare(id=f"prepare-{first:06}", puts=puts, officer=OFFICERS[0]), timeout_s=30)
+            if not isinstance(prepared, Prepared):
+                raise RuntimeError(f"the people were refused: {prepared}")
+            edit = _signed(client, prepared.puts, f"people-{first:06}", revision, not_after_ms)
             answer = client.request(edit, timeout_s=30)
             if not isinstance(answer, Done) or answer.revision is None:
                 raise RuntimeError(f"the people were refused: {answer}")
             revision = answer.revision
+
+
+def _enrol_officers(client: LinkClient) -> None:
+    """As at a new site's console."""
+    for officer in OFFICERS:
+        welcome = client.connect()
+        order = OfficerOrder(
+            id=f"invite-{officer}", boot=welcome.boot, not_after_ms=time.time_ns() // 1_000_000 + 30_000, act="invite",
+            officer=officer, roles=("WORK_MANAGER", "PROTECTION_OFFICER"),
+        )  # fmt: skip
+        invited = client.invite(order)
+        if not isinstance(invited, Invited):
+            raise RuntimeError(f"an officer was refused: {invited}")
+        challenge = enrolment_challenge(site=welcome.vkey, ticket=invited.ticket)
+        made = SoftPasskey(officer).creates(challenge, RP_ID, ORIGIN)
+        enrolment = EnrolKey(
+            id=f"enrol-{officer}", ticket=invited.ticket, client_data=made.client_data.hex(),
+            authenticator_data=made.authenticator_data.hex(),
+        )  # fmt: skip
+        answer = client.request(enrolment)
+        if not isinstance(answer, Done):
+            raise RuntimeError(f"a passkey was refused: {answer}")
+
+
+def _signed(client: LinkClient, puts: list[Any], id: str, base: str, not_after_ms: int) -> Propose:
+    """A change with both signatures."""
+    site = client.connect().vkey
+    challenge = change_challenge(site=site, id=id, base=base, puts=puts, reason="import", not_after_ms=not_after_ms)
+    signatures = []
+    for officer in OFFICERS:
+        made, key = SoftPasskey(officer).signs(challenge, RP_ID, ORIGIN), SoftPasskey(officer).credential
+        signatures.append(
+            Signature(
+                credential=key, client_data=made.client_data.hex(), authenticator_data=made.authenticator_data.hex(),
+                signature=made.signature.hex(),
+            )
+        )  # fmt: skip
+    return Propose(
+        id=id, base=base, not_after_ms=not_after_ms, puts=puts, officer=OFFICERS[0], reason="import",
+        signatures=tuple(signatures),
+    )  # fmt: skip
 
 
 def settle(pid: int, quiet_s: float = 1.0, within_s: float = 30.0) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from controller.assertions import RelyingParty
 from controller.clock import SystemClock, wall_ms
 from controller.committer import Committer
 from controller.config import Site, SiteFileError
@@ -30,6 +31,7 @@ from controller.ledger.catalogue import FLOOR
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
 from controller.log_desk import LogSetup
+from controller.officer_desk import OfficersSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
@@ -140,6 +142,12 @@ def _assemble(
         last_day=None if latest is None or how.believe_clock else here(latest).day,
         keys=secrets.view,
         log=_log_setup(site, latest),
+        habits=site.habits,
+        officers=OfficersSetup(
+            site=lambda: ledger.notary.vkey,
+            us=RelyingParty(rp_id=site.officers.rp_id, origins=site.officers.origins),
+            random=random,
+        ),
         is_clock_trusted=now.is_trusted,
     )
     parts = Parts(

@@ -29,6 +29,7 @@ from controller.site_file import (
     KeysSection,
     LedgerSection,
     MqttSection,
+    OfficersSection,
     PortalSection,
     ScheduleSection,
     SimulationSection,
@@ -54,6 +55,7 @@ from zones.places import (
     ZoneKind,
 )
 from zones.policy import EMPTY, Edit, EditRefused, Policy, Row
+from zones.unusual import MINUTE_MS, Habits
 
 __all__ = ["DeviceKind", "Site", "SiteFileError", "Strike", "Wiring", "load_site", "parse_site"]
 
@@ -104,6 +106,7 @@ class Site:
     cards: CardsSection | None
     keys: KeysSection
     ledger: LedgerSection
+    officers: OfficersSection
     simulation: SimulationSection | None
     devices: dict[str, DeviceSection]
     calendars: tuple[Calendar, ...]
@@ -112,6 +115,7 @@ class Site:
     portals: tuple[Portal, ...]
     walks: tuple[Walk, ...]
     wiring: Wiring
+    habits: Habits
     warnings: tuple[LintFinding, ...] = ()
     """What the lint says of the building that is odd and not refused."""
 
@@ -170,6 +174,7 @@ class _Builder:
             cards=file.cards,
             keys=self._keys(file.keys),
             ledger=self._ledger(file.ledger),
+            officers=file.officers,
             simulation=file.simulation,
             devices=devices,
             calendars=tuple(_calendar(section) for section in file.calendar),
@@ -178,6 +183,7 @@ class _Builder:
             portals=tuple(self._portal(n, p, wiring) for n, p in enumerate(file.portal)),
             walks=tuple(_walk(section) for section in file.walk),
             wiring=wiring,
+            habits=self._habits(file),
         )
         policy = self._policy(site)
         return replace(site, warnings=self._linted(policy))
@@ -307,6 +313,24 @@ class _Builder:
             is_vestibule=section.is_vestibule,
             plan_ref=section.plan_ref,
         )
+
+    def _habits(self, file: SiteFile) -> Habits:
+        """What is usual here (docs/officers.md, what is noticed)."""
+        known = {section.id for section in file.schedule}
+        hours = {}
+        for index, section in enumerate(file.zone):
+            if section.usual_schedule is None:
+                continue
+            if section.usual_schedule not in known:
+                why = f"there is no schedule {section.usual_schedule!r}"
+                raise self._refuse(f".zone[{index}].usual_schedule", why)
+            hours[ZoneId(section.id)] = ScheduleId(section.usual_schedule)
+        unusual = file.unusual
+        return Habits(
+            hours=hours, tries=unusual.tries, portals=unusual.portals, within_ms=unusual.within_minutes * MINUTE_MS,
+            stay_ms=unusual.stay_hours * 60 * MINUTE_MS,
+            stay_kind=self._named(".unusual.stay_kind", ZoneKind, unusual.stay_kind),
+        )  # fmt: skip
 
     def _portal(self, index: int, section: PortalSection, wiring: Wiring) -> Portal:
         if section.exit_hardware is None:

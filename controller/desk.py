@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from controller import alarm_desk
 from controller.cards import CardNumbers
 from controller.clock import wall_ms
-from controller.edit_desk import ROWS_MAX as ROWS_MAX
 from controller.edit_desk import EditDesk, EditRejected
 from controller.enrolment import Enrolment
 from controller.ledger.body import Draft
@@ -24,6 +24,8 @@ from controller.link.messages import (
     Command,
     DeviceOrder,
     EnrolKey,
+    HandleAlarm,
+    Invited,
     LogOrder,
     Note,
     OfficerOrder,
@@ -44,7 +46,7 @@ from controller.portals import shut_zones
 from controller.secured_readers import SecuredReaders
 from controller.standing import Standing
 from controller.stream_desk import ReportRefused, StreamDesk
-from controller.turn import AfterEdit, AfterGrant, AfterInvited, AfterNote, AfterRefused, Answer, Turn
+from controller.turn import AfterEdit, AfterGrant, AfterNote, AfterRefused, Answer, Turn
 from zones.authority import posts_of
 from zones.ids import ID_PATTERN, CardholderId, OfficerId, PortalId, ZoneId
 from zones.moment import Moment
@@ -110,6 +112,7 @@ class Desk:
         secured: SecuredReaders | None = None,
         log: LogDesk | None = None,
         enrolment: Enrolment | None = None,
+        officers: OfficersSetup | None = None,
     ) -> None:
         """`is_reachable`: whether a portal's strike can be moved now. `is_fire`: whether the fire alarm speaks now.
         `is_locked`: whether a portal is in the mode LOCKED. `not_closed`: those of some portals that may be open.
@@ -130,6 +133,20 @@ class Desk:
         self._enrolment = enrolment
         self._reports = StreamDesk(standing.scribe)
         self._is_editing = False
+        self._judges: dict[type[Request], Callable[[LinkRequest, Any, Moment, Turn], None]] = {
+            Propose: self._propose,
+            Prepare: self._prepare,
+            Suggest: self._suggest,
+            OfficerOrder: self._officer_order,
+            EnrolKey: self._enrol_key,
+            Order: self._order,
+            DeviceOrder: self._device_order,
+            LogOrder: self._log_order,
+            Note: self._note,
+            AwaitCard: self._await_card,
+            HandleAlarm: self._alarm_word,
+            StreamReport: self._report,
+        }
 
     def edit_done(self) -> None:
         """The edit under way came into force or failed; the next one may come."""
@@ -168,31 +185,10 @@ class Desk:
     def _judge(self, request: LinkRequest, now: Moment, turn: Turn, next_grant: Callable[[], str]) -> None:
         """Each kind of request by its own rules. Raises _Rejected."""
         message = request.message
-        match message:
-            case Propose():
-                self._propose(request.session, message, now, turn)
-            case Prepare():
-                self._prepare(request, message, turn)
-            case Suggest():
-                self._suggest(request, message, now, turn)
-            case OfficerOrder():
-                self._officer_order(request, message, now, turn)
-            case EnrolKey():
-                self._enrol_key(request.session, message, now, turn)
-            case Command():
-                self._command(request.session, message, now, turn, next_grant())
-            case Order():
-                self._order(request.session, message, now, turn)
-            case DeviceOrder():
-                self._device_order(request.session, message, now, turn)
-            case LogOrder():
-                self._log_order(request, message, now, turn)
-            case Note():
-                self._note(request.session, message, now, turn)
-            case AwaitCard():
-                self._await_card(request.session, message, now, turn)
-            case StreamReport():
-                self._report(request.session, message, now, turn)
+        if isinstance(message, Command):
+            self._command(request.session, message, now, turn, next_grant())
+        else:
+            self._judges[type(message)](request, message, now, turn)
 
     def _unrecorded(self, message: Request, now: Moment) -> Refused | None:
         """A refusal that makes no record: none can be made, or that would be the flood itself."""
@@ -287,7 +283,7 @@ class Desk:
         if not_after_ms > wall + ahead_ms_max + 1000:
             raise _Rejected("expired", f"a request may expire at most {ahead_ms_max} ms ahead", "not_after_ms")
 
-    def _propose(self, session: int, message: Propose, now: Moment, turn: Turn) -> None:
+    def _propose(self, request: LinkRequest, message: Propose, now: Moment, turn: Turn) -> None:
         at = self._standing.at
         if self._log.is_auditor(message.officer):
             raise _Rejected("not_your_role", "whoever administers the log changes no registers (A-29)", "officer")
@@ -299,7 +295,7 @@ class Desk:
             raise _Rejected(error.code, error.why, error.field) from None
         if auditor := next((one for one in judged.signers if self._log.is_auditor(one)), None):
             raise _Rejected("not_your_role", f"{auditor} administers the log and changes no registers", "signatures")
-        self._record_edit(judged.policy, judged.signers[0], judged.detail, (session, message.id), now, turn)
+        self._record_edit(judged.policy, judged.signers[0], judged.detail, (request.session, message.id), now, turn)
 
     def _record_edit(
         self, policy: PolicyAt, officer: str, detail: dict[str, Any], asked: tuple[int, str], now: Moment, turn: Turn
@@ -311,7 +307,7 @@ class Desk:
         index = self._standing.record(draft, turn)
         turn.after.append(AfterEdit(index=index, policy=policy, session=asked[0], request_id=asked[1]))
 
-    def _prepare(self, request: LinkRequest, message: Prepare, turn: Turn) -> None:
+    def _prepare(self, request: LinkRequest, message: Prepare, _now: Moment, turn: Turn) -> None:
         """Changes nothing, so nothing is recorded."""
         try:
             puts = self._edits.prepared(message, is_prepared=request.is_prepared)
@@ -321,7 +317,9 @@ class Desk:
 
     def _suggest(self, request: LinkRequest, message: Suggest, now: Moment, turn: Turn) -> None:
         if not request.is_console:
-            raise _Rejected("not_here", "changes are suggested at the controller itself; officers propose on their pages")
+            raise _Rejected(
+                "not_here", "changes are suggested at the controller itself; officers propose on their pages"
+            )
         try:
             detail = self._edits.suggested(message, self._standing.at)
         except EditRejected as error:
@@ -344,10 +342,10 @@ class Desk:
         if type_ == "OFFICER_RESET":
             del detail["roles"]
         index = self._standing.record(self._scribe.draft(type_, now=now, officer="console", detail=detail), turn)
-        invited = AfterInvited(index=index, session=request.session, request_id=message.id, ticket=ticket, until_ms=until_ms)
-        turn.after.append(invited)
+        told = Invited(id=message.id, ticket=ticket, until_ms=until_ms)
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id, told=told))
 
-    def _enrol_key(self, session: int, message: EnrolKey, now: Moment, turn: Turn) -> None:
+    def _enrol_key(self, request: LinkRequest, message: EnrolKey, now: Moment, turn: Turn) -> None:
         if self._is_editing:
             raise _Rejected("busy", "another change is being recorded; try again")
         at = self._standing.at
@@ -364,7 +362,7 @@ class Desk:
             "id": message.id, "edit": doc, "revision": policy.revision, "base": at.revision, "signed": False,
             "reason": "enrolment",
         }  # fmt: skip
-        self._record_edit(policy, "console", detail, (session, message.id), now, turn)
+        self._record_edit(policy, "console", detail, (request.session, message.id), now, turn)
 
     def replaced(self, revision: str, doc: dict[str, Any]) -> None:
         """The policy of `revision` was replaced by the edit `doc`, whoever made that."""
@@ -431,7 +429,7 @@ class Desk:
             )
         )
 
-    def _order(self, session: int, message: Order, now: Moment, turn: Turn) -> None:
+    def _order(self, request: LinkRequest, message: Order, now: Moment, turn: Turn) -> None:
         self._check_boot(message.boot)
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if message.act not in ORDERS:
@@ -448,9 +446,9 @@ class Desk:
             _RECORD_OF[message.act], now=now, officer=message.officer, cardholder=who, detail={"id": message.id}
         )
         index = self._standing.record(draft, turn)
-        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))
 
-    def _device_order(self, session: int, message: DeviceOrder, now: Moment, turn: Turn) -> None:
+    def _device_order(self, request: LinkRequest, message: DeviceOrder, now: Moment, turn: Turn) -> None:
         self._check_boot(message.boot)
         self._check_time(message.not_after_ms, EDIT_MS_MAX, now)
         if message.second is not None and not _OFFICER.fullmatch(message.second):
@@ -460,13 +458,13 @@ class Desk:
         assert self._secured is not None, "an engine has its readers"
         if (complaint := self._secured.complaint(message)) is not None:
             raise _Rejected(*complaint)
-        self._secured.record_order(session, message, now, turn)
+        self._secured.record_order(request.session, message, now, turn)
 
-    def _await_card(self, session: int, message: AwaitCard, now: Moment, turn: Turn) -> None:
+    def _await_card(self, request: LinkRequest, message: AwaitCard, now: Moment, turn: Turn) -> None:
         assert self._enrolment is not None, "an engine has its readers"
         if (complaint := self._enrolment.complaint(message)) is not None:
             raise _Rejected(*complaint)
-        self._enrolment.begin(session, message, now, turn)
+        self._enrolment.begin(request.session, message, now, turn)
 
     def _log_order(self, request: LinkRequest, message: LogOrder, now: Moment, turn: Turn) -> None:
         self._check_boot(message.boot)
@@ -475,15 +473,24 @@ class Desk:
             raise _Rejected(*complaint)
         self._log.record_order(request.session, message, now, turn)
 
-    def _report(self, session: int, message: StreamReport, now: Moment, turn: Turn) -> None:
+    def _report(self, request: LinkRequest, message: StreamReport, now: Moment, turn: Turn) -> None:
         try:
             draft = self._reports.draft(message, now)
         except ReportRefused as error:
             raise _Rejected("protocol", str(error), error.field) from None
         index = self._standing.record(draft, turn)
-        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))
 
-    def _note(self, session: int, message: Note, now: Moment, turn: Turn) -> None:
+    def _alarm_word(self, request: LinkRequest, message: HandleAlarm, now: Moment, turn: Turn) -> None:
+        """An officer says what an alarm was."""
+        if (wrong := alarm_desk.complaint(message, self._standing, now)) is not None:
+            raise _Rejected(*wrong)
+        detail = alarm_desk.detail_of(message)
+        draft = self._scribe.draft("ALARM_HANDLED", now=now, officer=message.officer, detail=detail)
+        index = self._standing.record(draft, turn)
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))
+
+    def _note(self, request: LinkRequest, message: Note, now: Moment, turn: Turn) -> None:
         if (wrong := complaint(message)) is not None:
             raise _Rejected(*wrong)
         detail = {
@@ -494,4 +501,4 @@ class Desk:
             "NOTE", now=now, officer=message.officer, cardholder=message.cardholder, detail=detail
         )
         index = self._standing.record(draft, turn)
-        turn.after.append(AfterNote(index=index, session=session, request_id=message.id))
+        turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))

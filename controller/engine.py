@@ -16,16 +16,18 @@ from typing import Any, Final
 from controller.cards import CardNumbers
 from controller.clock_watch import ClockWatch
 from controller.config import Wiring
-from controller.desk import ROWS_MAX, Desk, LinkRequest
+from controller.desk import Desk, LinkRequest
+from controller.edit_desk import ROWS_MAX
 from controller.enrolment import Enrolment
 from controller.entries import Entries
 from controller.keystore.jobs import KeysStored, KeyView
 from controller.lateness import Lateness
 from controller.ledger.body import Body, Draft, Scribe
-from controller.link.messages import Command, Done, Order, Propose, Refused
+from controller.link.messages import Command, Done, Order, Prepare, Refused
 from controller.log_chores import BodiesDropped, ExpiredFound, LogLearnt, LogReport
 from controller.log_desk import LogDesk, LogSetup
 from controller.noise import Noise
+from controller.officer_desk import OfficersSetup
 from controller.output_watch import OutputWatch
 from controller.pin_setting import PinsHashed, sets_pins
 from controller.pins import PinAnswered, PinJob, PinMisses
@@ -79,6 +81,7 @@ from zones.occupancy import Occupancy
 from zones.places import DeviceStatus, PortalMode, ZoneState, ZoneStatus
 from zones.policy import TABLE_OF, Row
 from zones.portal import EntryGranted, Happening, Phase
+from zones.unusual import Habits
 from zones.watch import Alarm, Ceased, ConditionKind, Watch, look
 from zones.watch import deadline as watch_deadline
 
@@ -126,6 +129,8 @@ class Engine:
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
         keys: what the key store holds.
         log: who administers the ledger and what is kept how long; None: nothing is ever dropped.
+        habits: what is usual at this site, so that what is not can be told (A-14).
+        officers: who we are to passkeys, and what gives tickets.
         is_clock_trusted: what the start found and recorded of the wall clock.
     """
 
@@ -146,12 +151,19 @@ class Engine:
         last_day: date | None = None,
         keys: KeyView | None = None,
         log: LogSetup | None = None,
+        habits: Habits | None = None,
+        officers: OfficersSetup | None = None,
         is_clock_trusted: bool = True,
     ) -> None:
         known = frozenset(devices)
         self.lateness = Lateness()
         self._standing = Standing(
-            policy=policy, occupancy=occupancy, misses=misses or PinMisses(), scribe=scribe, offline=set(known)
+            policy=policy,
+            occupancy=occupancy,
+            misses=misses or PinMisses(),
+            scribe=scribe,
+            offline=set(known),
+            habits=habits,
         )
         self._scribe = scribe
         self._boot = boot
@@ -194,6 +206,7 @@ class Engine:
             enrolment=self._enrolment,
         )
         self._log = LogDesk(self._standing, boot, log)
+        self._officers = officers
         self._desk = self._made_desk(numbers)
         self._outputs = OutputWatch(self._standing, wiring)
         self._handlers = self._heard_by()
@@ -214,6 +227,7 @@ class Engine:
             secured=self._secured,
             log=self._log,
             enrolment=self._enrolment,
+            officers=self._officers,
         )
 
     def _heard_by(self) -> dict[type[Any], Handler]:
@@ -388,6 +402,7 @@ class Engine:
             self._outputs.deadline(),
             self._log.deadline(),
             watch_deadline(self._watch),
+            self._standing.noticing.deadline(),
         )
         return min((tick for tick in due if tick is not None), default=None)
 
@@ -403,7 +418,7 @@ class Engine:
     def _request(self, request: LinkRequest, now: Moment, turn: Turn) -> None:
         """A request of the web process. One that sets PINs is judged when their slow hashes are done."""
         message = request.message
-        is_too_large = isinstance(message, Propose) and len(message.puts) > ROWS_MAX  # refused as any such
+        is_too_large = isinstance(message, Prepare) and len(message.puts) > ROWS_MAX  # refused as any such
         if not sets_pins(message) or is_too_large or not self._standing.is_writable:
             self._carry_out(request, now, turn)
             return
@@ -460,6 +475,8 @@ class Engine:
         """An edit is recorded: it is in force. What it shuts is shut at once, for those who were on their way too."""
         before, shut = self._standing.policy, shut_zones(self._standing.policy)
         new = PolicyAt(policy=after.policy.policy, revision=after.policy.revision, seq=seq)
+        if body.detail is not None:
+            self._desk.replaced(self._standing.at.revision, body.detail["edit"])
         self._standing.adopt(new, body)
         self._desk.edit_done()
         self._portals.take_back(shut_zones(new.policy) - shut, now, out)
@@ -474,6 +491,8 @@ class Engine:
         self._watch, alarms = look(self._watch, self._standing.policy, self._standing.occupancy, now)
         for alarm in alarms:
             self._tell(alarm, now, turn)
+        for draft in self._standing.noticing.take(self._standing.occupancy, self._scribe, now):
+            self._standing.record(draft, turn)
         for zone in self._portals.take_opened_zones():
             self._record_opening(zone, now, turn)
         self._edit_from_portal(now, turn)

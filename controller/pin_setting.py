@@ -1,6 +1,6 @@
-"""Setting PINs: the digits of a proposal become hashes before the deciding loop sees them again (B-13).
+"""Setting PINs: the digits of a request become hashes before the deciding loop sees them again (B-13).
 
-The slow hash takes longer than a press of REX may wait, so it is made on a thread of its own; then the proposal comes
+The slow hash takes longer than a press of REX may wait, so it is made on a thread of its own; then the request comes
 back through the inbox as any other.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from controller.desk import LinkRequest
-from controller.link.messages import Propose
+from controller.link.messages import Prepare
 from controller.link.rows import row_to_doc
 from controller.pins import Digits, PinHasher, PinRefused, check_rules
 from zones.ids import CardholderId
@@ -34,12 +34,12 @@ class PinsHashed:
 
 
 def sets_pins(message: object) -> bool:
-    """Whether a message is a proposal with a PIN in it."""
-    return isinstance(message, Propose) and any(table == "pin" for table, _ in message.puts)
+    """Whether a message prepares a PIN in it."""
+    return isinstance(message, Prepare) and any(table == "pin" for table, _ in message.puts)
 
 
 class PinSetter:
-    """Hashes the PINs of proposals, one proposal after the other.
+    """Hashes the PINs of requests, one after the other.
 
     Args:
         hasher: makes the hashes.
@@ -63,7 +63,7 @@ class PinSetter:
     def hashed(self, request: LinkRequest, forbidden: Iterable[str]) -> PinsHashed:
         """The outcome for one request, worked out here and now."""
         message = request.message
-        assert isinstance(message, Propose), "only proposals set PINs"
+        assert isinstance(message, Prepare), "only what prepares rows sets PINs"
         known = tuple(forbidden)
         puts: list[tuple[str, dict[str, Any]]] = []
         for table, row in message.puts:
@@ -95,7 +95,7 @@ class PinSetter:
         return doc
 
 
-def _refused(request: LinkRequest, message: Propose, row: dict[str, Any], why: str) -> PinsHashed:
+def _refused(request: LinkRequest, message: Prepare, row: dict[str, Any], why: str) -> PinsHashed:
     """The digits go no further, not even into a message about them."""
     emptied = msgspec.structs.replace(message, puts=[])
     named = str(row.get("id", "?"))[:64]

@@ -27,7 +27,7 @@ from controller.intake import Intake
 from controller.key_room import KeyJobs
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft, Scribe
-from controller.link.messages import AskCosigned, Cosign, KeyStanding, Propose, Request, Status
+from controller.link.messages import AskCosigned, Cosign, KeyStanding, Prepare, Propose, Request, Status
 from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.pin_setting import PinSetter
@@ -156,7 +156,7 @@ class Runtime:
 
     def take_request(self, session: int, message: Request) -> bool:
         """Take a request from the link, in the loop's own thread; False when this turn has enough of them."""
-        cost = LINK_REQUESTS_PER_TURN if isinstance(message, Propose) else 1
+        cost = LINK_REQUESTS_PER_TURN if isinstance(message, Propose | Prepare) else 1
         if self._requests and self._requests + cost > LINK_REQUESTS_PER_TURN:
             return False
         self._requests += cost

@@ -180,6 +180,34 @@ class LedgerSection(_Section, frozen=True, kw_only=True):
     terms_days: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = {}
 
 
+class OfficersSection(_Section, frozen=True, kw_only=True):
+    """Who we are to officers' passkeys (docs/officers.md §4): `rp_id` is the name of the pages' host, "localhost" where
+    they are looked at on the machine itself. `origins`: where pages may be asked for; none: anywhere under `rp_id`.
+    """
+
+    rp_id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{1,253}\Z")] = "localhost"
+    origins: tuple[str, ...] = ()
+
+
+class UnusualSection(_Section, frozen=True, kw_only=True):
+    """What is told to officers as unusual (A-14): `tries` refusals at `portals` doors of zones in which somebody has no
+    place, within `within_minutes`; a stay of more than `stay_hours` in zones of `stay_kind` or higher.
+    """
+
+    tries: Annotated[int, msgspec.Meta(ge=2, le=100)] = 3
+    portals: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+    within_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 30
+    stay_hours: Annotated[int, msgspec.Meta(ge=1, le=168)] = 14
+    stay_kind: str = "LIMITED"
+
+
+class ReviewSection(_Section, frozen=True, kw_only=True):
+    """By when an auditor looks through the log (A-15): within so many days of the last look, and of a grave alarm."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=31)] = 7
+    after_alarm_days: Annotated[int, msgspec.Meta(ge=1, le=31)] = 3
+
+
 class CalendarSection(_Section, frozen=True, kw_only=True):
     """Holidays: those of the country (`national = "JP"`) and the company's own (`days = [2026-12-29]`)."""
 
@@ -199,7 +227,9 @@ class ScheduleSection(_Section, frozen=True, kw_only=True):
 
 
 class ZoneSection(_Section, frozen=True, kw_only=True):
-    """One zone; fields as in `zones.places.Zone`, `kind` and `min_link` by name."""
+    """One zone; fields as in `zones.places.Zone`, `kind` and `min_link` by name. `usual_schedule`: when it is usually
+    entered; an entry at another hour is told to the officers (A-14), and refused to nobody.
+    """
 
     id: Id
     name_ja: str
@@ -229,6 +259,7 @@ class ZoneSection(_Section, frozen=True, kw_only=True):
     policy_age_ms_max: LongMillis | None = None
     is_vestibule: bool = False
     plan_ref: str | None = None
+    usual_schedule: str | None = None
 
 
 class PortalSection(_Section, frozen=True, kw_only=True):
@@ -285,6 +316,9 @@ class SiteFile(_Section, frozen=True, kw_only=True):
     cards: CardsSection | None = None
     keys: KeysSection = KeysSection()
     ledger: LedgerSection = LedgerSection()
+    officers: OfficersSection = OfficersSection()
+    unusual: UnusualSection = UnusualSection()
+    log_review: ReviewSection = ReviewSection()
     simulation: SimulationSection | None = None
 
 

@@ -13,12 +13,14 @@ import msgspec
 
 from controller.ledger.body import Body, Draft, Scribe
 from controller.link.follow import MOVES, followed
+from controller.noticing import Noticing
 from controller.pins import PinMisses
 from controller.policy_log import PolicyAt
 from controller.turn import Turn
 from zones.ids import CardholderId
 from zones.occupancy import Occupancy
 from zones.policy import Policy
+from zones.unusual import Habits
 
 
 class Standing:
@@ -30,10 +32,18 @@ class Standing:
         misses: PINs missed in a row, as the ledger told them.
         scribe: drafts records for this node and boot.
         offline: devices that do not answer.
+        habits: what is usual here.
     """
 
     def __init__(
-        self, *, policy: PolicyAt, occupancy: Occupancy, misses: PinMisses, scribe: Scribe, offline: set[str]
+        self,
+        *,
+        policy: PolicyAt,
+        occupancy: Occupancy,
+        misses: PinMisses,
+        scribe: Scribe,
+        offline: set[str],
+        habits: Habits | None = None,
     ) -> None:
         self.at = policy
         self.occupancy = occupancy
@@ -41,6 +51,7 @@ class Standing:
         self.scribe = scribe
         self.offline = offline
         self.is_writable = True
+        self.noticing = Noticing(habits)
         self._locks: dict[CardholderId, bool] = {}
         self.doubted: set[str] = set()
         """Devices whose enclosure was opened, until the policy in force says so."""
@@ -57,6 +68,7 @@ class Standing:
 
     def follow(self, body: Body) -> None:
         """Learn from a record that was, or will be, handed over; from an edit only once it is in force."""
+        self.noticing.follow(self.occupancy, self.policy, body)
         if body.type in MOVES:
             doc: Mapping[str, Any] = msgspec.to_builtins(body)
             self.occupancy = followed(self.occupancy, self.policy, doc)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from controller.keystore.jobs import KeyJob
 from controller.ledger.body import Draft
-from controller.link.messages import CardShown, DeviceOrder, FromController
+from controller.link.messages import CardShown, DeviceOrder, FromController, Invited
 from controller.log_chores import DropBodies, FindExpired, LearnLog
 from controller.policy_log import PolicyAt
 from controller.retention import Due, Reckoning
@@ -147,18 +147,7 @@ class AfterNote:
     index: int
     session: int
     request_id: str
-    told: CardShown | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AfterInvited:
-    """The console may print a ticket once it is recorded that there is one."""
-
-    index: int
-    session: int
-    request_id: str
-    ticket: str = field(repr=False)
-    until_ms: int = 0
+    told: CardShown | Invited | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

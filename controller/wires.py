@@ -22,7 +22,7 @@ from controller.link.server import LinkServer
 from controller.outputs import Outputs
 from controller.runtime import Runtime
 from controller.site_file import DeviceSection, MqttSection
-from controller.site_wires import device_of, mqtt_device
+from controller.site_wires import READERS, device_of, mqtt_device
 from readers.protocols.lcus import LcusBoard
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def standing_of(
         where=next((place for place in places if place), "broker" if device.kind is DeviceKind.MQTT else ""),
         serves=tuple(dict.fromkeys(served)),
         facts=facts[device.id]() if device.id in facts else {},
+        is_for_entry=device.kind in READERS and device.id not in wiring.exit_readers,
     )
 
 

@@ -38,13 +38,16 @@ class Assertion:
 
 
 class SoftPasskey:
-    """One passkey. The same `seed` gives the same keys. `is_verified`: whether it says that it checked its user."""
+    """One passkey. The same `seed` gives the same keys, and the same answers. `is_verified`: whether it says that it
+    checked its user; `counts`: whether it counts its answers, as security keys do and synced passkeys do not.
+    """
 
-    def __init__(self, seed: str, *, is_verified: bool = True) -> None:
+    def __init__(self, seed: str, *, is_verified: bool = True, counts: bool = False) -> None:
         secret = int.from_bytes(hashlib.sha512(seed.encode()).digest(), "big") % (_ORDER - 1) + 1
         self._private = ec.derive_private_key(secret, ec.SECP256R1())
         self.credential_id = hashlib.sha256(b"credential " + seed.encode()).digest()
         self.is_verified = is_verified
+        self.counts = counts
         self.count = 0
 
     @property
@@ -72,11 +75,11 @@ class SoftPasskey:
 
     def signs(self, challenge: bytes, rp_id: str, origin: str) -> Assertion:
         """Answer a challenge, as `navigator.credentials.get` would."""
-        self.count += 1
+        self.count += self.counts
         client_data = _client_data("webauthn.get", challenge, origin)
         data = self._data(rp_id, 0)
         signed = data + hashlib.sha256(client_data).digest()
-        signature = self._private.sign(signed, ec.ECDSA(hashes.SHA256()))
+        signature = self._private.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         return Assertion(client_data=client_data, authenticator_data=data, signature=signature)
 
     def _data(self, rp_id: str, flags: int) -> bytes:

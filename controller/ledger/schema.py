@@ -21,6 +21,18 @@ _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer", "minimum": -INTEGER_MAX, "maximum": INTEGER_MAX}
 _TRUTH: Final = {"type": "boolean"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
+_SIGNATURE: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": dict.fromkeys(("authenticator_data", "client_data", "credential", "signature"), _TEXT),
+    "required": ["authenticator_data", "client_data", "credential", "signature"],
+    "additionalProperties": False,
+}
+_STAND_INS: Final[dict[str, Any]] = {
+    "type": "array",
+    "items": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}, {"enum": ["@1", "@2"]}]},
+}
+"""Which put, which field, and what stood there when it was signed."""
+
 _RANGES: Final = {
     "type": "array",
     "items": {"type": "array", "prefixItems": [_WHOLE, _WHOLE], "minItems": 2, "items": False},
@@ -81,6 +93,10 @@ def _key(type_: str, key: str) -> dict[str, Any]:
     if key == "ranges":
         return _RANGES
     if key == "signatures":
+        return {"type": "array", "items": _SIGNATURE}
+    if key == "stand_ins":
+        return _STAND_INS
+    if key == "roles":
         return _TEXTS
     if key == "signed" or key.startswith("is_"):
         return _TRUTH

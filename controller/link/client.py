@@ -29,6 +29,10 @@ from controller.link.messages import (
     Done,
     FromController,
     Hello,
+    Invited,
+    OfficerOrder,
+    Prepare,
+    Prepared,
     Record,
     Refused,
     Request,
@@ -37,6 +41,9 @@ from controller.link.messages import (
     ToController,
     Welcome,
 )
+
+Told = Done | Refused | Cosigned | CardShown | Prepared | Invited
+"""What one question is answered with."""
 
 SILENCE_S_MAX: Final = 10.0
 """A stream on which nothing came for so long is dead: the controller sends a Status every 2 s."""
@@ -135,9 +142,21 @@ class LinkClient:
             raise LinkDown("the controller answered something else")
         return answer
 
-    def _ask(
-        self, message: Cosign | AskCosigned | AwaitCard, timeout_s: float
-    ) -> Done | Refused | Cosigned | CardShown:
+    def prepare(self, message: Prepare, timeout_s: float = 10.0) -> Prepared | Refused:
+        """Rows as they can be signed. Raises LinkDown; connects first if need be."""
+        answer = self._ask(message, timeout_s)
+        if not isinstance(answer, Prepared | Refused):
+            raise LinkDown("the controller answered something else")
+        return answer
+
+    def invite(self, message: OfficerOrder, timeout_s: float = 5.0) -> Invited | Refused:
+        """The ticket of an officer, at the console. Raises LinkDown; connects first if need be."""
+        answer = self._ask(message, timeout_s)
+        if not isinstance(answer, Invited | Refused):
+            raise LinkDown("the controller answered something else")
+        return answer
+
+    def _ask(self, message: Cosign | AskCosigned | AwaitCard | Prepare | OfficerOrder, timeout_s: float) -> Told:
         with self._lock:
             if self._socket is None:
                 self.connect()
@@ -145,7 +164,7 @@ class LinkClient:
                 self._send(message)
                 while True:
                     answer = self._receive(timeout_s)
-                    if isinstance(answer, Done | Refused | Cosigned | CardShown) and answer.id in (message.id, ""):
+                    if isinstance(answer, Told) and answer.id in (message.id, ""):
                         return answer
             except LinkDown:
                 self.close()

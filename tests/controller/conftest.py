@@ -23,10 +23,11 @@ from controller.ledger.body import Body, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger
-from controller.link.messages import Command, Done, Order, Propose, Refused
+from controller.link.messages import Command, Done, Order, Prepare, Prepared, Refused
 from controller.link.rows import row_to_doc
 from controller.log_chores import LogReport
 from controller.log_desk import LogSetup
+from controller.officer_desk import OfficersSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
 from controller.policy_log import PolicyAt, edit_to_doc
@@ -41,10 +42,14 @@ from readers.events import (
     LineFault,
     PeopleCounted,
 )
+from tests.officers import THREE, needs_preparing, officer_puts, proposal
 from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.policy import Edit
 from zones.portal import ReleaseStrike, SecureStrike
+
+VKEY = "sekisho.example/test+00000000+made-up"
+"""What officers' challenges name the site by."""
 
 NOON = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 """A Tuesday, noon in Japan."""
@@ -158,7 +163,7 @@ class VirtualSite:
         self.is_stalled = False
         self.dead_outputs: dict[str, str] = {}
         self.ids = 0
-        policy = PolicyAt().after(edit_to_doc(_layout(self.file)), seq=0)
+        policy = PolicyAt().after(first_edit(self.file), seq=0)
         self.answered: deque[Any] = deque()
         hasher = PinHasher(bytes(reversed(range(32))))
         desk = PinDesk(hasher, self.answered.append)  # never started: its answers are worked out here and now
@@ -175,6 +180,7 @@ class VirtualSite:
             hash_pins=lambda request, known: self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
             log=log,
+            officers=OfficersSetup(site=lambda: VKEY, random=randbytes),
         )
         self.core = Core(
             engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform,
@@ -267,16 +273,22 @@ class VirtualSite:
     def loses(self, device: str) -> None:
         self.happens(DeviceOffline(source=device, why="line lost"))
 
-    def proposes(self, *puts: tuple[str, dict[str, Any]], base: str | None = None, id: str | None = None) -> Any:
-        """An edit from the web process; returns the answer."""
+    def proposes(
+        self, *puts: tuple[str, dict[str, Any]], base: str | None = None, id: str | None = None,
+        signers: tuple[str, ...] = THREE, **changed: Any,
+    ) -> Any:  # fmt: skip
+        """An edit from the web process, prepared and signed; returns the answer."""
         self.ids += 1
-        message = Propose(
-            id=id or f"edit-{self.ids:06}",
-            base=self.engine.policy.revision if base is None else base,
-            not_after_ms=wall_ms(self.at) + 5000,
-            puts=list(puts),
-            officer="officer-01",
-        )
+        rows = list(puts)
+        if needs_preparing(rows):
+            prepared = self.asks(Prepare(id=f"prepare-{self.ids:06}", puts=rows, officer="officer-01"))
+            if not isinstance(prepared, Prepared):
+                return prepared
+            rows = prepared.puts
+        message = proposal(
+            rows, site=VKEY, id=id or f"edit-{self.ids:06}", signers=signers,
+            base=self.engine.policy.revision if base is None else base, not_after_ms=wall_ms(self.at) + 5000, **changed,
+        )  # fmt: skip
         return self.asks(message)
 
     def changes(self, *changes: tuple[str, dict[str, Any]]) -> Any:
@@ -403,8 +415,13 @@ def roster(person: str, zone: str) -> dict[str, Any]:
     return {"id": f"r-{person}-{zone}", "cardholder": person, "zone": zone, **period}
 
 
-def _layout(site: Site) -> Edit:
-    return Edit(puts=site.layout)
+def first_edit(site: Site) -> dict[str, Any]:
+    """The document of a site's first edit: its places, and three officers who can sign (in post for years, so that a
+    test may move its clock).
+    """
+    doc = edit_to_doc(Edit(puts=site.layout))
+    rows = [put for one in THREE for put in officer_puts(one, NOON.date(), from_on="2000-01-01", until_on="2199-12-31")]
+    return {**doc, "puts": [*doc["puts"], *map(list, rows)]}
 
 
 @pytest.fixture

@@ -13,14 +13,16 @@ import pytest
 from controller.clock import wall_ms
 from controller.desk import LinkRequest
 from controller.ledger.errors import LedgerUnavailable
-from controller.link.messages import Command, Done, Order, Propose, Refused
+from controller.link.messages import Command, Done, Order, Refused
 from controller.link.recorded import BEGINNING, History
-from controller.policy_log import PolicyAt, edit_to_doc, next_revision
+from controller.policy_log import PolicyAt, next_revision
 from controller.turn import ShowAtReader
 from readers.events import CardRead, DeviceOffline, DeviceOnline, InputChanged, KeysEntered, LineFault
+from tests.controller.conftest import VKEY, first_edit
 from tests.controller.rich_site import CARDS, people, site_text, walks_in, walks_out
+from tests.officers import proposal as signed
+from tests.share import share
 from zones.places import ZoneState
-from zones.policy import Edit
 from zones.portal import ReleaseStrike
 from zones.review.replay import replay
 
@@ -69,10 +71,13 @@ def card(site: Any, number: str, reader: str) -> CardRead:
 
 def proposal(site: Any, *puts: Any) -> LinkRequest:
     site.ids += 1
-    message = Propose(
-        id=f"edit-{site.ids:06}", base=site.engine.policy.revision, not_after_ms=wall_ms(site.at) + 5000,
-        puts=list(puts), officer="officer-01",
-    )  # fmt: skip
+    message = signed(
+        puts,
+        site=VKEY,
+        id=f"edit-{site.ids:06}",
+        base=site.engine.policy.revision,
+        not_after_ms=wall_ms(site.at) + 5000,
+    )
     return LinkRequest(session=1, message=message)
 
 
@@ -778,7 +783,7 @@ class Storm:
 
 
 @pytest.mark.req("D-24", "A-24")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(share(2, many=12)))
 def test_no_storm_holds_anybody_in_or_lets_anybody_in_unrecorded(rich: Any, seed: int) -> None:
     """Some order of badges, edits, faults and failures that nobody thought of would stop a door, or open one."""
     zones: Any = {
@@ -809,7 +814,7 @@ class _Line:
 
 def _history(site: Any) -> History:
     """The site's records from its layout on."""
-    first = PolicyAt().after(edit_to_doc(Edit(puts=site.file.layout)), seq=0)
+    first = PolicyAt().after(first_edit(site.file), seq=0)
     begin = replace(BEGINNING, revision=first.revision, policies={first.revision: first.policy})
     return History(lambda seq: (_Line(one) for one in site.ledger.scan(seq)), begin=begin, revision_of=next_revision)
 
@@ -874,7 +879,7 @@ def _told_at_reader(  # noqa: C901 - one line per thing that somebody does
 
 @pytest.mark.req("E-04")
 @pytest.mark.parametrize("lab", _LABS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(share(1, many=8)))
 def test_whoever_is_refused_sees_what_a_stranger_sees_when_a_stranger_sees_it(rich: Any, lab: str, seed: int) -> None:
     """Whoever plays with a found card would learn from a light or a delay whether it is known here."""
     told = {who: _told_at_reader(rich, who, lab, seed) for who in _REFUSED_PEOPLE}

@@ -437,7 +437,7 @@ def test_a_value_that_a_record_cannot_hold_is_an_answer_and_no_alarm(site: Any) 
     answer = site.proposes(("roster", {"id": "r-2", "cardholder": "h-sato", "zone": "office", "ended_on": None} | {}))
     assert isinstance(answer, Refused) and answer.code == "edit_refused"
     answer = site.proposes(*[("cardholder", {"id": f"h-{n}"}) for n in range(101)])
-    assert isinstance(answer, Refused) and "at most 100" in answer.why
+    assert isinstance(answer, Refused) and "1 to 100 rows" in answer.why
     assert "RULE_ERROR" not in site.story()
 
 

@@ -12,12 +12,14 @@ from controller.cards import CardNumbers
 from controller.clock import wall_ms
 from controller.desk import IDS_MAX, RELEASE_MS_MAX, RELEASE_REASONS, Desk
 from controller.ledger.body import Scribe
-from controller.link.messages import REFUSAL_CODES, Command, Done, Note, Propose, Refused
+from controller.link.messages import REFUSAL_CODES, Command, Done, Note, Refused
 from controller.link.server import REQUESTS_BURST, REQUESTS_PER_S, SESSIONS_MAX
 from controller.notes import NOTE_TYPES
 from controller.pins import PinMisses
 from controller.policy_log import PolicyAt
 from controller.standing import Standing
+from tests.controller.conftest import VKEY
+from tests.officers import proposal
 from zones.occupancy import Occupancy
 
 SATO = "04a1b2c3"
@@ -163,13 +165,10 @@ def test_no_proposal_makes_the_loop_stumble(site, puts, officer):
     """Whoever breaks into the web process could stop every door, or write what he likes into the ledger."""
     before = site.engine.policy
     site.ids += 1
-    message = Propose(
-        id=f"random-{site.ids:06}",
-        base=before.revision,
-        not_after_ms=wall_ms(site.at) + 1000,
-        puts=puts,
+    message = proposal(
+        puts, site=VKEY, id=f"random-{site.ids:06}", base=before.revision, not_after_ms=wall_ms(site.at) + 1000,
         officer=officer,
-    )
+    )  # fmt: skip
     answer = site.asks(message)
     assert isinstance(answer, Done | Refused), answer
     if isinstance(answer, Refused):

@@ -10,7 +10,7 @@ import pytest
 
 from controller.desk import LinkRequest
 from controller.ledger.errors import LedgerUnavailable
-from controller.link.messages import Done, LogOrder, Propose, Refused
+from controller.link.messages import Done, LogOrder, Refused
 from controller.log_chores import DropBodies, FindExpired, LearnLog, LogLearnt
 from controller.log_desk import LogSetup
 from controller.retention import DAY_MS, Due, Hold, terms_of
@@ -104,13 +104,7 @@ def test_who_may_not_administer_the_log_is_refused_and_an_alarm_says_so(site, or
 def test_whoever_administers_the_log_edits_nothing(site):
     """One person could let a friend in and drop the record of it."""
     roster = {"id": "r-1", "cardholder": "h-sato", "zone": "vault"}
-    site.ids += 1
-    answer = site.asks(
-        Propose(
-            id="edit-by-auditor", base=site.engine.policy.revision, not_after_ms=site.now_ms + 3000,
-            puts=[("roster", roster)], officer="auditor-02",
-        )
-    )  # fmt: skip
+    answer = site.proposes(("roster", roster), officer="auditor-02")
     assert isinstance(answer, Refused) and answer.code == "not_your_role"
     refused = of(site, "EDIT_REFUSED")[-1]
     assert refused.detail["code"] == "not_your_role" and refused.actor.officer == "auditor-02"

@@ -30,7 +30,9 @@ from controller.site.schema import alembic_config, open_site
 from controller.site.seal import Seal
 from controller.site.store import SiteStore
 from controller.site.tables import MODELS, SiteMeta
+from tests.share import share
 from zones.edits import apply
+from zones.officers import Officer, OfficerKey, Role
 from zones.people import (
     Basis,
     Cardholder,
@@ -251,6 +253,18 @@ VISITING: tuple[Row, ...] = (
         until_ms=1_800_003_600_000,
         ended_ms=1_800_000_060_000,
     ),
+    Officer(
+        id="officer-01",
+        roles=(Role.WORK_MANAGER,),
+        deputises=(Role.PROTECTION_OFFICER,),
+        zones=("vault",),
+        from_on=DAY,
+        until_on=date(2027, 10, 1),
+        cardholder="h-1",
+    ),
+    OfficerKey(
+        id="pk-1", officer="officer-01", credential="ab" * 32, public_key="cd" * 77, enrolled_on=DAY, ended_on=DAY
+    ),
 )
 FULL = at(Edit(puts=PLACES), Edit(puts=person(1) + person(2)), Edit(puts=VISITING))
 
@@ -360,7 +374,7 @@ def test_rows_of_the_first_schema_mean_what_they_meant(tmp_path):
             command.downgrade(config, "0001")
     finally:
         engine.dispose()
-    with pytest.raises(SiteUnusable, match="has schema 0001, this program reads 0003"):
+    with pytest.raises(SiteUnusable, match="has schema 0001, this program reads 0004"):
         read_site(path, SEAL)
     open_site(path).dispose()
     assert read_site(path, SEAL) == old
@@ -418,7 +432,7 @@ more = st.sampled_from(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=share(5, many=60))
 @given(st.lists(st.one_of(people, states, hours).map(lambda rows: Edit(puts=rows)) | more, min_size=1, max_size=4))
 def test_following_edits_ends_where_a_fresh_copy_would(tmp_path_factory, edits):
     """The copy would drift from the policy in force, and the next start would believe it."""
@@ -533,7 +547,7 @@ def test_a_missing_or_broken_copy_says_so(tmp_path, content):
         read_site(path, SEAL)
 
 
-@settings(max_examples=25)
+@settings(max_examples=share(10, many=120))
 @given(position=st.integers(0, 1 << 17), octets=st.binary(min_size=1, max_size=64))
 def test_no_flipped_bytes_make_a_start_stumble(copy_of_full, position, octets):
     """A worn SD card would keep the doors from being armed."""

@@ -9,8 +9,9 @@ import pytest
 
 from controller.ledger.body import Draft, Scribe
 from controller.link.messages import Done, Refused
-from tests.controller.conftest import roster
+from tests.controller.conftest import VKEY, roster
 from tests.controller.rich_site import CARDS, people, site_text, walks_in, walks_out
+from tests.officers import proposal
 from zones.ids import CardholderId
 from zones.places import ZoneState
 
@@ -170,8 +171,8 @@ def test_a_pin_is_kept_nowhere_and_a_weak_one_is_refused(rich: Any) -> None:
     for weak in ("123456", "19800101", "1234"):
         answer = site.proposes(("pin", {"id": SUZUKI, "pin": weak}))
         assert isinstance(answer, Refused) and answer.field == "pin" and weak not in answer.why
-    raw = {"id": SUZUKI, "salt": "00" * 16, "pin_hash": "00" * 32}
-    assert isinstance(site.proposes(("pin", raw)), Refused)
+    digits = ("pin", {"id": SUZUKI, "pin": PIN})
+    assert isinstance(site.asks(proposal([digits], site=VKEY, id="digits-01", base="0", not_after_ms=0)), Refused)
     assert SUZUKI not in site.engine.policy.policy.pins
 
 

@@ -19,13 +19,12 @@ from controller.key_room import open_key_store
 from controller.link.messages import Devices, DeviceStanding, KeyStanding, Welcome
 from controller.link.recorded import FIRST_REVISION
 from controller.link.server import LinkServer
-from controller.policy_log import edit_to_doc
 from controller.turn import Answer
 from simulators.cards.site import PURPOSES, SiteCards
 from simulators.loop import Loop
 from simulators.pn532 import Pn532
 from simulators.wire import SerialWire
-from tests.controller.conftest import SITE, VirtualSite, _layout
+from tests.controller.conftest import SITE, VirtualSite, first_edit
 from tests.controller.keystore.keys import drawn
 
 KEYED = SITE + "\n[cards]\n\n[simulation]\nseed = 5\n"
@@ -164,7 +163,7 @@ class RunningSite:
         selector = selectors.DefaultSelector()
         site = VirtualSite(self._folder, text=self._text)
         site.at = datetime.now(UTC)
-        doc = edit_to_doc(_layout(site.file))
+        doc = first_edit(site.file)
         detail = {"id": "site-file", "edit": doc, "revision": site.engine.policy.revision, "base": FIRST_REVISION}
         draft = site.scribe.draft(
             "POLICY_EDITED", now=site.now(), officer="site-file", detail=detail | {"signed": False}

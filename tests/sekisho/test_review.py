@@ -10,11 +10,10 @@ import sys
 
 import pytest
 
-from controller.policy_log import FIRST_REVISION, edit_to_doc
+from controller.policy_log import FIRST_REVISION
 from sekisho.review_arguments import SOCKET_VARIABLE, add_parsers
 from tests.api.stand_in import StandIn
-from tests.controller.conftest import SATO, STRANGER, VirtualSite
-from zones.policy import Edit
+from tests.controller.conftest import SATO, STRANGER, VirtualSite, first_edit
 
 
 def run(capsys, *arguments):
@@ -44,7 +43,7 @@ def site(tmp_path):
 
 def lines_of(site) -> list[dict]:
     """The ledger as it is exported, the virtual site's first policy before it."""
-    edit = edit_to_doc(Edit(puts=site.file.layout))
+    edit = first_edit(site.file)
     detail = {"id": "x", "edit": edit, "revision": site.first.revision, "base": FIRST_REVISION, "signed": False}
     first = site.scribe.draft("POLICY_EDITED", now=site.now(), detail=detail)
     texts = [first.text, *(record.body for record in site.ledger.scan(0))]

@@ -11,18 +11,19 @@ import shutil
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from controller.link.client import LinkClient
-from controller.link.messages import Command, Done, Propose, Refused
+from controller.link.messages import Command, Done, Prepare, Prepared, Refused
 from simulators.building import BadgeReply, SimulatedBuilding
 from simulators.journal import Entry
 from simulators.people import Pace
 from simulators.plan import LcusPlan, Plan, Pn532Plan, load
+from tests.officers import THREE, enrols, needs_preparing, officer_puts, proposal
 from tests.system.parts import Broker, Ear, Faults, Program, Subscriber, epoch_ms, eventually, free_port
 from tests.system.plain_people import PEOPLE
 from zones.moment import JST
@@ -205,24 +206,37 @@ class Site:
         return plain_rows()
 
     def edits(self, puts: list[tuple[str, dict[str, Any]]]) -> Self:
-        """One edit, through the link."""
+        """One edit, through the link, signed by all three officers."""
+        self.has_officers()
+        return self._signed(puts, THREE)
+
+    def has_officers(self) -> Self:
+        """Two officers enrolled at the console, as the first ones are, and a third named by these."""
+        if self.found("POLICY_EDITED", id="third-officer"):
+            return self
+        with self.link() as link:
+            enrols(link, *THREE[:2])
+        return self._signed(officer_puts(THREE[2], datetime.now(JST).date()), THREE[:2], id="third-officer")
+
+    def _signed(self, puts: list[tuple[str, dict[str, Any]]], signers: Sequence[str], id: str | None = None) -> Self:
         with self.link() as link:
             welcome = link.connect()
-            answer = link.request(
-                Propose(
-                    id=secrets.token_hex(8),
-                    base=welcome.revision,
-                    not_after_ms=epoch_ms() + 30_000,
-                    puts=puts,
-                    officer="officer-01",
-                )
-            )
+            if needs_preparing(puts):
+                prepared = link.prepare(Prepare(id=secrets.token_hex(8), puts=puts, officer=signers[0]))
+                assert isinstance(prepared, Prepared), prepared
+                puts = prepared.puts
+            change = proposal(
+                puts, site=welcome.vkey, id=id or secrets.token_hex(8), base=welcome.revision,
+                not_after_ms=epoch_ms() + 30_000, signers=signers,
+            )  # fmt: skip
+            answer = link.request(change)
         assert isinstance(answer, Done), answer
         eventually(lambda: self.last_seq >= answer.seq, 5, "the edit is acknowledged")
         return self
 
     def officer_releases(self, portal: str, **spoilt: Any) -> Done | Refused:
         """A momentary release, through the link; `spoilt` makes fields of the command wrong."""
+        self.has_officers()
         with self.link() as link:
             boot = link.connect().boot
             sound = {"id": secrets.token_hex(8), "boot": boot, "not_after_ms": epoch_ms() + 2500, "portal": portal}

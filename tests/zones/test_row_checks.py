@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zones.ids import ID_PATTERN
+from zones.officers import Officer, OfficerKey, Role
 from zones.people import (
     Basis,
     Cardholder,
@@ -136,6 +137,17 @@ ROWS = {
         from_ms=0,
         until_ms=240 * 60_000,
     ),
+    "officer": Officer(
+        id="officer-01",
+        roles=(Role.WORK_MANAGER,),
+        deputises=(Role.PROTECTION_OFFICER,),
+        zones=("vault",),
+        from_on=DAY,
+        until_on=DAY + timedelta(days=365),
+    ),
+    "officer_key": OfficerKey(
+        id="pk-1", officer="officer-01", credential="ab" * 16, public_key="cd" * 77, enrolled_on=DAY
+    ),
 }
 
 # row, fields changed, field named, why
@@ -235,6 +247,16 @@ REFUSED = [
     ("override", {"cardholders": ("ana", "ana")}, "cardholders", "twice"),
     ("override", {"reason_code": "the alarm rang"}, "reason_code", "free text (E-01)"),
     ("override", {"ended_ms": -1}, "ended_ms", "before 1970"),
+    ("officer", {"roles": (), "deputises": (), "zones": ()}, "roles", "an officer for nothing"),
+    ("officer", {"roles": (Role.WORK_MANAGER,) * 2}, "roles", "a post twice"),
+    ("officer", {"roles": (Role.AUDITOR, Role.WORK_MANAGER)}, "roles", "A-29: watches over himself"),
+    ("officer", {"roles": (Role.AUDITOR,), "zones": ()}, "roles", "A-29: as a deputy too"),
+    ("officer", {"roles": (Role.GUARD,), "deputises": ()}, "zones", "zones that nobody answers for"),
+    ("officer", {"zones": ("vault", "vault")}, "zones", "twice"),
+    ("officer", {"until_on": DAY - timedelta(days=1)}, "until_on", "gone before he comes"),
+    ("officer_key", {"credential": "AB" * 16}, "credential", "one passkey under two names"),
+    ("officer_key", {"credential": "ab" * 15}, "credential", "too short to be nobody else's"),
+    ("officer_key", {"public_key": "cd" * 31}, "public_key", "no key"),
 ]
 
 
@@ -297,6 +319,8 @@ def test_steps_on_the_way_and_bounds_themselves_are_taken(name, changes):
         ("override", {"cardholders": ("ana", "bo", "cy")}, "cardholders"),
         ("override", {"until_ms": 1}, "until_ms"),
         ("override", {"zone": "lab"}, "zone"),
+        ("officer_key", {"officer": "officer-02"}, "officer"),
+        ("officer_key", {"public_key": "ef" * 77}, "public_key"),
     ],
 )
 def test_what_was_approved_never_becomes_something_else(name, changes, field):

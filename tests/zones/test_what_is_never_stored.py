@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import zones
+from zones.officers import Officer, Role
 from zones.people import (
     Basis,
     Cardholder,
@@ -172,6 +173,7 @@ ABOUT_CARDHOLDERS = (
         approved_by_2="officer-3",
     ),
     RosterEntry(id="entry", cardholder="ana", zone="vault", from_on=DAY, until_on=LATER, review_on=LATER),
+    Officer(id="officer-1", roles=(Role.WORK_MANAGER,), from_on=DAY, until_on=LATER, cardholder="ana", zones=("vault",)),
     Training(id="training", cardholder="ana", course="fire", done_on=DAY, due_on=LATER),
     Declaration(
         id="devices", cardholder="ana", zone="vault", from_on=DAY, until_on=LATER, locker="7", permits=("p-1",)
