@@ -316,7 +316,7 @@ class Proposals:
         with self._lock:
             proposal = self.get(who, id)
             if any(one.officer == who.officer for one in proposal.signed):
-                return proposal
+                return self._sent_when_ready(who.officer, id)
             self._refuse_signing(who, proposal)
             try:
                 key = self._gate.passkeys.judge(sent, self.challenge(proposal))

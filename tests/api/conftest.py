@@ -22,16 +22,19 @@ from api.settings import Settings
 from simulators.passkey import SoftPasskey
 
 
-def _stand_in_module() -> Any:
-    spec = importlib.util.spec_from_file_location("stand_in", Path(__file__).with_name("stand_in.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stand_in"] = module
-    spec.loader.exec_module(module)
-    return module
+def _beside(name: str) -> Any:
+    """A module of this folder that is no test: under its plain name, loaded once."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
 
 
-stand_in = sys.modules.get("stand_in") or _stand_in_module()
+stand_in = _beside("stand_in")
+signing = _beside("signing")
 
 
 def eventually(holds: Callable[[], object], timeout_s: float = 8.0) -> None:
@@ -126,6 +129,12 @@ class Web:
     keys: dict[str, SoftPasskey] = field(default_factory=dict)
     kept: dict[str, httpx2.Client] = field(default_factory=dict)
 
+    # officers sign what a test proposed (`signing.py`)
+    sign = signing.sign
+    signed = signing.signed
+    in_force = signing.in_force
+    patch = signing.patch
+
     @property
     def parts(self) -> Any:
         return self.server.config.app.state.parts
@@ -144,6 +153,10 @@ class Web:
     def key(self, officer: str) -> SoftPasskey:
         """The passkey of an officer; it counts on over this test."""
         return self.keys.setdefault(officer, SoftPasskey(officer))
+
+    def asserted(self, officer: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What the browser of an officer answers to `options`."""
+        return asserted(self.key(officer), options)
 
     def anonymous(self, **headers: str) -> httpx2.Client:
         self.others.append(httpx2.Client(base_url=self.url, headers=headers, timeout=15))
