@@ -15,7 +15,7 @@ from zones.ids import CardholderId, PortalId, ZoneId
 from zones.moment import Moment
 from zones.occupancy import Occupancy
 from zones.policy import Policy
-from zones.unusual import Habits, Noticed, Passage, Seen, due_in_ms, looked, passed, refused
+from zones.unusual import Habits, Noticed, Passage, Seen, due_in_ms, looked, passed, refused, strayed
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
