@@ -11,7 +11,7 @@ from webauthn.helpers import bytes_to_base64url
 from api.access import Who
 from api.models import Asked, Given, iso
 from api.parts import Parts
-from api.proposals import Proposal
+from api.proposals import HASHES, Proposal
 from controller.link.messages import EDIT_REASONS
 
 ReasonWord = Literal[
@@ -25,9 +25,6 @@ WeightWord = Literal["NARROWS", "ROUTINE", "WIDENS"]
 ProposalId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{8,64}$")]
 
 assert set(ReasonWord.__args__) == set(EDIT_REASONS)  # type: ignore[attr-defined]
-
-HIDDEN = frozenset({"number_hash", "salt", "pin_hash", "duress_hash"})
-"""Of no use to a reader, and something that could be tried out (B-13)."""
 
 
 class PutAsked(Asked):
@@ -168,4 +165,4 @@ def shown(here: Parts, who: Who, proposal: Proposal) -> ProposalPublic:
 
 def visible(doc: dict[str, Any] | None) -> dict[str, Any] | None:
     """A row without what nobody needs to read."""
-    return None if doc is None else {name: value for name, value in doc.items() if name not in HIDDEN}
+    return None if doc is None else {name: value for name, value in doc.items() if name not in HASHES}

@@ -63,6 +63,9 @@ OPEN_MAX: Final = 500
 PREPARED: Final = frozenset({"number", "pin", "duress"})
 """What the controller makes hashes of."""
 
+HASHES: Final = frozenset({"number_hash", "salt", "pin_hash", "duress_hash"})
+"""Of no use to a reader, and something that could be tried out (B-13)."""
+
 STRONG: Final = 3
 """A sign-in by a passkey that verified its user: weaker ones may read and propose, never sign (A-30)."""
 
@@ -282,8 +285,8 @@ class Proposals:
             query = select(ProposalRow.id, ProposalRow.puts).where(
                 ProposalRow.state == PENDING, ProposalRow.not_after_ms > now_ms()
             )
-            for id, puts in session.exec(query.order_by(col(ProposalRow.made_at_ms))):
-                found |= {row["id"]: (id, row) for of, row in json.loads(puts) if of == table}
+            for name, puts in session.exec(query.order_by(col(ProposalRow.made_at_ms))):
+                found |= {row["id"]: (name, row) for of, row in json.loads(puts) if of == table}
         return found
 
     def may_see(self, who: Who, proposal: Proposal) -> bool:
@@ -495,6 +498,8 @@ class Proposals:
             row.state, row.seq, row.settled_at_ms = state, seq, at_ms
             row.code, row.why, row.field = code, why, field
             names = row.named.split("\n") if row.named else []
+            if state == IN_FORCE:
+                row.puts = _text([(table, _shown_of(doc)) for table, doc in json.loads(row.puts)])
             if state in EMPTIED:
                 row.puts, row.was, row.why, row.named = "[]", "[]", "", ""
                 session.execute(delete(ProposalSignatureRow).where(col(ProposalSignatureRow.proposal) == id))
@@ -585,6 +590,11 @@ def _with_verdict(proposal: Proposal, judged: Verdict) -> Proposal:
     return replace(
         proposal, weight=judged.weight, may_sign=judged.may_sign, hindrance=judged.hindrance, findings=findings
     )  # fmt: skip
+
+
+def _shown_of(doc: Doc) -> Doc:
+    """Of what is in force no hash is kept here: there is nothing to be signed any more."""
+    return {name: value for name, value in doc.items() if name not in HASHES}
 
 
 def _zones_of(policy: Policy, puts: Sequence[tuple[str, Doc]]) -> set[str]:
