@@ -28,6 +28,7 @@ from controller.link.messages import (
     Prepare,
     Prepared,
     Propose,
+    Refused,
     Signature,
 )
 from simulators.passkey import SoftPasskey
@@ -175,8 +176,8 @@ def enter_people(site: Site, count: int = PEOPLE) -> None:
                 puts.append(("roster", place | {"review_on": str(today + timedelta(days=90))}))
             not_after_ms = time.time_ns() // 1_000_000 + 30_000
             prepared = client.prepare(Prepare(id=f"prepare-{first:06}", puts=puts, officer=OFFICERS[0]), timeout_s=30)
-            if not isinstance(prepared, Prepared):
-                raise RuntimeError(f"the people were refused: {prepared}")
+            _refuse(prepared)
+            assert isinstance(prepared, Prepared)
             edit = _signed(client, prepared.puts, f"people-{first:06}", revision, not_after_ms)
             answer = client.request(edit, timeout_s=30)
             if not isinstance(answer, Done) or answer.revision is None:
@@ -193,17 +194,21 @@ def _enrol_officers(client: LinkClient) -> None:
             officer=officer, roles=("WORK_MANAGER", "PROTECTION_OFFICER"),
         )  # fmt: skip
         invited = client.invite(order)
-        if not isinstance(invited, Invited):
-            raise RuntimeError(f"an officer was refused: {invited}")
+        _refuse(invited)
+        assert isinstance(invited, Invited)
         challenge = enrolment_challenge(site=welcome.vkey, ticket=invited.ticket)
         made = SoftPasskey(officer).creates(challenge, RP_ID, ORIGIN)
         enrolment = EnrolKey(
             id=f"enrol-{officer}", ticket=invited.ticket, client_data=made.client_data.hex(),
             authenticator_data=made.authenticator_data.hex(),
         )  # fmt: skip
-        answer = client.request(enrolment)
-        if not isinstance(answer, Done):
-            raise RuntimeError(f"a passkey was refused: {answer}")
+        _refuse(client.request(enrolment))
+
+
+def _refuse(answer: object) -> None:
+    why = answer.why if isinstance(answer, Refused) else ""
+    if why:
+        raise RuntimeError(f"the controller refused: {why}")
 
 
 def _signed(client: LinkClient, puts: list[Any], id: str, base: str, not_after_ms: int) -> Propose:

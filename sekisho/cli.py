@@ -18,6 +18,7 @@ from sekisho import (
     keys_arguments,
     ledger_arguments,
     lint_arguments,
+    officer_arguments,
     review_arguments,
     streams_arguments,
     witness_arguments,
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     keys_arguments.add_parsers(commands)
     ledger_arguments.add_parsers(commands)
     lint_arguments.add_parsers(commands)
+    officer_arguments.add_parsers(commands)
     review_arguments.add_parsers(commands)
     streams_arguments.add_parsers(commands)
     witness_arguments.add_parsers(commands)

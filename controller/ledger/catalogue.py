@@ -106,7 +106,8 @@ CATALOGUE: Final = (
     RecordType("COMMISSIONING", "alarm", "place code", "a factory default that anybody can look up"),
     # -- policy and officers
     RecordType(
-        "POLICY_EDITED", "policy", "id edit revision base signatures signed signed_base reason not_after_ms stand_ins weight",
+        "POLICY_EDITED", "policy",
+        "id edit revision base signatures signed signed_base reason not_after_ms stand_ins weight",
         "who got which right by whom, and the signatures that it rests on",
     ),
     RecordType("EDIT_SUGGESTED", "policy", "id edit reason", "a change that somebody at the console wanted"),

@@ -173,7 +173,7 @@ ABOUT_CARDHOLDERS = (
         approved_by_2="officer-3",
     ),
     RosterEntry(id="entry", cardholder="ana", zone="vault", from_on=DAY, until_on=LATER, review_on=LATER),
-    Officer(id="officer-1", roles=(Role.WORK_MANAGER,), from_on=DAY, until_on=LATER, cardholder="ana", zones=("vault",)),
+    Officer(id="officer-1", roles=(Role.GUARD,), from_on=DAY, until_on=LATER, cardholder="ana"),
     Training(id="training", cardholder="ana", course="fire", done_on=DAY, due_on=LATER),
     Declaration(
         id="devices", cardholder="ana", zone="vault", from_on=DAY, until_on=LATER, locker="7", permits=("p-1",)
