@@ -1,7 +1,7 @@
 """Before any route: is this host ours, is the body small, and what every answer must carry. Plain ASGI, no state.
 
 A page on another site can make a browser here send requests, and a name that is re-pointed at 127.0.0.1 can make it
-read the answers: the Host check stops the second, `api.auth` the first.
+read the answers: the Host check stops the second, `api.signin.keeper` the first.
 """
 
 from __future__ import annotations

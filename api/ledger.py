@@ -107,7 +107,7 @@ def consistency(here: Parts, old: int, new: int | None) -> dict[str, Any]:
     return {"old": old, "new": new, "old_root": said[0], "new_root": said[1], "hashes": hashes}
 
 
-def proof_of(here: Parts, seq: int, purpose: str | None) -> RecordProof:
+def proof_of(here: Parts, officer: str, seq: int, purpose: str | None) -> RecordProof:
     """Record `seq` with its proof, under a checkpoint that a witness has signed where there is one.
 
     Raises Problem: 404 where no checkpoint closes over the record yet, 422 where it is about a person and no purpose
@@ -124,7 +124,7 @@ def proof_of(here: Parts, seq: int, purpose: str | None) -> RecordProof:
         check_inclusion(leaf_hash(record.leaf.encode()), seq, checkpoint.size, checkpoint.root, path)
     except (NotHeld, ValueError) as error:
         raise _damaged(here, error) from error
-    is_shown = _may_be_shown(here, record, purpose)
+    is_shown = _may_be_shown(here, officer, record, purpose)
     return RecordProof(
         seq=seq, leaf=record.leaf, salt=record.salt if is_shown else None, body=record.body if is_shown else None,
         path=tuple(path), checkpoint=checkpoint.note,
@@ -147,7 +147,7 @@ def _witnessed(here: Parts, seq: int, newest: Checkpoint) -> Checkpoint:
     return newest
 
 
-def _may_be_shown(here: Parts, record: Record, purpose: str | None) -> bool:
+def _may_be_shown(here: Parts, officer: str, record: Record, purpose: str | None) -> bool:
     """Whether the body goes into the answer. A look at a person's is recorded before this returns."""
     if record.body is None or record.salt is None:
         return False  # retention dropped it
@@ -158,7 +158,7 @@ def _may_be_shown(here: Parts, record: Record, purpose: str | None) -> bool:
     if not isinstance(body, dict) or body.get("type") in WITHHELD:
         return False
     for cardholder in _people(body):
-        record_look(here, cardholder, purpose)
+        record_look(here, officer, cardholder, purpose)
     return True
 
 

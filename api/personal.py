@@ -36,15 +36,15 @@ class History:
     before: int | None
 
 
-def look(here: Parts, cardholder: str, purpose: str | None, cursor: int | None, limit: int) -> History:
+def look(here: Parts, officer: str, cardholder: str, purpose: str | None, cursor: int | None, limit: int) -> History:
     """One page of somebody's history, recorded first. Raises Problem: 422 without a purpose (recorded as well, where
     that can be), 404 for nobody, 503 where it cannot be recorded; then nothing is shown.
     """
-    _check_purpose(here, purpose)
+    _check_purpose(here, officer, purpose)
     known = here.view.row("cardholder", cardholder) is not None or here.view.events_of(cardholder, None, 1)
     if not known:
         raise Problem("not_found", 404)
-    recorded = record_look(here, cardholder, purpose)
+    recorded = record_look(here, officer, cardholder, purpose)
     here.view.wait_for(recorded.seq, VIEW_S_MAX)
     before = recorded.seq if cursor is None else min(cursor, recorded.seq)  # the look itself is not in what it shows
     rows = here.view.events_of(cardholder, before, limit + 1)
@@ -53,58 +53,60 @@ def look(here: Parts, cardholder: str, purpose: str | None, cursor: int | None, 
     )
 
 
-def record_look(here: Parts, cardholder: str, purpose: str | None) -> Done:
+def record_look(here: Parts, officer: str, cardholder: str, purpose: str | None) -> Done:
     """Have a look at somebody's data recorded, before it is shown. Raises Problem as `look`; then nothing is shown."""
-    _check_purpose(here, purpose)
+    _check_purpose(here, officer, purpose)
     note = Note(
-        id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=here.settings.officer, cardholder=cardholder,
+        id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=officer, cardholder=cardholder,
         purpose=purpose,
     )  # fmt: skip
     return done(here.requests.ask(lambda _: note))
 
 
-def record_looks(here: Parts, cardholders: Collection[str], purpose: str | None, second: str | None) -> None:
+def record_looks(
+    here: Parts, officer: str, cardholders: Collection[str], purpose: str | None, second: str | None
+) -> None:
     """Have it recorded that several people's entries are shown: of more than one only with a second officer (E-07)."""
     if len(cardholders) == 1:
-        record_look(here, next(iter(cardholders)), purpose)
+        record_look(here, officer, next(iter(cardholders)), purpose)
         return
-    _check_purpose(here, purpose)
+    _check_purpose(here, officer, purpose)
     note = Note(
-        id=secrets.token_hex(16), type="EXPORT", officer=here.settings.officer, purpose=purpose, second=second,
+        id=secrets.token_hex(16), type="EXPORT", officer=officer, purpose=purpose, second=second,
         count=len(cardholders),
     )  # fmt: skip
     done(here.requests.ask(lambda _: note))
 
 
-def _check_purpose(here: Parts, purpose: str | None) -> None:
+def _check_purpose(here: Parts, officer: str, purpose: str | None) -> None:
     if purpose not in PURPOSES:
         with suppress(Problem):
-            here.requests.ask(lambda _: _refused_look(here))
+            here.requests.ask(lambda _: _refused_look(officer))
         raise Problem("no_purpose", 422, members={"purposes": list(PURPOSES)})
 
 
-def _refused_look(here: Parts) -> Note:
-    return Note(id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=here.settings.officer)
+def _refused_look(officer: str) -> Note:
+    return Note(id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=officer)
 
 
-def forget(here: Parts, cardholder: str, reason: str, key: str | None) -> int:
+def forget(here: Parts, officer: str, cardholder: str, reason: str, key: str | None) -> int:
     """Destroy somebody's name for good; the record that says so. Again: the same record. Raises Problem."""
     seq = here.view.forgotten_at(cardholder)
     if seq is None:
-        seq = _record_forgotten(here, cardholder, reason, key)
+        seq = _record_forgotten(here, officer, cardholder, reason, key)
     here.answers.clear()
     if not here.view.forget_owed():
         raise Problem("names_owed", 503, members={"seq": seq})
     return seq
 
 
-def _record_forgotten(here: Parts, cardholder: str, reason: str, key: str | None) -> int:
+def _record_forgotten(here: Parts, officer: str, cardholder: str, reason: str, key: str | None) -> int:
     if here.view.row("cardholder", cardholder) is None and here.view.names.get(cardholder) is None:
         raise Problem("not_found", 404)
     if lasting := in_force(here, cardholder):
         raise Problem("in_force", 409, members={"in_force": lasting[:LISTED_MAX]})
     note = Note(
-        id=key or secrets.token_hex(16), type="FORGOTTEN", officer=here.settings.officer, cardholder=cardholder,
+        id=key or secrets.token_hex(16), type="FORGOTTEN", officer=officer, cardholder=cardholder,
         purpose=reason,
     )  # fmt: skip
     recorded = done(here.requests.ask(lambda _: note))

@@ -41,7 +41,6 @@ class Settings:
     port: int = 8440
     allow_remote: bool = False
     allowed_hosts: tuple[str, ...] = ()
-    officer: str = "officer"
     streams_max: int = 64
     origin: str = ""
     rp_id: str = ""
@@ -61,8 +60,6 @@ class Settings:
             raise SettingsError(f"host: {self.host} is not loopback; set allow_remote = true if that is meant")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port: {self.port} is not between 0 and 65535")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", self.officer):
-            raise SettingsError("officer: lower-case letters, digits and dashes only (a pseudonym, not a name)")
         if self.streams_max < 1:
             raise SettingsError("streams_max: must be at least 1")
         self._check_sign_in()

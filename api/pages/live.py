@@ -28,6 +28,7 @@ from api.pages.rows import event_shown, place_names
 from api.parts import Here, Parts
 from api.presence import last_places
 from api.problems import Problem
+from api.signin.streams import while_signed_in
 from api.tables import EventRow
 from api.texts import Language, _, spoken
 from api.view import View
@@ -167,13 +168,13 @@ def live(here: Here, who: Watching) -> HTMLResponse:
 
 
 @router.get("/signals")
-async def signals(here: Here, who: Anybody) -> EventSourceResponse:  # noqa: ARG001  only whoever is signed in
+async def signals(here: Here, who: Anybody) -> EventSourceResponse:
     """`snapshot` at least every 2 s, and when something changed: what a page needs to know that it is old."""
     if here.broadcast.followers >= here.settings.streams_max:
         raise Problem("too_many", 503, headers={"Retry-After": "5"})
     stopping = anyio.Event()
     frames = here.broadcast.follow(here.broadcast.tail, stopping, NOTHING)
     return EventSourceResponse(
-        frames, ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0, shutdown_event=stopping,
-        shutdown_grace_period=1.0,
+        while_signed_in(here.keeper, who, frames), ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0,
+        shutdown_event=stopping, shutdown_grace_period=1.0,
     )  # fmt: skip

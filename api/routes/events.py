@@ -7,18 +7,21 @@ from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import signed_in
+from api.access import Permission, Who, require
 from api.broadcast import SEND_TIMEOUT_S, Wanted
 from api.models import EventPage, EventQuery, StreamQuery, event_public
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.register import PROBLEMS
+from api.signin.streams import while_signed_in
 from api.words import TYPES
 
-router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
+router = APIRouter(responses=PROBLEMS)
+
+Audits = Annotated[Who, Depends(require(Permission.EVENTS))]
 
 
-@router.get("/events")
+@router.get("/events", dependencies=[Depends(require(Permission.EVENTS))])
 def list_events(here: Here, query: Annotated[EventQuery, Query()]) -> EventPage:
     """Events after number `after`, oldest first. Ask again with `after` = `next`: none is missing, none comes twice."""
     tail = here.view.seq
@@ -36,6 +39,7 @@ def list_events(here: Here, query: Annotated[EventQuery, Query()]) -> EventPage:
 )
 async def stream_events(
     here: Here,
+    who: Audits,
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header(pattern=r"^-?[0-9]{1,16}$")] = None,
 ) -> EventSourceResponse:
@@ -52,7 +56,7 @@ async def stream_events(
     wanted = Wanted(types=frozenset(query.type), zones=frozenset(query.zone))
     frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail, stopping, wanted)
     return EventSourceResponse(
-        frames,
+        while_signed_in(here.keeper, who, frames),
         ping=0,
         send_timeout=SEND_TIMEOUT_S,
         cleanup_timeout=2.0,

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api import ledger
-from api.auth import signed_in
+from api.access import Permission, Who, require
 from api.models import CodePublic, ConsistencyPublic, RecordProofPublic
 from api.parts import Here
 from api.register import PROBLEMS
 
-router = APIRouter(prefix="/ledger", dependencies=[Depends(signed_in)], responses=PROBLEMS)
+router = APIRouter(prefix="/ledger", dependencies=[Depends(require(Permission.LEDGER))], responses=PROBLEMS)
 
 FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 NEVER = {"Cache-Control": "no-store"}
@@ -77,6 +77,7 @@ def get_consistency(here: Here, response: Response, old: Size, new: Size | None 
 )
 def get_record_proof(
     here: Here,
+    who: Annotated[Who, Depends(require(Permission.LEDGER))],
     seq: Annotated[int, Path(ge=0, le=2**53)],
     purpose: Annotated[
         str | None, Query(max_length=64, description="why, where the record is about a person: a known purpose")
@@ -88,7 +89,7 @@ def get_record_proof(
     As JSON, or with `Accept: text/plain` as C2SP tlog-proof with leaf, salt and body in `extra`. Where the record is
     about a person the look is recorded with its purpose first. Changes of the registers are proven by their leaf alone.
     """
-    proof = ledger.proof_of(here, seq, purpose)
+    proof = ledger.proof_of(here, who.officer, seq, purpose)
     headers = {**NEVER, "Vary": "Accept"}
     if _wants_text(accept):
         return Response(proof.text, media_type=TEXT, headers=headers)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
-from api.auth import signed_in
+from api.access import Permission, Who, require
 from api.live import now_ms
 from api.models import Asked, Id, Pseudonym
 from api.parts import Here
@@ -19,7 +19,10 @@ from zones.ids import ZoneId
 from zones.moment import JST, Moment
 from zones.policy import EditRefused
 
-router = APIRouter(dependencies=[Depends(signed_in)], responses=PROBLEMS)
+router = APIRouter(responses=PROBLEMS)
+
+SeesReasons = Annotated[Who, Depends(require(Permission.REASONS))]
+SeesRights = Annotated[Who, Depends(require(Permission.RIGHTS))]
 
 First = Annotated[int | None, Query(alias="from", ge=0, le=2**53, description="first record")]
 Last = Annotated[int | None, Query(alias="to", ge=0, le=2**53, description="last record")]
@@ -41,15 +44,18 @@ class WhatIfAsked(Asked):
 
 @router.get("/decisions/{decision}/explanation")
 def explain_decision(
-    here: Here, decision: Annotated[str, Path(pattern=r"^(?:[0-9]{1,16}|[0-9A-Za-z]{4})$")]
+    here: Here, who: SeesReasons, decision: Annotated[str, Path(pattern=r"^(?:[0-9]{1,16}|[0-9A-Za-z]{4})$")]
 ) -> dict[str, Any]:
     """Each rule in words, and the smallest changes that would turn it round. `decision`: a sequence number, or the four
     characters of a refusal (the newest that has them; `others` lists the rest).
     """
-    return here.reviewer.explanation(decision)
+    told = here.reviewer.explanation(decision)
+    if not who.may_see_zone(told["decision"]["zone"] or ""):
+        raise Problem("not_found", 404)
+    return told | {"others": [one for one in told["others"] if who.may_see_zone(one["zone"] or "")]}
 
 
-@router.get("/replay")
+@router.get("/replay", dependencies=[Depends(require(Permission.EVENTS))])
 def replay_decisions(here: Here, first: First = None, last: Last = None) -> dict[str, Any]:
     """Recorded decisions derived again; `is_same` is false where any comes out otherwise."""
     if first is not None and last is not None and first > last:
@@ -58,7 +64,7 @@ def replay_decisions(here: Here, first: First = None, last: Last = None) -> dict
 
 
 @router.post("/what-if")
-def what_if(here: Here, asked: WhatIfAsked) -> dict[str, Any]:
+def what_if(here: Here, who: SeesRights, asked: WhatIfAsked) -> dict[str, Any]:
     """Recorded history and today's rights under a proposed edit. Nothing is changed by it. Without a `purpose`, whose
     entries it would turn round is left out (`flips_withheld` of them).
     """
@@ -72,28 +78,31 @@ def what_if(here: Here, asked: WhatIfAsked) -> dict[str, Any]:
         return told
     if asked.purpose is None:
         return told | {"flips": [], "flips_withheld": len(told["flips"])}
-    record_looks(here, people, asked.purpose, asked.second)
+    record_looks(here, who.officer, people, asked.purpose, asked.second)
     return told
 
 
 @router.get("/zones/{id}/who-can")
 def who_can_enter(
     here: Here,
+    who: SeesRights,
     id: Id,
     at: Annotated[datetime | None, Query(description="in Japan where it has no offset; default: now")] = None,
     all: Annotated[bool, Query(description="those who cannot too, with what is missing")] = False,
 ) -> dict[str, Any]:
     """Who could be let into the zone, at which portal, by which rows."""
+    if not who.may_see_zone(id):
+        raise Problem("not_found", 404)
     return here.reviewer.who_can(ZoneId(id), _now(at), with_missing=all)
 
 
-@router.get("/lint")
+@router.get("/lint", dependencies=[Depends(require(Permission.RIGHTS))])
 def lint_site(here: Here) -> dict[str, Any]:
     """Every fault of the site as it stands, with the path to it."""
     return here.reviewer.lint()
 
 
-@router.get("/proofs")
+@router.get("/proofs", dependencies=[Depends(require(Permission.RIGHTS))])
 def prove_site(
     here: Here,
     zone: Annotated[Id | None, Query()] = None,

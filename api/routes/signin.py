@@ -19,7 +19,7 @@ router = APIRouter(responses=PROBLEMS)
 
 
 def own_page(request: Request, here: Here) -> None:
-    """Dependency: one of our own pages sent it. Raises Problem 403: another site could sign a browser in as it likes."""
+    """Dependency: one of our own pages sent it. Raises Problem 403: else another site signed browsers in."""
     if not here.keeper.is_own_page(request):
         raise Problem("other_site", 403)
 

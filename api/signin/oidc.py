@@ -1,4 +1,4 @@
-"""Sign-in through the company's own provider, where it has one (OpenID Connect Core 1.0: code flow, PKCE, state, nonce).
+"""Sign-in through the company's own provider, where it has one (OpenID Connect: code flow, PKCE, state, nonce).
 
 The provider says who it is, and with `amr` whether he showed two factors. That may read and propose; it signs nothing.
 What it answers is believed only over the connection to it, signed by its keys, for us, for this browser, now.
