@@ -48,7 +48,7 @@ def complaint(message: HandleAlarm, standing: Standing, now: Moment) -> Complain
     if message.seq < 0:
         return "protocol", "seq must be the number of a record", "seq"
     if (fault := fault_of_note(message.note)) is not None:
-        return "bad_note", _NOTE_FAULTS[fault[0]].format(fault[1]), "note"
+        return "not_plain", _NOTE_FAULTS[fault[0]].format(fault[1]), "note"
     return _of_post(message, standing, now)
 
 

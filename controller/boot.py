@@ -31,6 +31,7 @@ from controller.ledger.catalogue import FLOOR
 from controller.ledger.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
 from controller.log_desk import LogSetup
+from controller.log_review import ReviewSetup
 from controller.officer_desk import OfficersSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
@@ -142,6 +143,7 @@ def _assemble(
         last_day=None if latest is None or how.believe_clock else here(latest).day,
         keys=secrets.view,
         log=_log_setup(site, latest),
+        review=ReviewSetup(days=site.log_review.days, after_alarm_days=site.log_review.after_alarm_days),
         habits=site.habits,
         officers=OfficersSetup(
             site=lambda: ledger.notary.vkey,

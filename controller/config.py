@@ -31,6 +31,7 @@ from controller.site_file import (
     MqttSection,
     OfficersSection,
     PortalSection,
+    ReviewSection,
     ScheduleSection,
     SimulationSection,
     SiteFile,
@@ -116,6 +117,7 @@ class Site:
     walks: tuple[Walk, ...]
     wiring: Wiring
     habits: Habits
+    log_review: ReviewSection
     warnings: tuple[LintFinding, ...] = ()
     """What the lint says of the building that is odd and not refused."""
 
@@ -184,6 +186,7 @@ class _Builder:
             walks=tuple(_walk(section) for section in file.walk),
             wiring=wiring,
             habits=self._habits(file),
+            log_review=file.log_review,
         )
         policy = self._policy(site)
         return replace(site, warnings=self._linted(policy))

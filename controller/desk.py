@@ -35,10 +35,12 @@ from controller.link.messages import (
     Propose,
     Refused,
     Request,
+    ReviewLog,
     StreamReport,
     Suggest,
 )
 from controller.log_desk import LogDesk
+from controller.log_review import LogReview
 from controller.notes import complaint
 from controller.officer_desk import NotInvited, OfficerDesk, OfficersSetup
 from controller.policy_log import PolicyAt, edit_to_doc
@@ -111,6 +113,7 @@ class Desk:
         not_closed: Callable[[tuple[PortalId, ...]], frozenset[PortalId]] = lambda _portals: frozenset(),
         secured: SecuredReaders | None = None,
         log: LogDesk | None = None,
+        review: LogReview | None = None,
         enrolment: Enrolment | None = None,
         officers: OfficersSetup | None = None,
     ) -> None:
@@ -130,6 +133,7 @@ class Desk:
         self._not_closed = not_closed
         self._secured = secured
         self._log = log or LogDesk(standing, boot, None)
+        self._review = review or LogReview(standing, None)
         self._enrolment = enrolment
         self._reports = StreamDesk(standing.scribe)
         self._is_editing = False
@@ -145,6 +149,7 @@ class Desk:
             Note: self._note,
             AwaitCard: self._await_card,
             HandleAlarm: self._alarm_word,
+            ReviewLog: self._review_log,
             StreamReport: self._report,
         }
 
@@ -489,6 +494,12 @@ class Desk:
         draft = self._scribe.draft("ALARM_HANDLED", now=now, officer=message.officer, detail=detail)
         index = self._standing.record(draft, turn)
         turn.after.append(AfterNote(index=index, session=request.session, request_id=message.id))
+
+    def _review_log(self, request: LinkRequest, message: ReviewLog, now: Moment, turn: Turn) -> None:
+        """An auditor looked through the log."""
+        if (wrong := self._review.complaint(message, now)) is not None:
+            raise _Rejected(*wrong)
+        self._review.record(request.session, message, now, turn)
 
     def _note(self, request: LinkRequest, message: Note, now: Moment, turn: Turn) -> None:
         if (wrong := complaint(message)) is not None:

@@ -24,8 +24,9 @@ from controller.keystore.jobs import KeysStored, KeyView
 from controller.lateness import Lateness
 from controller.ledger.body import Body, Draft, Scribe
 from controller.link.messages import Command, Done, Order, Prepare, Refused
-from controller.log_chores import BodiesDropped, ExpiredFound, LogLearnt, LogReport
+from controller.log_chores import BodiesDropped, ExpiredFound, LogLearnt, LogReport, ReviewLearnt
 from controller.log_desk import LogDesk, LogSetup
+from controller.log_review import LogReview, ReviewSetup
 from controller.noise import Noise
 from controller.officer_desk import OfficersSetup
 from controller.output_watch import OutputWatch
@@ -129,6 +130,7 @@ class Engine:
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
         keys: what the key store holds.
         log: who administers the ledger and what is kept how long; None: nothing is ever dropped.
+        review: by when somebody looks through the log; None: nobody need.
         habits: what is usual at this site, so that what is not can be told (A-14).
         officers: who we are to passkeys, and what gives tickets.
         is_clock_trusted: what the start found and recorded of the wall clock.
@@ -151,6 +153,7 @@ class Engine:
         last_day: date | None = None,
         keys: KeyView | None = None,
         log: LogSetup | None = None,
+        review: ReviewSetup | None = None,
         habits: Habits | None = None,
         officers: OfficersSetup | None = None,
         is_clock_trusted: bool = True,
@@ -206,6 +209,7 @@ class Engine:
             enrolment=self._enrolment,
         )
         self._log = LogDesk(self._standing, boot, log)
+        self._review = LogReview(self._standing, review)
         self._officers = officers
         self._desk = self._made_desk(numbers)
         self._outputs = OutputWatch(self._standing, wiring)
@@ -226,6 +230,7 @@ class Engine:
             not_closed=self._portals.not_closed,
             secured=self._secured,
             log=self._log,
+            review=self._review,
             enrolment=self._enrolment,
             officers=self._officers,
         )
@@ -256,6 +261,7 @@ class Engine:
             LogLearnt: self._log.learnt,
             ExpiredFound: self._log.found,
             BodiesDropped: self._log.dropped,
+            ReviewLearnt: self._review.learnt,
             **dict.fromkeys((CardAnswered, FileSent, MakerReplied), _for_whoever_asked),
         }
 
@@ -319,11 +325,13 @@ class Engine:
         self._attempt("watch", self._afterwards, now, turn)
         self._attempt("outputs", self._outputs.look, now, turn)
         self._attempt("log", self._log.pass_time, now, turn)
+        self._attempt("review", self._review.pass_time, now, turn)
         return turn
 
     def committed(self, turn: Turn, first_seq: int, now: Moment) -> Turn:
         """The records of `turn` are on disk from `first_seq` on: act. The turn returned holds what follows."""
         out = Turn()
+        self._review.recorded(turn.records, first_seq)
         for after in turn.after:
             seq = first_seq + after.index
             match after:
@@ -401,6 +409,7 @@ class Engine:
             self._enrolment.deadline(),
             self._outputs.deadline(),
             self._log.deadline(),
+            self._review.deadline(),
             watch_deadline(self._watch),
             self._standing.noticing.deadline(),
         )

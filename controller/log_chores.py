@@ -37,6 +37,16 @@ _CLASS: Final = b'"class":"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """An alarm that nobody has looked through yet: of whom it speaks, by pseudonym or as an officer."""
+
+    seq: int
+    at_ms: int
+    is_grave: bool
+    people: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLearnt:
     """What the ledger tells of earlier purges and of holds. `reckoned_ms`: of the newest purge, None before the first;
     `purged`: what that one dropped, to be dropped again where a crash came between. `why`: why it cannot be read.
@@ -65,7 +75,20 @@ class BodiesDropped:
     why: str = ""
 
 
-LogReport = LogLearnt | ExpiredFound | BodiesDropped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewLearnt:
+    """What the ledger tells of looks through it: up to where and when the last was (before the first: -1, and when the
+    ledger began), and the alarms since. `why`: why it cannot be read.
+    """
+
+    to_seq: int = -1
+    newest_seq: int = -1
+    reviewed_ms: int | None = None
+    spoken: tuple[Spoken, ...] = ()
+    why: str = ""
+
+
+LogReport = LogLearnt | ExpiredFound | BodiesDropped | ReviewLearnt
 
 
 class Chore(Protocol):

@@ -57,8 +57,12 @@ NOTE_RULES: Final[Mapping[str, NoteRule]] = MappingProxyType(
         "PASSWORD_DROPPED": NoteRule(),
         "LINK_MADE": NoteRule(purposes=("invitation", "own")),
         "NAME_CHANGED": NoteRule(),
+        "VISIT_ARRIVED": NoteRule(needs_cardholder=True),
+        "VISIT_LEFT": NoteRule(needs_cardholder=True),
         "VIEW_PERSONAL": NoteRule(purposes=PURPOSES, needs_purpose=True, needs_cardholder=True),
         "EXPORT": NoteRule(purposes=PURPOSES),
+        "ROLL_CALL": NoteRule(purposes=("found", "missing"), needs_purpose=True, needs_cardholder=True),
+        "DRILL": NoteRule(purposes=("begun", "ended"), needs_purpose=True),
         "REFUSED_ATTEMPT": NoteRule(),
         "FORGOTTEN": NoteRule(purposes=FORGET_REASONS, needs_purpose=True, needs_cardholder=True),
     }

@@ -15,6 +15,7 @@ from controller.link.messages import CardShown, DeviceOrder, FromController, Inv
 from controller.log_chores import DropBodies, FindExpired, LearnLog
 from controller.policy_log import PolicyAt
 from controller.retention import Due, Reckoning
+from controller.review_chore import LearnReview
 from zones.decision import Request
 from zones.ids import PortalId
 from zones.places import PortalMode
@@ -98,7 +99,7 @@ class SetBaud:
 
 
 ReaderEffect = BeginInstall | EndInstall | RenewKey | TrustReader | SetBaud
-LogEffect = LearnLog | FindExpired | DropBodies
+LogEffect = LearnLog | FindExpired | DropBodies | LearnReview
 Effect = ReleaseStrike | SecureStrike | ShowAtReader | SwitchOff | Answer | ReaderEffect | KeyJob | LogEffect
 
 

@@ -556,7 +556,7 @@ REFUSAL_CODES: Final = (
     "not_signed_by",  # a row names somebody as having done it who did not sign
     "post_vacant",  # nobody holds the post that must approve (D-07)
     "bad_ticket",  # an enrolment link that was used, is too old, or was never printed
-    "bad_note",  # an alarm's note that is no line of text, or says what must not be known (E-01)
+    "not_plain",  # an alarm's note that is no line of text, or says what must not be known (E-01)
     "about_himself",  # whoever the records are about does not review them
     "not_ours",  # a checkpoint of another history, or a witness that the site file does not name
 )

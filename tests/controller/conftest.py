@@ -27,6 +27,7 @@ from controller.link.messages import Command, Done, Order, Prepare, Prepared, Re
 from controller.link.rows import row_to_doc
 from controller.log_chores import LogReport
 from controller.log_desk import LogSetup
+from controller.log_review import ReviewSetup
 from controller.officer_desk import OfficersSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
@@ -146,8 +147,9 @@ class VirtualSite:
     """The core of a controller and what it did. Time moves only by `passes`."""
 
     def __init__(
-        self, folder: Path, text: str = SITE, seed: int = 7, log: LogSetup | None = None, at: datetime = NOON
-    ) -> None:
+        self, folder: Path, text: str = SITE, seed: int = 7, log: LogSetup | None = None, at: datetime = NOON,
+        review: ReviewSetup | None = None,
+    ) -> None:  # fmt: skip
         self.file: Site = parse_site(text, folder / "site.toml")
         self.at, self.tick_ms = at, 1_000_000
         self.trust = ClockTrust(None)
@@ -180,6 +182,7 @@ class VirtualSite:
             hash_pins=lambda request, known: self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
             log=log,
+            review=review,
             officers=OfficersSetup(site=lambda: VKEY, random=randbytes),
         )
         self.core = Core(

@@ -189,9 +189,12 @@ def test_no_field_of_a_record_is_about_what_must_not_be_known():
 def test_codes_that_records_hold_are_about_requests():
     """A release would be recorded with somebody's failing for a reason."""
     codes = {*desk.RELEASE_REASONS, *NOTE_TYPES, *messages.PURPOSES, *messages.FORGET_REASONS, *messages.REFUSAL_CODES}
-    found = {code for code in codes if words_of(code) & (DENIED - {"refused", "name", "hold"})}
+    codes |= {*messages.EDIT_REASONS, *messages.ALARM_CAUSES, *messages.REVIEW_OUTCOMES}
+    of_requests = {"refused", "name", "hold", "password", "revoked"}
+    found = {code for code in codes if words_of(code) & (DENIED - of_requests)}
     assert found == set()
-    assert {code for code in codes if words_of(code) & {"refused", "name", "hold"}} <= {
+    assert {code for code in codes if words_of(code) & of_requests} <= {
+        *("PASSWORD_SET", "PASSWORD_DROPPED", "SESSION_REVOKED", "TOKEN_REVOKED"),  # that an officer's sign-in changed
         "REFUSED_ATTEMPT",  # of a sign-in or a request, in the officers' pages
         "NAME_CHANGED",  # that a name was changed there, not to what
         "edit_refused",
@@ -259,7 +262,7 @@ def test_no_message_between_the_processes_is_about_what_must_not_be_known():
     assert {pair for pair in fields if words_of(pair[1]) & DENIED} == set(ON_THE_LINK)
     tags = {kind.__struct_config__.tag for kind in typing.get_args(messages.ToController)}
     about_people = {"hello", "propose", "prepare", "suggest", "command", "order", "note", "subscribe", "await_card"}
-    about_officers = {"officer_order", "enrol_key", "handle_alarm"}
+    about_officers = {"officer_order", "enrol_key", "handle_alarm", "review_log"}
     about_things = {"device_order", "ask_devices", "log_order", "stream_report", "cosign", "ask_cosigned"}
     assert tags == about_people | about_officers | about_things
 
