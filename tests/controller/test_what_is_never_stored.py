@@ -195,7 +195,7 @@ def test_codes_that_records_hold_are_about_requests():
     assert found == set()
     assert {code for code in codes if words_of(code) & of_requests} <= {
         *("PASSWORD_SET", "PASSWORD_DROPPED", "SESSION_REVOKED", "TOKEN_REVOKED"),  # that an officer's sign-in changed
-        "REFUSED_ATTEMPT",  # of a sign-in or a request, in the officers' pages
+        *("REFUSED_ATTEMPT", "SIGN_IN_REFUSED"),  # of a sign-in or a request, in the officers' pages
         "NAME_CHANGED",  # that a name was changed there, not to what
         "edit_refused",
         "unknown_hold",  # a legal hold, over records of a time
