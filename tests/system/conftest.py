@@ -35,6 +35,13 @@ def site(make_site) -> Site:
     return make_site().starts().admits_people()
 
 
+@pytest.fixture(scope="module")
+def same_site(tmp_path_factory) -> Iterator[Site]:
+    """One such site for all tests of a module that leave it as they found it."""
+    with Site(tmp_path_factory.mktemp("same")) as site:
+        yield site.starts().admits_people()
+
+
 @pytest.fixture
 def ill_site(make_site, fault_library, tmp_path) -> Site:
     """The same, with a disk and a clock that can be made to fail: `site.faults`."""

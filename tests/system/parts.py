@@ -38,7 +38,7 @@ START_S = 20.0
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], within_s: float = 5.0, what: str = "") -> T:
+def eventually(condition: Callable[[], T], within_s: float = 15.0, what: str = "") -> T:
     """What `condition` answers once that is true; AssertionError naming `what` when it is not within `within_s`."""
     until = time.monotonic() + within_s
     pause = threading.Event()

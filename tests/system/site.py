@@ -231,7 +231,7 @@ class Site:
             )  # fmt: skip
             answer = link.request(change)
         assert isinstance(answer, Done), answer
-        eventually(lambda: self.last_seq >= answer.seq, 5, "the edit is acknowledged")
+        eventually(lambda: self.last_seq >= answer.seq, 15, "the edit is acknowledged")
         return self
 
     def officer_releases(self, portal: str, **spoilt: Any) -> Done | Refused:
@@ -244,7 +244,7 @@ class Site:
 
     # -- people --------------------------------------------------------------------------------------------------------
 
-    def badges(self, card: str, door: str, *, side: str = "in", walk: bool = False, wait_ms: int = 3000) -> BadgeReply:
+    def badges(self, card: str, door: str, *, side: str = "in", walk: bool = False, wait_ms: int = 8000) -> BadgeReply:
         return self.building.badge(card, door=door, side=side, walk=walk, wait_ms=wait_ms)
 
     def enters(self, card: str, door: str, *, side: str = "in") -> BadgeReply:
@@ -252,8 +252,8 @@ class Site:
         after = self.building.journal.last
         reply = self.badges(card, door, side=side, walk=True)
         assert reply.released, f"{card} was not let through {door}: {reply}"
-        assert self.building.wait_for("contact", door, after=after, is_open=False, timeout_s=5), "the leaf stays open"
-        eventually(lambda: not self.strike_is_on(door), 3, "the strike goes off behind")
+        assert self.building.wait_for("contact", door, after=after, is_open=False, timeout_s=15), "the leaf stays open"
+        eventually(lambda: not self.strike_is_on(door), 15, "the strike goes off behind")
         return reply
 
     def presents(self, card: str, reader: str) -> bool:
@@ -291,7 +291,7 @@ class Site:
 
         return [body for body in list(self.records) if fits(body)]
 
-    def recorded(self, type_: str, *, after: int = -1, within_s: float = 5.0, **fields: Any) -> dict[str, Any]:
+    def recorded(self, type_: str, *, after: int = -1, within_s: float = 15.0, **fields: Any) -> dict[str, Any]:
         """The first such record, waiting for it."""
         what = f"a record {type_} {fields}; there are {[b['type'] for b in self.records[-12:]]}"
         eventually(lambda: self.found(type_, after=after, **fields), within_s, what)

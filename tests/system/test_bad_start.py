@@ -84,7 +84,7 @@ def test_a_ledger_that_is_gone_is_not_begun_anew_in_silence(site):
     eventually(lambda: not program.is_alive or "armed" in program.said, 20)
     if program.is_alive:
         assert any(word in program.said for word in ("ledger.db is missing", "ledger was missing")) or site.recorded(
-            "SITE_REBUILT", within_s=2
+            "SITE_REBUILT", within_s=15
         ), "the ledger was gone, and nobody says so"
     else:
         assert program.process.returncode == 3
@@ -189,4 +189,4 @@ def test_a_broker_that_is_missing_at_the_start_is_said(make_site):
     site.recorded("DEVICE_OFFLINE", device="dr-front")
     site.broker.start()
     site.recorded("DEVICE_ONLINE", device="dr-front", within_s=20)
-    eventually(lambda: site.building.rex("front", walk=False, wait_ms=500), 10, "REX releases when the broker is there")
+    eventually(lambda: site.building.rex("front", walk=False, wait_ms=500), 15, "REX releases when the broker is there")

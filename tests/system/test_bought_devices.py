@@ -62,7 +62,7 @@ def _enters(site: Site, door: str) -> None:
 
 def _does_not_enter(site: Site, door: str) -> None:
     assert site.badges(YAMAMOTO, door).released
-    eventually(lambda: not site.strike_is_on(door), 5, "a strike that nobody used drops")
+    eventually(lambda: not site.strike_is_on(door), 15, "a strike that nobody used drops")
     site.recorded("NO_PASSAGE", portal=door)
 
 
@@ -73,7 +73,7 @@ def test_without_a_controller_nothing_opens_and_what_ends_by_itself_ends(site):
         assert site.badges(YAMAMOTO, door).released
         assert site.strike_is_on(door)
         site.dies()
-        eventually(lambda door=door: not site.strike_is_on(door), 5, f"the relay drops the strike {how}")
+        eventually(lambda door=door: not site.strike_is_on(door), 15, f"the relay drops the strike {how}")
         if door == "front":
             site.starts()
             grown_old(site)

@@ -114,7 +114,7 @@ def test_the_demo_lets_somebody_in_and_leaves_nothing_behind(tmp_path):
             program.kill()
     try:
         assert status == 0, program.said
-        eventually(lambda: not any(is_running(pid) for pid in below), 5, "every process of the demo has ended")
+        eventually(lambda: not any(is_running(pid) for pid in below), 15, "every process of the demo has ended")
     finally:
         for pid in below:
             if is_running(pid):
@@ -136,7 +136,7 @@ def test_a_demo_that_is_stopped_half_way_leaves_nothing_either(tmp_path):
         assert program.ends(20) == 0, program.said
     finally:
         program.kill()
-    eventually(lambda: not any(is_running(pid) for pid in below), 5, "every process of the demo has ended")
+    eventually(lambda: not any(is_running(pid) for pid in below), 15, "every process of the demo has ended")
     assert [path.name for path in tmp_path.iterdir()] == ["demo.log"]
 
 

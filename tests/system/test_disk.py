@@ -12,14 +12,15 @@ from tests.system.site import ITO, RELEASE_MS, SATO, STRANGER, WATANABE, YAMAMOT
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "gcc")]
 
-AT_ONCE_MS = 500
-STALL_S = 30.0 if IS_SOAK else 10.0
+AT_ONCE_MS = 1200
+"""Less than the 1.5 s after which the disk is called stalled: whoever waited for it would wait longer."""
+STALL_S = 30.0 if IS_SOAK else 6.0
 
 
 def rex_ms(site: Site, door: str) -> float:
     """How long after the press the strike let go."""
     began = tick_ms()
-    assert site.building.rex(door, walk=False, wait_ms=2000), f"REX does not release {door}"
+    assert site.building.rex(door, walk=False, wait_ms=8000), f"REX does not release {door}"
     return tick_ms() - began
 
 
@@ -32,7 +33,7 @@ def test_no_strike_before_the_record_is_on_the_disk(ill_site):
     site.presents(SATO, "rd-front-in")
     stays(lambda: not site.strikes("front", after=before), 0.8, "the strike went on before the record was durable")
     site.faults.disk("ok")
-    eventually(lambda: site.strikes("front", after=before), 2, "the strike goes on once the record is durable")
+    eventually(lambda: site.strikes("front", after=before), 15, "the strike goes on once the record is durable")
     site.recorded("ACCESS_GRANTED", portal="front")
 
 
@@ -53,11 +54,11 @@ def test_a_disk_that_cannot_be_written(ill_site, how):
     assert rex_ms(site, "escape") < AT_ONCE_MS
     assert site.badges(STRANGER, "vault", side="out", wait_ms=AT_ONCE_MS).released, "the exit reader is silent"
     assert site.officer_releases("side").code == "ledger_unavailable"
-    eventually(lambda: not site.any_strike_is_on(), 3, "the strikes drop although nothing can be recorded")
+    eventually(lambda: not site.any_strike_is_on(), 15, "the strikes drop although nothing can be recorded")
     assert len(site.records) - 1 == after, "something was recorded on a disk that takes nothing"
 
     site.faults.disk("ok")
-    restored = site.recorded("STORAGE_RESTORED", after=after, within_s=5)
+    restored = site.recorded("STORAGE_RESTORED", after=after, within_s=15)
     assert restored["detail"]["records_lost"] == 0
     site.recorded("STORAGE_FAILED", after=after)
     assert len(site.found("ACCESS_DENIED", after=after)) == 3, "a refusal was forgotten"
@@ -81,11 +82,11 @@ def test_a_disk_that_stalls_during_a_pulse(ill_site):
     assert rex_ms(site, "side") < AT_ONCE_MS
 
     on = site.building.wait_for("relay", "board/2", after=before, is_on=True)
-    off = site.building.wait_for("relay", "board/2", after=before, is_on=False, timeout_s=3)
+    off = site.building.wait_for("relay", "board/2", after=before, is_on=False, timeout_s=15)
     assert off is not None, "the strike stays on while the disk stalls"
-    assert RELEASE_MS - 50 <= off.tick_ms - on.tick_ms <= RELEASE_MS + 250
+    assert RELEASE_MS - 50 <= off.tick_ms - on.tick_ms <= RELEASE_MS + 500
     eventually(
-        lambda: site.subscriber.status and not site.subscriber.status.is_ledger_writable, 6, "the stall is noticed"
+        lambda: site.subscriber.status and not site.subscriber.status.is_ledger_writable, 15, "the stall is noticed"
     )
 
     cpu = site.controller.cpu_s()
@@ -95,13 +96,13 @@ def test_a_disk_that_stalls_during_a_pulse(ill_site):
         assert not site.badges(YAMAMOTO, "front", wait_ms=400).released, "an entry without a record"
         assert rex_ms(site, "escape") < AT_ONCE_MS
         assert site.badges(STRANGER, "front", side="out", wait_ms=AT_ONCE_MS).released
-        eventually(lambda: not site.any_strike_is_on(), 3, "strikes drop during the stall")
+        eventually(lambda: not site.any_strike_is_on(), 15, "strikes drop during the stall")
         threading.Event().wait(1.5)
     assert site.controller.cpu_s() - cpu < 0.3 * STALL_S, "the controller runs hot while it waits for the disk"
     out = len(site.strikes("front", after=entries))
 
     site.faults.disk("ok")
-    site.recorded("STORAGE_RESTORED", within_s=5)
+    site.recorded("STORAGE_RESTORED", within_s=15)
     expired = site.recorded("RELEASE_EXPIRED", portal="front")
     assert site.found("ACCESS_GRANTED", portal="front", cardholder="h-01", corr=expired["corr"])
     assert len(site.strikes("front", after=entries)) == out, "the stalled grant opened the door after all"
@@ -118,7 +119,7 @@ def test_stopped_during_a_pulse_while_the_disk_stalls(ill_site):
     site.faults.disk("stall")
     site.is_crash_expected = True
     site.controller.process.terminate()
-    eventually(lambda: not site.strike_is_on("server"), RELEASE_MS / 1000 + 0.5, "the strike drops on time")
+    eventually(lambda: not site.strike_is_on("server"), RELEASE_MS / 1000 + 1.5, "the strike drops on time")
     site.faults.disk("ok")
     assert site.controller.ends(20) == 0
 
@@ -138,7 +139,7 @@ def test_a_disk_that_is_full_at_the_start_lets_out_and_nobody_in(ill_site):
     assert rex_ms(site, "server") < AT_ONCE_MS
     assert rex_ms(site, "escape") < AT_ONCE_MS
     site.faults.disk("ok")
-    site.recorded("STORAGE_RESTORED", after=after, within_s=5)
+    site.recorded("STORAGE_RESTORED", after=after, within_s=15)
     assert site.recorded("CONTROLLER_STARTED", after=after), "the start itself was owed, and forgotten"
     site.enters(SATO, "front")
 

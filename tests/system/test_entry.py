@@ -47,7 +47,7 @@ def test_an_entitled_person_walks_in_and_the_officer_sees_it(make_site):
         page = officer.get(f"/events?after={granted['seq'] - 1}&limit=50")
         return [event["type"] for event in page["items"] if event.get("portal") == "vault"]
 
-    assert eventually(lambda: "DOOR_CLOSED" in seen() and seen(), 5, "the officer's events")[:3] == [
+    assert eventually(lambda: "DOOR_CLOSED" in seen() and seen(), 15, "the officer's events")[:3] == [
         "ACCESS_GRANTED",
         "PASSAGE",
         "DOOR_CLOSED",
@@ -101,7 +101,7 @@ def test_whoever_lacks_a_key_sees_the_same_light(make_site):
     for what, card in {**LACKING, "name": STRANGER}.items():
         before = len(site.ear.heard)
         site.presents(card, "rd-side-in")
-        message = eventually(lambda b=before: _shown(site, b), 3, f"an answer to the one without {what}")
+        message = eventually(lambda b=before: _shown(site, b), 15, f"an answer to the one without {what}")
         told[what] = re.sub(rb'("(?:id|number)":)"[^"]*"|("not_after_ms":)\d+', rb"\1\2", message)
     assert len(set(told.values())) == 1, told
     assert b"refused" in told["name"]
@@ -119,9 +119,9 @@ def test_whoever_lacks_a_key_waits_as_long(make_site):
             before = len(site.ear.heard)
             since = time.perf_counter()
             site.presents(card, "rd-side-in")
-            eventually(lambda b=before: _shown(site, b), 3, f"an answer to the one without {what}")
+            eventually(lambda b=before: _shown(site, b), 15, f"an answer to the one without {what}")
             took.setdefault(what, []).append((time.perf_counter() - since) * 1000)
-        eventually(lambda until=again: time.monotonic() >= until, 3, "the next round")
+        eventually(lambda until=again: time.monotonic() >= until, 15, "the next round")
     medians = {what: statistics.median(times) for what, times in took.items()}
     assert max(medians.values()) - min(medians.values()) < SPREAD_MS_MAX, medians
 
@@ -135,9 +135,9 @@ def _shown(site: Site, since: int) -> bytes | None:
 def test_everybody_may_leave(site):
     """Somebody is locked in because of who they are, or because nobody knows them."""
     for door in ("front", "side", "lab", "vault", "server", "escape"):
-        assert site.building.rex(door, walk=False, wait_ms=2000), f"REX does not release {door}"
+        assert site.building.rex(door, walk=False, wait_ms=8000), f"REX does not release {door}"
     site.recorded("REX", portal="escape")
-    eventually(lambda: not site.any_strike_is_on(), 4, "the strikes are off again")
+    eventually(lambda: not site.any_strike_is_on(), 15, "the strikes are off again")
     for door in ("front", "vault"):
         assert site.badges(STRANGER, door, side="out").released, f"an unknown card may not leave by {door}"
         left = site.recorded("EXIT_GRANTED", portal=door)
@@ -154,7 +154,7 @@ def test_a_strike_drops_behind_whoever_came(site):
     site.recorded("DOOR_CLOSED", portal="server")
     after = site.building.journal.last
     assert site.badges(WATANABE, "server").released
-    unused = site.building.wait_for("relay", "board/2", is_on=False, after=after, timeout_s=3)
+    unused = site.building.wait_for("relay", "board/2", is_on=False, after=after, timeout_s=15)
     assert unused is not None, "nobody came, and the strike stays on"
     site.recorded("NO_PASSAGE", portal="server")
 

@@ -56,7 +56,7 @@ def test_a_person_is_forgotten_and_the_log_still_proves_itself(site):
     """Either the right to be forgotten breaks the log, or the log keeps the name for ever."""
     officer = site.api_starts()
     cardholder = next(row["cardholder"] for table, row in site.rows() if str(row.get("number")).upper() == SATO)
-    eventually(lambda: sent(officer, f"/cardholders/{cardholder}")[0] == 200, 10, "the web process follows")
+    eventually(lambda: sent(officer, f"/cardholders/{cardholder}")[0] == 200, 15, "the web process follows")
     officer.post(f"/cardholders/{cardholder}", NAME, method="PATCH")
     site.enters(SATO, "front")
     passage = site.recorded("PASSAGE", portal="front")
@@ -65,7 +65,7 @@ def test_a_person_is_forgotten_and_the_log_still_proves_itself(site):
 
     status, refused = sent(officer, f"/cardholders/{cardholder}/history")
     assert status == 422 and refused["code"] == "no_purpose"
-    eventually(lambda: site.found("COMMAND_REFUSED"), 5, "the attempt is in the ledger")
+    eventually(lambda: site.found("COMMAND_REFUSED"), 15, "the attempt is in the ledger")
     assert site.found("COMMAND_REFUSED")[-1]["detail"]["code"] == "no_purpose"
     status, look = sent(officer, f"/cardholders/{cardholder}/history?purpose=disclosure")
     assert status == 200 and passage["seq"] in [event["seq"] for event in look["items"]]

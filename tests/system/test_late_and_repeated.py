@@ -60,14 +60,15 @@ def test_a_command_sent_while_the_controller_was_down_is_never_carried_out(site)
         ({"id": "short"}, "protocol"),
     ],
 )
-def test_a_command_that_is_not_sound_is_recorded_and_opens_nothing(site, spoilt, code):
+def test_a_command_that_is_not_sound_is_recorded_and_opens_nothing(same_site, spoilt, code):
     """A release that nobody may give, or that comes late, opens a door, or leaves no trace."""
+    site = same_site
     before = site.building.journal.last
     answer = site.officer_releases(**({"portal": "front"} | spoilt))
     assert isinstance(answer, Refused)
     assert answer.code == code
     assert answer.seq is not None
-    site.recorded("COMMAND_REFUSED", code=code)
+    site.recorded("COMMAND_REFUSED", seq=answer.seq, code=code)
     nothing_opens(site, before)
 
 
@@ -76,8 +77,8 @@ def test_a_command_is_carried_out_once(site):
     """One release, sent twice by a bad line, opens a door twice."""
     once = secrets.token_hex(8)
     assert isinstance(site.officer_releases("front", id=once), Done)
-    eventually(lambda: site.strikes("front"), 2, "the release is carried out")
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    eventually(lambda: site.strikes("front"), 15, "the release is carried out")
+    eventually(lambda: not site.any_strike_is_on(), 15)
     before = site.building.journal.last
     again = site.officer_releases("front", id=once)
     assert isinstance(again, Refused)
@@ -103,11 +104,11 @@ REX = "sekisho/v1/dr-front/input/rex"
 def test_a_sound_read_and_press_open(site):
     """The tests below would show nothing."""
     site.ear.say(CARD, read())
-    eventually(lambda: site.strikes("front"), 2, "a sound read is answered")
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    eventually(lambda: site.strikes("front"), 15, "a sound read is answered")
+    eventually(lambda: not site.any_strike_is_on(), 15)
     after = site.building.journal.last
     site.ear.say(REX, press())
-    eventually(lambda: site.strikes("front", after=after), 2, "a sound press is answered")
+    eventually(lambda: site.strikes("front", after=after), 15, "a sound press is answered")
 
 
 @pytest.mark.req("B-22")
@@ -115,16 +116,16 @@ def test_a_read_that_comes_twice_opens_once(site):
     """The broker delivers a read again, as it may, and the door opens for whoever stands there then."""
     sent = read()
     site.ear.say(CARD, sent)
-    eventually(lambda: site.strikes("front"), 2)
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    eventually(lambda: site.strikes("front"), 15)
+    eventually(lambda: not site.any_strike_is_on(), 15)
     before = site.building.journal.last
     site.ear.say(CARD, sent)
     site.recorded("MESSAGE_REFUSED", device="rd-front-in", why="duplicate")
     nothing_opens(site, before)
     pressed = press()
     site.ear.say(REX, pressed)
-    eventually(lambda: site.strikes("front", after=before), 2)
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    eventually(lambda: site.strikes("front", after=before), 15)
+    eventually(lambda: not site.any_strike_is_on(), 15)
     before = site.building.journal.last
     site.ear.say(REX, pressed)
     nothing_opens(site, before)
@@ -132,17 +133,18 @@ def test_a_read_that_comes_twice_opens_once(site):
 
 @pytest.mark.req("B-22")
 @pytest.mark.parametrize("off_ms", [-6_000, -3_600_000, 6_000, 10**15])
-def test_a_read_from_another_time_opens_nothing(site, off_ms):
+def test_a_read_from_another_time_opens_nothing(same_site, off_ms):
     """A read waited in a queue, and the door opens long after the cardholder has gone."""
-    before = site.building.journal.last
+    site, after, before = same_site, same_site.last_seq, same_site.building.journal.last
     site.ear.say(CARD, read(at_ms=epoch_ms() + off_ms))
-    site.recorded("ACCESS_DENIED", portal="front", reason="READ_STALE")
+    site.recorded("ACCESS_DENIED", after=after, portal="front", reason="READ_STALE")
     nothing_opens(site, before)
 
 
 @pytest.mark.req("B-22")
-def test_a_press_from_another_time_opens_nothing(site):
+def test_a_press_from_another_time_opens_nothing(same_site):
     """A press of REX waited in a queue, and the door opens from outside when nobody is there to leave."""
+    site = same_site
     before = site.building.journal.last
     site.ear.say(REX, press(at_ms=epoch_ms() - 60_000))
     nothing_opens(site, before)
@@ -155,9 +157,9 @@ def test_a_device_whose_clock_is_wrong_still_lets_people_out(site, off_ms):
     device = site.building.fittings.sensors["dr-front"]
     device.now_wall_ms = lambda: epoch_ms() + off_ms
     if not site.building.rex("front", walk=False, wait_ms=1300):
-        assert site.building.rex("front", walk=False, wait_ms=2000), "the second press does not release either"
-    eventually(lambda: not site.any_strike_is_on(), 3)
-    assert site.building.rex("front", walk=False, wait_ms=2000), "nor the next"
+        assert site.building.rex("front", walk=False, wait_ms=8000), "the second press does not release either"
+    eventually(lambda: not site.any_strike_is_on(), 15)
+    assert site.building.rex("front", walk=False, wait_ms=8000), "nor the next"
 
 
 @pytest.mark.req("D-24", "B-22")
@@ -167,14 +169,15 @@ def test_a_late_press_takes_nothing_from_the_next(site):
     for late_ms in (60_000, 60_000, 3_600_000):
         site.ear.say(REX, press(at_ms=epoch_ms() - late_ms))
     nothing_opens(site, before)
-    assert site.building.rex("front", walk=False, wait_ms=2000), "a sound press after late ones does not release"
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    assert site.building.rex("front", walk=False, wait_ms=8000), "a sound press after late ones does not release"
+    eventually(lambda: not site.any_strike_is_on(), 15)
     assert site.badges(SATO, "front").released, "a sound card after late presses does not release"
 
 
 @pytest.mark.req("B-22")
-def test_an_exit_read_from_another_time_opens_nothing(site):
+def test_an_exit_read_from_another_time_opens_nothing(same_site):
     """A card read of somebody who left an hour ago waited in a queue, and opens the front door from outside."""
+    site = same_site
     before = site.building.journal.last
     site.ear.say("sekisho/v1/rd-front-out/card", read(at_ms=epoch_ms() - 3_600_000))
     nothing_opens(site, before)
@@ -207,7 +210,7 @@ def test_commands_are_never_retained_and_expire(site):
     ear = site.ear
     assert site.badges(SATO, "front").released
     site.building.rex("lab", walk=False)
-    eventually(lambda: len(ear.releases()) == 2, 2, "both releases are heard")
+    eventually(lambda: len(ear.releases()) == 2, 15, "both releases are heard")
     commands = [one for one in ear.heard if one.topic.endswith(("/command", "/show"))]
     assert len({one.topic for one in commands}) >= 3
     for one in commands:
@@ -233,9 +236,9 @@ def test_nobody_presents_a_card_twice_within_a_second(site):
     for _ in range(2):
         after = site.building.journal.last
         wire.touch(lambda now: chip.place(card, now))
-        assert site.building.wait_for("card", "rd-server-in", after=after, timeout_s=2)
+        assert site.building.wait_for("card", "rd-server-in", after=after, timeout_s=15)
         wire.touch(lambda now: chip.take(card, now))
         stays(lambda: True, 0.2)
-    eventually(lambda: not site.any_strike_is_on(), 3)
+    eventually(lambda: not site.any_strike_is_on(), 15)
     assert len(site.found("ACCESS_GRANTED", portal="server")) == 1
     assert len(site.strikes("server")) == 1

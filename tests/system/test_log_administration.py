@@ -157,7 +157,7 @@ def test_the_console_holds_and_purges(site, capsys):
     purged = purge(site, capsys)
     assert (purged["of_class"], purged["count"], purged["code"]) == ("access", 60, "ordered")
     export, key = site.folder / "after.jsonl", site.folder / "key"
-    eventually(lambda: without_body(site, capsys, export) >= old, 5, "the bodies are gone")
+    eventually(lambda: without_body(site, capsys, export) >= old, 15, "the bodies are gone")
     lines = [json.loads(line) for line in export.read_text("utf-8").splitlines()]
     gone = {line["seq"] for line in lines if "body" not in line}
     assert len(gone) == 60 and all('"class":"access"' in lines[seq]["leaf"] for seq in gone)

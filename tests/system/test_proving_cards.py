@@ -37,7 +37,7 @@ def enters_office(site: SecuredSite, card: str, scheme: str) -> None:
     assert (evidence["method"], evidence["factors"], evidence["scheme"]) == ("CHALLENGE", 1, scheme)
     assert evidence["is_fresh"] is True
     assert evidence.get("key_version") == (None if scheme == "pkoc" else 1)
-    eventually(lambda: not site.strike_is_on("office"), 6, "the strike goes off")
+    eventually(lambda: not site.strike_is_on("office"), 15, "the strike goes off")
 
 
 @pytest.mark.req("A-34", "B-22", "B-28", "A-35")
@@ -82,7 +82,7 @@ def test_two_with_card_and_pin_open_the_vault_over_an_encrypted_line(site):
     assert granted["evidence"] | {"last4": ""} == proved | {"last4": ""}
     assert granted["companions"][0]["evidence"]["pin"] == "RIGHT"
     assert "D08" in granted["trace"]["waived"], "the third factor is that each is attended by the other"
-    eventually(lambda: not site.strike_is_on("vault"), 6, "the strike goes off")
+    eventually(lambda: not site.strike_is_on("vault"), 15, "the strike goes off")
     seq = site.last_seq
     site.passes_a_second()
     wrong = site.holds(KIMURA, "vault", digits="000000")

@@ -90,7 +90,7 @@ def test_what_a_day_leaves_behind(make_site):
     }
     link = {f"record {seq}": body.encode() for seq, body in enumerate(site.subscriber.raw)}
     wires = {f"link {path.name}": str(path).encode() for path in (site.folder / "wires").iterdir()}
-    eventually(lambda: site.officer_releases("front"), 2)
+    eventually(lambda: site.officer_releases("front"), 15)
     site.stops()
     site.api.program.stop()
     files = everything_in(site.state_dir)
