@@ -7,11 +7,12 @@ import pytest
 from controller.log_chores import DropBodies, FindExpired
 from controller.retention import BOUNDS
 from readers.events import CardRead, InputChanged
+from tests.share import share
 from tests.year.invariants import Broken
 from tests.year.life import Life, YearBroken
 from zones.portal import ReleaseStrike
 
-DAYS = 33
+DAYS = share(12, many=33)
 TERMS = {class_: bounds.least for class_, bounds in BOUNDS.items()}
 
 
@@ -36,7 +37,7 @@ def test_the_same_seed_gives_the_same_ledger(tmp_path):
     for folder, seed in (("one", 5), ("two", 5), ("other", 6)):
         (tmp_path / folder).mkdir()
         life = Life(folder=tmp_path / folder, seed=seed)
-        life.lives(5)
+        life.lives(2)
         heads.append(life.site.ledger.root)
         life.site.ledger.close()
     assert heads[0] == heads[1] != heads[2]

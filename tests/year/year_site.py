@@ -26,12 +26,15 @@ from controller.ledger.body import Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.errors import LedgerError
 from controller.ledger.store import Ledger
+from controller.officer_desk import OfficersSetup
 from controller.pin_setting import PinSetter
 from controller.pins import PinDesk, PinHasher
+from controller.policy_log import PolicyAt
 from controller.site.seal import Seal
 from controller.turn import Effect, Turn
 from readers.events import CardRead, DeviceOnline, Event, InputChanged, KeysEntered
-from tests.controller.conftest import VirtualSite
+from tests.controller.conftest import VKEY, VirtualSite
+from tests.officers import THREE, officer_puts
 from tests.year.building import FRONT_MINUTES, site_text
 from tests.year.invariants import Invariants
 from zones.moment import Moment, here
@@ -97,6 +100,7 @@ class YearSite(VirtualSite):
         size = self.ledger.size
         policy, unrecorded = _adopt(self.file, self.ledger, self.scribe, policy, drafts, now)
         assert not unrecorded
+        policy = policy if policy.policy.officers else self._with_officers(policy, now)
         self.invariants.restarted()
         for record in self.ledger.read(size, 1000):
             self.invariants.wrote(record.decoded(), record.seq, self.tick_ms)
@@ -117,11 +121,28 @@ class YearSite(VirtualSite):
             hash_pins=lambda request, known: self._hashed(2) or self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
             last_day=None if latest is None else here(latest).day,
+            officers=OfficersSetup(site=lambda: VKEY, random=self.randbytes),
             is_clock_trusted=now.is_trusted,
         )
         self.core = Core(engine=self.engine, scribe=self.scribe, submit=self.queue.append, perform=self._perform)
         self.happens(*(DeviceOnline(source=device) for device in self.file.devices))
         self.says_levels()
+
+    def _with_officers(self, policy: PolicyAt, now: Moment) -> PolicyAt:
+        """Three officers came in at the console before the year begins, and stay longer than it."""
+        rows = [put for one in THREE for put in officer_puts(one, now.today, until_on="2199-12-31")]
+        doc = {"puts": [list(row) for row in rows], "drops": []}
+        after = policy.after(doc, seq=self.ledger.size)
+        detail = {
+            "id": "officers-01",
+            "edit": doc,
+            "revision": after.revision,
+            "base": policy.revision,
+            "signed": False,
+        }
+        draft = self.scribe.draft("POLICY_EDITED", now=now, officer="console", revision=policy.revision, detail=detail)
+        self.ledger.append([draft])
+        return after
 
     def restarts(self, pause_ms: int = 4_000) -> None:
         """The controller stops without a word, and starts again from its ledger."""
