@@ -22,8 +22,29 @@ from api.models import iso
 from api.name_keys import NameKeys
 from api.names import Names
 from api.once import Answers, Once
-from api.pages import files, history, live
+from api.pages import (
+    alarms,
+    approvals,
+    audit,
+    cards,
+    devices,
+    files,
+    history,
+    items,
+    live,
+    me,
+    paper,
+    people,
+    person,
+    plan,
+    quarterly,
+    roster,
+    sheets,
+    visitors,
+    why,
+)
 from api.pages.live import LivePart
+from api.pages.plan import PlanPart
 from api.pages.refused import refused
 from api.parts import Parts
 from api.proposals import Proposals
@@ -33,6 +54,7 @@ from api.routes import (
     events,
     health,
     ledger,
+    own,
     personal,
     places,
     proposals,
@@ -41,22 +63,28 @@ from api.routes import (
     rights,
     signin,
     states,
+    transfer,
 )
 from api.settings import Settings
 from api.signin.start import gate_of
 from api.speaker import Speaker
 from api.store import open_store
+from api.suggestions import Suggestions
 from api.transfer.agreements import Agreements
 from api.transfer.imports import Imports
 from api.view import View
 
 PREFIX = "/api/v1"
 API_DB = "api.db"
-PAGES = (files, live, history)
+PAGES = (
+    files, live, alarms, approvals, plan, history, roster, people, person, cards,
+    items, quarterly, me, devices, visitors, why, audit, sheets, paper,
+)  # fmt: skip  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
 API = (
-    health, signin, enrolment, places, registers, proposals, personal, rights, states, review, events, ledger,
+    health, signin, enrolment, places, registers, proposals, personal, own, rights, states, review, events,
+    ledger, transfer,
 )  # fmt: skip
 """What stands under PREFIX (`api.routes`)."""
 
@@ -109,6 +137,7 @@ def _credentials() -> Path | None:
 def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> Parts:
     requests = Requests(settings.socket)
     gate = gate_of(settings, engine, view, requests)
+    proposals = Proposals(engine, view, requests, gate)
 
     def read_after(seq: int, limit: int, wanted: Wanted) -> Page:
         tail = view.seq  # before the rows: what is folded meanwhile is looked at next time
@@ -122,6 +151,8 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
     return Parts(
         settings=settings, keeper=gate.keeper, gate=gate, view=view, broadcast=broadcast, requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
-        proposals=Proposals(engine, view, requests, gate), agreements=Agreements(engine), imports=Imports(engine),
-        feed=Feed(settings.socket, view, broadcast, requests.renew), rendered={"live": LivePart(view)},
+        proposals=proposals, suggestions=Suggestions(engine, proposals), agreements=Agreements(engine),
+        imports=Imports(engine),
+        feed=Feed(settings.socket, view, broadcast, requests.renew),
+        rendered={"live": LivePart(view), "plan": PlanPart(view)},
     )  # fmt: skip

@@ -16,6 +16,12 @@ from api.problems import answer, log_fault
 from api.texts import language_of
 
 BODY_BYTES_MAX: Final = 64 * 1024
+FILE_PATH: Final = "/api/v1/imports"
+FILE_BYTES_MAX: Final = 10 * 1024 * 1024 + BODY_BYTES_MAX
+"""The one address that takes a file, of 10 MB and what a form puts around it; only of somebody who shows something."""
+
+FILES_MAX: Final = 2
+"""How many of them are held at a time."""
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self'; font-src 'self'; "
@@ -41,6 +47,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, host_names: frozenset[str]) -> None:
         self._app = app
         self._host_names = host_names
+        self._files = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,10 +81,26 @@ class Guard:
             return await self._refuse("other_host", 421, scope, receive, send)
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self._app(scope, receive, send)
-        body = await _body(receive)
+        headers = Headers(scope=scope)
+        if scope["path"] == FILE_PATH and ("cookie" in headers or "authorization" in headers):
+            return await self._file(scope, receive, send)
+        body = await _body(receive, BODY_BYTES_MAX)
         if body is None:
             return await self._refuse("too_large", 413, scope, receive, send)
         return await self._app({**scope, "sekisho.body": body}, _replay(body, receive), send)
+
+    async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A file, while not too many are held."""
+        if self._files >= FILES_MAX:
+            return await self._refuse("busy", 503, scope, receive, send)
+        self._files += 1
+        try:
+            body = await _body(receive, FILE_BYTES_MAX)
+            if body is None:
+                return await self._refuse("file_too_large", 413, scope, receive, send)
+            return await self._app({**scope, "sekisho.body": body}, _replay(body, receive), send)
+        finally:
+            self._files -= 1
 
     async def _refuse(self, code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
         language = language_of(Headers(scope=scope).get("accept-language", ""))
@@ -92,14 +115,14 @@ def _name_of(host: str) -> str:
     return host.partition(":")[0]
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, most: int) -> bytes | None:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return bytes(body)
         body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
+        if len(body) > most:
             return None
         if not message.get("more_body", False):
             return bytes(body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -16,7 +16,12 @@ from api.review import Reviewer
 from api.settings import Settings
 from api.signin.gate import Gate
 from api.signin.keeper import Keeper
+from api.suggestions import Suggestions
+from api.transfer.agreements import Agreements
 from api.view import View
+
+if TYPE_CHECKING:
+    from api.transfer.imports import Imports
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +36,9 @@ class Parts:
     feed: Feed
     requests: Requests
     proposals: Proposals
+    suggestions: Suggestions
+    agreements: Agreements
+    imports: Imports
     reviewer: Reviewer
     answers: Answers
     rendered: dict[str, Any]

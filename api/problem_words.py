@@ -29,6 +29,20 @@ PROBLEMS: Final[dict[str, Told]] = {
         Said("Not signed in"), Said("Sign in on the page, or send an API token as Authorization: Bearer.")
     ),
     "not_your_role": Told(Said("Not your task"), Said("Your post does not include this. The attempt was recorded.")),
+    "not_plain": Told(
+        Said("Note not accepted"),
+        Said("One line about what happened at the door, and nothing about what an assessment looks into (E-01)."),
+    ),
+    "about_himself": Told(
+        Said("Somebody else looks at this"),
+        Said("These records speak of you. Another auditor signs that they were looked through (A-15)."),
+    ),
+    "alarm_moved": Told(
+        Said("The alarm came again"), Said("It was raised once more since you looked. Look again, then answer it.")
+    ),
+    "no_roll_call": Told(
+        Said("No roll call now"), Said("Names are shown while the fire alarm lasts, or a drill. Neither does.")
+    ),
     "step_up": Told(Said("Passkey needed"), Said("Show your passkey again, then do this once more.")),
     "sign_in_too_weak": Told(
         Said("Sign in with a passkey"),
@@ -62,6 +76,13 @@ PROBLEMS: Final[dict[str, Told]] = {
     "other_site": Told(Said("From another site"), Said("Only this site's own pages may do that.")),
     "other_host": Told(Said("Unknown host name"), Said("Not served under this name; add it to allowed_hosts.")),
     "too_large": Told(Said("Too large"), Said("A request may be at most 64 KiB.")),
+    "file_too_large": Told(Said("Too large"), Said("A file may be at most 10 MB.")),
+    "not_in_cp932": Told(
+        Said("Not in cp932"), Said("Some rows have signs that cp932 does not have; see places. Take UTF-8, or Excel.")
+    ),
+    "import_not_ready": Told(
+        Said("Nothing to propose"), Said("This file is not read yet, has faults, or was proposed already.")
+    ),
     "too_many": Told(Said("Too many streams"), Said("Too many live streams are open.")),
     "controller_away": Told(
         Said("Controller away"), Said("The controller does not answer. Doors go on. Nothing was changed.")

@@ -53,15 +53,16 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
         Said("Now", "menu"),
         (
             Place(address="/", name=Said("Entry and exit now"), permission=P.LIVE),
+            Place(address="/alarms", name=Said("Alarms"), permission=P.LIVE),
             Place(address="/map", name=Said("Plan of the building"), permission=P.LIVE),
             Place(address="/roll-call", name=Said("Roll call"), permission=P.ROLL_CALL),
-            Place(address="/visits", name=Said("Visitors", "menu"), permission=P.DESK),
+            Place(address="/visitors", name=Said("Visitors", "menu"), permission=P.DESK),
         ),
     ),
     (
         Said("Who may enter", "menu"),
         (
-            Place(address="/proposals", name=Said("Proposals"), permission=P.PROPOSE),
+            Place(address="/proposals", name=Said("Proposals"), permission=P.DESK),
             Place(address="/people", name=Said("People and cards"), permission=P.PEOPLE),
             Place(address="/rosters", name=Said("Rosters", "menu"), permission=P.RIGHTS),
             Place(address="/items", name=Said("Information items", "menu"), permission=P.RIGHTS),
@@ -74,9 +75,9 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
         Said("Records", "menu"),
         (
             Place(address="/history", name=Said("One person's history"), permission=P.HISTORY),
-            Place(address="/audit", name=Said("Search records"), permission=P.EVENTS),
+            Place(address="/events", name=Said("Search records"), permission=P.EVENTS),
             Place(address="/reports", name=Said("Figures"), permission=P.REPORTS),
-            Place(address="/exports", name=Said("Registers as files"), permission=P.EXPORT),
+            Place(address="/transfer", name=Said("Registers as files"), permission=P.PROPOSE),
         ),
     ),
     (
@@ -85,7 +86,7 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
             Place(address="/devices", name=Said("Devices", "menu"), permission=P.DEVICES),
             Place(address="/officers", name=Said("Officers", "menu"), permission=P.OFFICERS),
             Place(address="/settings", name=Said("Settings", "menu"), permission=P.SETTINGS),
-            Place(address="/mine", name=Said("My own records"), permission=P.OWN),
+            Place(address="/me", name=Said("My own records"), permission=P.OWN),
         ),
     ),
 )

@@ -50,14 +50,15 @@ class Fault:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """What becomes of one row. `kind`: add, change, remove. `number`: its row in the file, 0 where it is not in it.
-    `put`: the row as it would stand, with a card's number; `changed`: fields with what they were and are. `name`: what
-    the person is called from then on, `name_was` before.
+    `put`: the row as it would stand, with a card's number; `was`: as it stands; `changed`: fields with what
+    they were and are. `name`: what the person is called from then on, `name_was` before.
     """
 
     kind: str
     number: int
     id: str
     put: Doc | None
+    was: Doc | None = None
     changed: tuple[tuple[str, str, str], ...] = ()
     cardholder: str = ""
     name: Name | None = None
@@ -250,7 +251,7 @@ def _change(reading: _Reading, number: int, id: str, said: Doc) -> None:
         return
     reading.moves.append(
         Move(
-            kind="change", number=number, id=id, put={**doc, **fields} if fields else None,
+            kind="change", number=number, id=id, put={**doc, **fields} if fields else None, was=doc,
             changed=tuple((code, _shown(present.get(code)), _shown(value)) for code, value in differs.items()),
             cardholder=doc.get("cardholder", id), name=_renamed(id, was_name, named), name_was=was_name,
         )
@@ -296,7 +297,6 @@ def _removals(reading: _Reading, today: date) -> list[Move]:
         ):
             continue
         ended = {"state": "RETURNED"} if reading.register.code == "credentials" else {"ended_on": today.isoformat()}
-        moves.append(
-            Move(kind="remove", number=0, id=name, put={**doc, **ended}, cardholder=doc.get("cardholder", name))
-        )  # fmt: skip
+        about = doc.get("cardholder", name)
+        moves.append(Move(kind="remove", number=0, id=name, put={**doc, **ended}, was=doc, cardholder=about))
     return moves
