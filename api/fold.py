@@ -65,6 +65,7 @@ class Folded:
     stops: bool = False
     others: tuple[str, ...] = ()
     forgets: str | None = None
+    suggested: dict[str, str] | None = None
     purged: tuple[str, tuple[tuple[int, int], ...]] | None = None
     alarm: Step | None = None
     told: Told | None = None
@@ -88,12 +89,15 @@ def fold(record: Record) -> Folded:
         event["body"] = json.dumps(_without_rows(body, puts, drops), ensure_ascii=False, separators=(",", ":"))
     detail = _sub(body, "detail")
     what = event["type"]
+    suggested = _suggested(body) if what == "EDIT_SUGGESTED" else None
+    if suggested is not None:
+        puts, drops = [], []
     device = None
     if what in ("DEVICE_ONLINE", "DEVICE_OFFLINE"):
         source = _text(detail.get("device"))
         device = (source, what == "DEVICE_ONLINE") if source else None
     return Folded(
-        event=event, puts=puts, drops=drops, device=device,
+        event=event, puts=puts, drops=drops, device=device, suggested=suggested,
         mode=_text(detail.get("mode")) if what == "PORTAL_MODE" else None,
         raises=_raised(what, event, detail), lifts=_lifted(what, event, detail),
         revision=_text(detail.get("revision")) if what == "POLICY_EDITED" else None,
@@ -173,7 +177,7 @@ def next_state(now: str, what: str, *, has_contact: bool) -> str | None:
 
 
 def _edit(body: dict[str, Any]) -> tuple[list[tuple[str, str, dict[str, Any]]], list[tuple[str, str]]]:
-    if body.get("type") != "POLICY_EDITED":
+    if body.get("type") not in ("POLICY_EDITED", "EDIT_SUGGESTED"):
         return [], []
     edit = _sub(_sub(body, "detail"), "edit")
     puts = [
@@ -190,6 +194,17 @@ def _edit(body: dict[str, Any]) -> tuple[list[tuple[str, str, dict[str, Any]]], 
     return puts, drops
 
 
+def _suggested(body: dict[str, Any]) -> dict[str, str]:
+    """A change that was made ready at the console: who, why, its rows as JSON."""
+    detail = _sub(body, "detail")
+    puts = [put for put in _list(_sub(detail, "edit").get("puts")) if isinstance(put, list) and len(put) == 2]
+    return {
+        "officer": _text(_sub(body, "actor").get("officer")) or "",
+        "reason": _text(detail.get("reason")) or "other",
+        "puts": json.dumps(puts, separators=(",", ":")),
+    }
+
+
 def _readable(table: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row as it may be kept here: of a PIN that there is one, and nothing that could be tried out (B-13)."""
     return {"id": row["id"]} if table == "pin" else row
@@ -202,7 +217,7 @@ def _without_rows(
     clearance from one that never was (E-03), and has no use for number hashes. Of cards is told what kinds they are.
     """
     detail = body.get("detail")
-    if body.get("type") != "POLICY_EDITED" or not isinstance(detail, dict):
+    if body.get("type") not in ("POLICY_EDITED", "EDIT_SUGGESTED") or not isinstance(detail, dict):
         return body
     changed = [[table, row] for table, row, _ in puts] + [[table, row] for table, row in drops]
     kept = {key: value for key, value in detail.items() if key != "edit"}

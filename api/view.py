@@ -32,6 +32,7 @@ from api.tables import (
     OtherRow,
     PolicyRow,
     PortalRow,
+    SuggestionRow,
 )
 from api.tiles import Tiles, fold_leaves
 from controller.link.messages import Record, Status
@@ -40,6 +41,9 @@ _OF_BODY: Final = tuple(set(EventRow.__table__.columns.keys()) - {"seq", "class"
 """What a row of an event has from the body: all but its number and class."""
 
 RELOCK_GRACE_MS: Final = 500
+SUGGESTED_MS: Final = 7 * 86_400_000
+"""How long what the console suggested is kept."""
+
 SILENT_S_MAX: Final = 5.0
 """A controller not heard for so long is called away (it sends a status every 2 s)."""
 
@@ -295,6 +299,14 @@ class View:
         with Session(self._engine) as session:
             return list(session.exec(select(AlarmRow).order_by(col(AlarmRow.since_ms).desc())))
 
+    def visit_notes(self, cardholder: str, limit: int = 50) -> list[tuple[str, int]]:
+        """What the desk noted of a visitor last: (kind of note, when), the newest first."""
+        query = select(EventRow).where(EventRow.cardholder == cardholder, EventRow.type == "NOTE")
+        with Session(self._engine) as session:
+            rows = session.exec(query.order_by(col(EventRow.seq).desc()).limit(limit))
+            told = [(json.loads(row.body or "{}").get("detail") or {}, row.at_ms or 0) for row in rows]
+        return [(str(detail.get("kind")), at_ms) for detail, at_ms in told]
+
     def last_entries(
         self, *, zone: str | None = None, cardholders: Sequence[str] | None = None
     ) -> dict[tuple[str, str], int]:
@@ -371,6 +383,7 @@ def _apply_one(session: Session, item: Folded) -> None:
             session.delete(gone)
         if table == "portal" and (live := session.get(PortalRow, name)) is not None:
             session.delete(live)
+    _note_suggested(session, item, at_ms)
     _note_people(session, item)
     _drop_bodies(session, item)
     if item.device is not None:
@@ -388,6 +401,12 @@ def _follow(session: Session, item: Folded) -> None:
         alarm_cases.follow(session, item.event, item.alarm, starts=item.starts)
     if item.told is not None:
         presence.follow(session, item.told)
+
+
+def _note_suggested(session: Session, item: Folded, at_ms: int) -> None:
+    if item.suggested is not None:
+        session.execute(delete(SuggestionRow).where(col(SuggestionRow.at_ms) < at_ms - SUGGESTED_MS))
+        session.merge(SuggestionRow(seq=item.event["seq"], at_ms=at_ms, **item.suggested))
 
 
 def _note_people(session: Session, item: Folded) -> None:

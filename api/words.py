@@ -61,6 +61,9 @@ TYPES: Final[dict[str, tuple[Words, str, str]]] = {
     "DEVIATION": (Said("Deviation"), "warn", "alarm"),
     "DURESS": (Said("Duress code"), "alarm", "alarm"),
     "CREDENTIAL_ALARM": (Said("Alarm about a card"), "alarm", "alarm"),
+    "UNUSUAL": (Said("Unusual for this place"), "warn", "alarm"),
+    "LOG_REVIEWED": (Said("Log looked through"), "plain", "check"),
+    "LOG_REVIEW_OVERDUE": (Said("Look through the log overdue"), "warn", "alarm"),
     "APB_VIOLATION": (Said("Entered again without leaving"), "warn", "alarm"),
     "PIN_LOCKED": (Said("PIN locked after misses"), "alarm", "lock"),
     "PIN_UNLOCKED": (Said("PIN unlocked"), "plain", "key"),
@@ -246,6 +249,11 @@ NOTE_KINDS: Final[dict[str, Words]] = {
     "PASSWORD_DROPPED": Said("Password removed"),
     "LINK_MADE": Said("One-time link made"),
     "NAME_CHANGED": Said("Name changed"),
+    "CARD_SEEN": Said("New card read for issue"),
+    "VISIT_ARRIVED": Said("Visitor arrived"),
+    "VISIT_LEFT": Said("Visitor left"),
+    "ROLL_CALL": Said("Roll call: ticked"),
+    "DRILL": Said("Fire drill begun or ended"),
     "VIEW_PERSONAL": Said("History looked at"),
     "EXPORT": Said("Exported"),
     "REFUSED_ATTEMPT": Said("Attempt not accepted"),
@@ -323,6 +331,8 @@ TABLES: Final[dict[str, Words]] = {
     "declaration": Said("Device declarations"),
     "visit": Said("Visits"),
     "override": Said("Break-glass"),
+    "officer": Said("Officers", "table"),
+    "officer_key": Said("Officers' passkeys", "table"),
 }
 """What a change of the registers was about: the tables of `zones.policy`."""
 

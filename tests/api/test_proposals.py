@@ -53,3 +53,28 @@ def test_what_widens_is_in_force_when_two_have_signed_and_not_before(house: Any)
     assert house.client.get("/api/v1/rosters/r-1").status_code == 200
     (sent,) = house.controller.heard_of("propose")
     assert sent["id"] == told["id"] and len(sent["signatures"]) == 2
+
+
+def page(client: Any, place: str, language: str = "ja") -> str:
+    answer = client.get(place, headers={"Accept-Language": language})
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
+@pytest.mark.req("D-18", "D-07")
+def test_the_inbox_says_what_changes_and_who_signs_next(house: Any) -> None:
+    """An officer signs what he does not understand, or looks for the button in vain."""
+    assert "sign" not in page(house.client, "/proposals", "en").partition("<main")[2].partition("mine")[0]
+    told = house.client.post("/api/v1/proposals", json=asked(roster())).json()
+    first = page(house.client, f"/proposals/{told['id']}", "en")
+    assert 'id="sign"' in first and "Widens who may enter" in first and "Laboratory" in first and "c-1" in first
+    house.sign(told["id"], "officer-01")
+    assert "You have signed" in page(house.client, f"/proposals/{told['id']}", "en")
+    assert told["id"] in page(house.as_("officer-03"), "/proposals").partition('id="settled"')[0]
+    house.sign(told["id"], "officer-03")
+    done = page(house.client, f"/proposals/{told['id']}", "en")
+    assert "In force" in done and "holds since" in done and 'id="sign"' not in done
+    ends = house.client.post("/api/v1/rosters/r-1/end").json()
+    ban = page(house.client, f"/proposals/{ends['id']}", "en")
+    assert "Dismissal" in ban and "odd jobs" in ban and "Only takes away" in ban
+    assert "nobody" in page(house.client, f"/proposals/{ends['id']}/effects", "en")
