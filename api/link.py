@@ -52,6 +52,8 @@ STATUS_OF = {
     "not_signed_by": 422,
     "post_vacant": 409,
     "clock_untrusted": 409,
+    "not_plain": 422,
+    "about_himself": 409,
 }
 """HTTP status of each refusal; a code that is not here is the controller's fault: 502."""
 

@@ -1,7 +1,7 @@
-"""What somebody may know of himself (E-13, D-22): his rights and their ends, his last entries, what he can mend where he
-was not let in, and who looked at his records. Everybody else in it is masked.
+"""What somebody may know of himself (E-13, D-22): his rights and their ends, his last entries, what he can mend where
+he was not let in, and who looked at his records. Everybody else in it is masked.
 
-Why he was not let in is told where he can do something about it, and nowhere else (E-05): all other refusals read alike.
+Why he was not let in is told where he can do something about it (E-05); all other refusals read alike.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _line(look: Look, one: Cardholder, cards: list[Credential]) -> Line:
 
 
 @router.get("/people")
-def people(  # noqa: PLR0913 - what may be asked of the list
+def people(
     here: Here,
     request: Request,
     who: SeesPeople,

@@ -1,7 +1,7 @@
 """One person: cards, confirmation, needs-to-know, places, training, declarations, and what is done about each.
 
-Whoever may not see rights sees cards alone. The last day of a confirmation is told to whoever answers for rights, and to
-the person himself (`/me`, E-06).
+Whoever may not see rights sees cards alone. The last day of a confirmation is told to whoever answers for rights, and
+to the person himself (`/me`, E-06).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from api.changes import (
 from api.pages.cards import readers_of, waits_of
 from api.pages.forms import REASONS, TAKING_OFF, Form, Sent, begun, new_key
 from api.pages.frame import render
-from api.pages.looks import Look, holder_of, look_of, shown_state
+from api.pages.looks import Look, holder_of, look_of, shown_state, zone_of
 from api.pages.people import BASES, KINDS, PLACE_DAYS, REVIEW_DAYS, shown_card
 from api.parts import Here, Parts
 from api.problems import Problem
@@ -188,6 +188,13 @@ def _waiting(here: Parts, table: str, one: CardholderId) -> list[str]:
     return [change for name, (change, row) in rows.items() if one in (name, row.get("cardholder"))]
 
 
+@router.get("/people/{id}/place")
+def place_for(here: Here, who: Proposes, id: str, zone: str = "") -> Response:
+    """On to the form for a place, with this person chosen."""
+    look = look_of(here, who)
+    return RedirectResponse(f"/zones/{zone_of(look, zone).id}/roster/new?cardholder={holder_of(look, id)}", 303)
+
+
 WAITED: Final = ("cardholder", "credential", "clearance", "need_to_know", "roster", "training", "declaration")
 
 
@@ -309,12 +316,14 @@ ROW_NAMES: Final[Mapping[str, Said]] = {
 
 def _called(look: Look, table: str, row: Any) -> str:
     """A row in words: what it is, and which."""
-    which = {
-        "credential": lambda: row.last4, "clearance": lambda: str(BASES[row.basis.value]),
-        "need_to_know": lambda: row.item, "roster": lambda: look.zone_name(row.zone),
-        "declaration": lambda: look.zone_name(row.zone), "visit": lambda: look.name(row.host),
-    }  # fmt: skip
-    return f"{ROW_NAMES[table]}: {which[table]()}"
+    if table == "clearance":
+        which = str(BASES[row.basis.value])
+    elif table in ("roster", "declaration"):
+        which = look.zone_name(row.zone)
+    else:
+        which = {"credential": "last4", "need_to_know": "item", "visit": "host"}[table]
+        which = look.name(getattr(row, which))
+    return f"{ROW_NAMES[table]}: {which}"
 
 
 @router.post("/people/{id}/leave")

@@ -21,7 +21,7 @@ from api.pages.looks import Look, leaf_of, look_of, zone_of
 from api.pages.roster import marks
 from api.parts import Here, Parts
 from api.problems import Problem
-from api.proposals import open_proposal
+from api.proposals import Proposal, open_proposal
 from api.row_states import RosterState, lapses_on, roster_state
 from controller.link.rows import row_to_doc
 from zones.people import RosterEntry
@@ -132,8 +132,8 @@ def _review(here: Parts, request: Request, who: Who, zone: str, page: int, probl
 
 @router.post("/review/{zone}")
 def decide(here: Here, request: Request, who: Reviews, zone: str, form: Sent) -> Response:
-    """Propose what was decided of each row. What is taken away is one change, which acts at once when it is signed; what
-    is kept is another, which a second officer signs too.
+    """Propose what was decided of each row. What is taken away is one change, which acts at once when it is signed;
+    what is kept is another, which a second officer signs too.
     """
     look = look_of(here, who)
     zone_of(look, zone)
@@ -141,20 +141,15 @@ def decide(here: Here, request: Request, who: Reviews, zone: str, form: Sent) ->
         changes = _changes(look, zone, form)
         if not any(changes):
             raise Problem("not_valid", 422, members={"field": "decision"})
-        made = [
-            open_proposal(
-                here,
-                who,
-                puts=[("roster", doc) for doc in docs],
-                reason="review",
-                key=f"{form.text('key')}-{number}" if form.text("key") else None,
-            )  # fmt: skip
-            for number, docs in enumerate(changes)
-            if docs
-        ]
+        made = [_proposed(here, who, form, number, docs) for number, docs in enumerate(changes) if docs]
     except Problem as problem:
         return _review(here, request, who, zone, 1, told(problem))
     return RedirectResponse(f"/proposals/{made[0].id}" if len(made) == 1 else "/proposals", 303)
+
+
+def _proposed(here: Parts, who: Who, form: Form, number: int, docs: list[dict[str, Any]]) -> Proposal:
+    key = f"{form.text('key')}-{number}" if form.text("key") else None
+    return open_proposal(here, who, puts=[("roster", doc) for doc in docs], reason="review", key=key)
 
 
 def _changes(look: Look, zone: str, form: Form) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

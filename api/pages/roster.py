@@ -86,13 +86,12 @@ def proposed_places(here: Parts, look: Look, zone: Zone) -> list[tuple[str, str,
     """New places of this zone that await the second officer: whose, and which change."""
     rows = here.proposals.waiting_rows("roster")
     new = [
-        (doc["cardholder"], id)
-        for name, (id, doc) in rows.items()
+        (doc["cardholder"], change)
+        for name, (change, doc) in rows.items()
         if doc.get("zone") == zone.id and RosterEntryId(name) not in look.policy.roster
     ]
-    return [
-        (who, id, shown_state(RosterState.AWAITS_SECOND)) for who, id in sorted(new, key=lambda x: look.order(x[0]))
-    ]
+    new.sort(key=lambda one: look.order(one[0]))
+    return [(who, change, shown_state(RosterState.AWAITS_SECOND)) for who, change in new]
 
 
 def marks(entry: RosterEntry) -> list[str]:
@@ -150,7 +149,7 @@ def rosters(here: Here, request: Request, who: SeesRights) -> HTMLResponse:
 
 
 @router.get("/zones/{id}/roster")
-def roster(  # noqa: PLR0913 - what may be asked of the list
+def roster(
     here: Here,
     request: Request,
     who: SeesRights,

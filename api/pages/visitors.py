@@ -1,4 +1,4 @@
-"""The desk: who is expected today, who came and left, cards handed back; lost cards, and devices that are declared (A-06, D-08).
+"""The desk: who is expected, who came and left, cards handed back; lost cards, and declared devices (A-06, D-08).
 
 That somebody came, or left, is a note in the ledger: nothing of it lies here alone. Guards see what a desk needs, and
 nothing of anybody's rights.
@@ -71,7 +71,7 @@ def _expected(here: Parts, look: Look, visit: Visit) -> Expected:
     is_gone = left is not None and (arrived is None or left > arrived)
     holder = look.policy.cardholders[visit.cardholder]
     return Expected(
-        visit=visit, zones=tuple(look.zone_name(zone) for zone in visit.zones), cards=tuple(_cards(look, visit.cardholder)),
+        visit=visit, zones=tuple(map(look.zone_name, visit.zones)), cards=tuple(_cards(look, visit.cardholder)),
         arrived_ms=arrived, left_ms=left if is_gone else None,
         is_briefed=holder.notice_version >= look.policy.site.notice_version,
     )  # fmt: skip
@@ -242,7 +242,9 @@ def visit_form(here: Here, request: Request, who: AtDesk) -> HTMLResponse:
 
 def _form(here: Parts, request: Request, who: Who, form: Form, problem: str) -> HTMLResponse:
     look = look_of(here, who)
-    hosts = [one for one in look.policy.cardholders.values() if one.kind is CardholderKind.STAFF and one.ended_on is None]
+    hosts = [
+        one for one in look.policy.cardholders.values() if one.kind is CardholderKind.STAFF and one.ended_on is None
+    ]
     hosts.sort(key=lambda one: look.order(one.id))
     may_issue = who.may(Permission.PROPOSE)
     return render(

@@ -51,6 +51,9 @@ class StandIn:
         self.status: dict[str, Any] = {}
         self.is_silent = False
         self.swallows_answers = False
+        self.devices: list[dict[str, Any]] = []
+        self.cards: list[dict[str, Any]] = []
+        self._awaited = 0
         self._used: set[str] = set()
         self.passkeys: dict[str, str] = {}
         self._touched: list[tuple[str, set[tuple[str, str]]]] = []
@@ -160,9 +163,33 @@ class StandIn:
         if kind == "hello":
             return {"is": "welcome", "node": "n", "boot": self.boot, "size": len(self.records),
                     "revision": self.revision, "vkey": self.vkey}  # fmt: skip
+        if kind == "ask_devices":
+            return {"is": "devices", "id": message["id"], "devices": self.devices}
+        if kind == "await_card":
+            return self._await_card(message)
         with self._changed:
             answer = self._judge(kind, message)
         return None if self.swallows_answers else answer
+
+    def _await_card(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The card that a test holds to the reader, in its time."""
+        end = time.monotonic() + message["for_ms"] / 1000
+        with self._changed:
+            self._awaited += 1
+            mine = self._awaited
+            self._changed.notify_all()
+            while not self.cards and mine == self._awaited and (left := end - time.monotonic()) > 0:
+                self._changed.wait(left)
+            if self.cards and mine == self._awaited:
+                return {"is": "card_shown", "id": message["id"], **self.cards.pop()}
+        code = "expired" if mine == self._awaited else "busy"
+        return {"is": "refused", "id": message["id"], "code": code, "why": "no card"}
+
+    def hold_card(self, **card: Any) -> None:
+        """Somebody holds a card of nobody to a reader."""
+        with self._changed:
+            self.cards.append({"number_hash": "ab" * 32, "last4": "c2d3", **card})
+            self._changed.notify_all()
 
     def _judge(self, kind: str, message: dict[str, Any]) -> dict[str, Any]:
         name = message["id"]
