@@ -39,16 +39,20 @@ from api.pages import (
     plan,
     quarterly,
     roster,
+    sessions,
     sheets,
     visitors,
     why,
 )
+from api.pages import log_review as log_review_page
+from api.pages import signin as signin_pages
 from api.pages.live import LivePart
 from api.pages.plan import PlanPart
 from api.pages.refused import refused
 from api.parts import Parts
 from api.proposals import Proposals
 from api.review import Reviewer
+from api.routes import alarms as alarms_calls
 from api.routes import (
     enrolment,
     events,
@@ -65,6 +69,7 @@ from api.routes import (
     states,
     transfer,
 )
+from api.routes import log_review as log_review_calls
 from api.settings import Settings
 from api.signin.start import gate_of
 from api.speaker import Speaker
@@ -77,14 +82,14 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, live, alarms, approvals, plan, history, roster, people, person, cards,
+    files, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history, roster, people, person, cards,
     items, quarterly, me, devices, visitors, why, audit, sheets, paper,
 )  # fmt: skip  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
 API = (
     health, signin, enrolment, places, registers, proposals, personal, own, rights, states, review, events,
-    ledger, transfer,
+    ledger, transfer, log_review_calls, alarms_calls,
 )  # fmt: skip
 """What stands under PREFIX (`api.routes`)."""
 
