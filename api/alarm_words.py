@@ -27,6 +27,8 @@ ALARMS: Final[dict[str, Said]] = {
     "ZONE_UNATTENDED": Said("Open with nobody inside"),
     "NOT_CLOSED": Said("Not closed at the end of the day", "alarm"),
     "REVIEW_OVERDUE": Said("Review of the roster overdue"),
+    "LOG_REVIEW_OVERDUE": Said("Nobody has looked through the log in time"),
+    "UNUSUAL": Said("Unusual for this place"),
     "OSDP_INSTALL_ON": Said("Reader takes a first key (ends by itself within ten minutes)"),
     "KEY_ROTATION_DUE": Said("Key must be rotated (a custodian left, was moved, or lost it)"),
     "WITNESS_REFUSED": Said("A witness does not know this history: rewritten, or an old disk"),
@@ -81,6 +83,8 @@ ALARM_DOS: Final[dict[str, Said]] = {
     "ZONE_UNATTENDED": Said("go back, or secure it"),
     "NOT_CLOSED": Said("look inside, and secure it"),
     "REVIEW_OVERDUE": Said("review the roster, and set the next day"),
+    "LOG_REVIEW_OVERDUE": Said("an auditor looks through the log and signs it"),
+    "UNUSUAL": Said("ask whoever answers for the zone; there may be a good reason, and nothing is meant by it"),
     "OSDP_INSTALL_ON": Said("stay beside the reader until it is over"),
     "KEY_ROTATION_DUE": Said("sekisho keys make; of a reader sekisho devices renew-key"),
     "WITNESS_REFUSED": Said("delete nothing; with whoever keeps the witness, run sekisho verify --witness"),
@@ -97,3 +101,37 @@ ALARM_DOS: Final[dict[str, Said]] = {
     "clock": Said("set the controller's clock: entry has stopped until then"),
 }
 """Of deviations there is nothing but the list of them."""
+
+CAUSES: Final[dict[str, Said]] = {
+    "person": Said("Somebody, and it was in order", "cause"),
+    "wrong_use": Said("Somebody, and it was not in order", "cause"),
+    "weather": Said("Weather", "cause"),
+    "worn_latch": Said("Worn latch or hinge", "cause"),
+    "sensor": Said("Sensor at fault", "cause"),
+    "power": Said("Power", "cause"),
+    "network": Said("Network", "cause"),
+    "maintenance": Said("Maintenance work", "cause"),
+    "drill": Said("Drill", "cause"),
+    "intrusion": Said("Intrusion, or an attempt", "cause"),
+    "unknown": Said("Not found out", "cause"),
+}
+"""What an alarm was (`controller.link.messages.ALARM_CAUSES`)."""
+
+NUISANCES: Final = frozenset({"weather", "worn_latch", "sensor", "power", "network"})
+"""Causes that are mended, not watched."""
+
+UNUSUAL_CODES: Final[dict[str, Said]] = {
+    "OUT_OF_HOURS": Said("Entry at an unusual hour"),
+    "REPEATED_TRIES": Said("Repeated tries at doors without a place on the list"),
+    "LONG_STAY": Said("Unusually long stay"),
+    "OUT_OF_SEQUENCE": Said("Card shown where its holder is not"),
+}
+"""What is unusual (`zones.unusual`): about an hour, a stay, a way; never about the person."""
+
+REVIEW_OUTCOMES: Final[dict[str, Said]] = {
+    "in_order": Said("In order", "log review"),
+    "explained": Said("Something stood out and is explained", "log review"),
+    "measures": Said("Something is to be mended", "log review"),
+    "incident": Said("An incident follows", "log review"),
+}
+"""What a look through the log came to (`controller.link.messages.REVIEW_OUTCOMES`)."""

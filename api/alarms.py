@@ -173,8 +173,15 @@ def past_alarms(engine: Engine, before: int | None, limit: int) -> list[AlarmCas
         return [_case(row) for row in session.exec(query.order_by(col(AlarmCaseRow.seq).desc()).limit(limit))]
 
 
+def alarms_between(engine: Engine, first: int, last: int, limit: int) -> list[AlarmCase]:
+    """Alarms of which some record lies between two numbers, the newest first."""
+    query = select(AlarmCaseRow).where(col(AlarmCaseRow.last_seq) >= first, col(AlarmCaseRow.seq) <= last)
+    with Session(engine) as session:
+        return [_case(row) for row in session.exec(query.order_by(col(AlarmCaseRow.seq).desc()).limit(limit))]
+
+
 def alarm(engine: Engine, seq: int) -> AlarmCase | None:
-    """The alarm that `seq` is a record of: its first one, or any one that was joined to it."""
+    """The alarm whose first record is `seq`."""
     with Session(engine) as session:
         row = session.get(AlarmCaseRow, seq)
         return None if row is None else _case(row)

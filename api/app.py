@@ -82,8 +82,8 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history, roster, people, person, cards,
-    items, quarterly, me, devices, visitors, why, audit, sheets, paper,
+    files, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history, roster, people, person,
+    cards, items, quarterly, me, devices, visitors, why, audit, sheets, paper,
 )  # fmt: skip  # fmt: skip
 """The officers' pages (`api.pages`)."""
 

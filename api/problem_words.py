@@ -68,6 +68,7 @@ PROBLEMS: Final[dict[str, Told]] = {
         Said("Password not accepted"),
         Said("At least 12 characters, not your officer name, and none of those that everybody tries first."),
     ),
+    "password_differs": Told(Said("Not the same"), Said("The two passwords differ. Type the same one twice.")),
     "link_over": Told(Said("Link not valid"), Said("This link was used or is over. Ask for a new one.")),
     "oidc_failed": Told(
         Said("Not signed in by your company"), Said("Your company's sign-in did not confirm you. Use a passkey.")

@@ -76,6 +76,7 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
         (
             Place(address="/history", name=Said("One person's history"), permission=P.HISTORY),
             Place(address="/events", name=Said("Search records"), permission=P.EVENTS),
+            Place(address="/log-review", name=Said("Look through the log"), permission=P.LOG_REVIEW),
             Place(address="/reports", name=Said("Figures"), permission=P.REPORTS),
             Place(address="/transfer", name=Said("Registers as files"), permission=P.PROPOSE),
         ),
