@@ -48,6 +48,10 @@ _STATE_TO_ENTER: Final[Words] = (
     "登録の状態はまだ前のままです。資格の状態を次のとおり変えてください",
     "the register still has it as before: change the credential's state through the API",
 )
+_TO_SIGN: Final[Words] = (
+    "登録の案を出しました。管理画面の「変更の案」で署名されると有効になります",
+    "suggested: it is in force when officers have signed it, under Proposals on their pages",
+)
 _WRITES: Final = {"issue": issue, "rekey": rekey, "retire": retire}
 
 
@@ -306,12 +310,12 @@ def _to_enter(arguments: argparse.Namespace, made: Issued, *, is_alone: bool) ->
 
 
 def _recorded(arguments: argparse.Namespace, found: dict[str, Any], answer: Any) -> int:
-    """The card is done; whether the register has it too."""
+    """The card is done; whether officers find it on their page, to be signed."""
     if isinstance(answer, LinkRefused):
-        found |= {"is_registered": False, "why": answer.code, "means": answer.why}
+        found |= {"is_suggested": False, "why": answer.code, "means": answer.why}
         _told(arguments, found)
         return NO
-    return _told(arguments, found | {"is_registered": True, "seq": answer.seq})
+    return _told(arguments, found | {"is_suggested": True, "seq": answer.seq})
 
 
 def _told(arguments: argparse.Namespace, found: dict[str, Any]) -> int:
@@ -324,9 +328,11 @@ def _told(arguments: argparse.Namespace, found: dict[str, Any]) -> int:
     print(f"{said(DONE[found['act']], lang)}: {found['scheme']}  …{found['last4']}{with_key}")
     if found.get("credential"):
         print(f"{said(('資格', 'credential'), lang)}: {found['credential']}  {_state_of(found, lang)}".rstrip())
-    if found.get("is_registered") is False:
-        for line in lines_of(_not_registered(found), lang):
+    if found.get("is_suggested") is False:
+        for line in lines_of(_not_suggested(found), lang):
             tell(line)
+    if found.get("is_suggested"):
+        print(said(_TO_SIGN, lang))
     if "to_enter" in found:
         _tell_to_enter(found, lang)
     return OK
@@ -336,10 +342,10 @@ def _state_of(found: dict[str, Any], lang: str) -> str:
     return said(STATES[found["state"]], lang) if found.get("state") in STATES else ""
 
 
-def _not_registered(found: dict[str, Any]) -> Words:
+def _not_suggested(found: dict[str, Any]) -> Words:
     return (
-        f"カードはできましたが、登録されていません ({found['why']}: {found['means']})。画面か API で登録してください",
-        f"the card is done and NOT registered ({found['why']}: {found['means']}): enter it through the API",
+        f"カードはできましたが、登録の案を出せません ({found['why']}: {found['means']})。画面で登録してください",
+        f"the card is done and NOT suggested ({found['why']}: {found['means']}): enter it on the page or by the API",
     )
 
 

@@ -1,13 +1,13 @@
-"""The register behind the enrolment desk: which credential a card is, and edits of it, through a running controller.
+"""The register behind the enrolment desk: which credential a card is, and what to change of it, through a running
+controller.
 
-Owns the requests; the controller decides and records. A card number goes to the controller alone and is shown by its
-last four signs.
+Owns the requests. Nothing is changed from here: what the desk made ready is suggested to the officers, who find it on
+their page and sign it. A card number goes to the controller alone and is shown by its last four signs.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from controller.cards import CardNumbers, last4
 from controller.config import Site
 from controller.keys import load_numbers
 from controller.link.client import LinkClient
-from controller.link.messages import Done, Propose, Refused
+from controller.link.messages import Done, Prepare, Refused, Suggest
 from controller.link.recorded import History
 from controller.link.rows import row_to_doc
 from controller.policy_log import next_revision
@@ -25,12 +25,13 @@ from zones.people import Credential
 from zones.policy import Policy
 
 NAME: Final = "sekisho card"
-REQUEST_MS: Final = 10_000
 TRIES: Final = 3
 
 
 class Register:
-    """The policy as it stood when the desk opened, and the way to change it. LinkDown where no controller answers."""
+    """The policy as it stood when the desk opened, and the way to suggest a change of it. LinkDown where no controller
+    answers.
+    """
 
     def __init__(self, site: Site, socket: Path, officer: str) -> None:
         self._socket = socket
@@ -59,7 +60,7 @@ class Register:
     def issue(
         self, number: bytes, scheme: str, cardholder: str, state: str, name: str | None
     ) -> tuple[str, Done | Refused]:
-        """Register a card that proves itself by `scheme`; its credential's id. A card that came back and is issued anew
+        """Suggest a card that proves itself by `scheme`; its credential's id. A card that came back and is issued anew
         keeps its credential.
         """
         known = self.credential_of(number)
@@ -68,32 +69,32 @@ class Register:
             return known.id, Refused(id="", code="other_cardholder", why=why)
         given = name or (f"k-{secrets.token_hex(6)}" if known is None else known.id)
         row = {"id": given, "cardholder": cardholder, "number": number.hex(), "state": state, "scheme": scheme}
-        return given, self._propose(row)
+        return given, self._suggest(row, "joined")
 
     def close(self, credential: Credential, state: str) -> Done | Refused:
         """The card proves nothing any more: `state` is RETURNED or DESTROYED."""
         _, row = row_to_doc(credential)
-        return self._propose(row | {"state": state})
+        return self._suggest(row | {"state": state}, "work_ended")
 
     def credential(self, name: str) -> Credential | None:
         """By its id."""
         return None if self._policy is None else self._policy.credentials.get(CredentialId(name))
 
-    def _propose(self, row: dict[str, Any]) -> Done | Refused:
+    def _suggest(self, row: dict[str, Any], reason: str) -> Done | Refused:
         answer: Done | Refused | None = None
         for _ in range(TRIES):
             with LinkClient(self._socket, NAME) as client:
-                revision = client.connect().revision
-                answer = client.request(
-                    Propose(
-                        id=secrets.token_hex(16),
-                        base=revision,
-                        not_after_ms=time.time_ns() // 1_000_000 + REQUEST_MS,
-                        puts=[("credential", row)],
-                        officer=self._officer,
-                    )
+                ready = client.prepare(
+                    Prepare(id=secrets.token_hex(16), puts=[("credential", row)], officer=self._officer)
                 )
-            if not (isinstance(answer, Refused) and answer.code in {"stale_base", "busy"}):
+                if isinstance(ready, Refused):
+                    answer = ready
+                else:
+                    suggestion = Suggest(
+                        id=secrets.token_hex(16), puts=ready.puts, officer=self._officer, reason=reason
+                    )
+                    answer = client.request(suggestion)
+            if not (isinstance(answer, Refused) and answer.code == "busy"):
                 break
         assert answer is not None
         return answer

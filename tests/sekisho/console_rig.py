@@ -16,7 +16,7 @@ from typing import Any
 from controller.config import load_site
 from controller.desk import LinkRequest
 from controller.key_room import open_key_store
-from controller.link.messages import Devices, DeviceStanding, KeyStanding, Welcome
+from controller.link.messages import Devices, DeviceStanding, Done, KeyStanding, Suggest, Welcome
 from controller.link.recorded import FIRST_REVISION
 from controller.link.server import LinkServer
 from controller.turn import Answer
@@ -126,7 +126,9 @@ def desk(folder: Path, card: Any) -> Any:
 
 
 class RunningSite:
-    """The product's own core and link server in a thread of their own."""
+    """The product's own core and link server in a thread of their own. Its officers sign at once what the console
+    suggests.
+    """
 
     def __init__(
         self, folder: Path, socket: Path, text: str = SITE, standings: tuple[DeviceStanding, ...] = ()
@@ -177,10 +179,12 @@ class RunningSite:
             before = len(site.effects)
             site.at = datetime.now(UTC)
             site.happens(LinkRequest(session=session, message=message))
+            answers = [effect for effect in site.effects[before:] if isinstance(effect, Answer)]
+            if isinstance(message, Suggest) and any(isinstance(answer.message, Done) for answer in answers):
+                site.proposes(*message.puts)
             self.rows = {str(key): row for key, row in site.engine.policy.policy.credentials.items()}
-            for effect in site.effects[before:]:
-                if isinstance(effect, Answer):
-                    server.send(effect.session, effect.message)
+            for answer in answers:
+                server.send(answer.session, answer.message)
             self.react(site, message)
             server.grown(site.ledger.size)
             return True

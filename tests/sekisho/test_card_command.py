@@ -128,11 +128,11 @@ def test_a_card_that_hides_its_number_and_a_key_of_its_own(card, tmp_path):
         status, told = in_json(card("look", hidden, "--socket", socket, "--json"))
         assert (told["ours"], told["is_number_random"], told["cardholder"]) == ("genuine", True, "h-01")
         status, told = in_json(card("issue", own, "--scheme", "pkoc", *to_h1))
-        assert (status, told["key_version"], told["is_registered"]) == (0, None, True)
+        assert (status, told["key_version"], told["is_suggested"]) == (0, None, True)
         assert len(site.rows) == 2
         to_h2 = (*OFFICER, "--socket", socket, "--cardholder", "h-02", "--json")
         status, told = in_json(card("issue", own, "--scheme", "pkoc", *to_h2))
-        assert (status, told["is_registered"]) == (1, False)
+        assert (status, told["is_suggested"]) == (1, False)
         assert in_json(card("look", own, "--json"))[1]["ours"] == "own_key"
         alone = ("--scheme", "pkoc", "--socket", socket, "--print-number", "--json")
         assert "number" not in in_json(card("issue", own, *alone))[1]["to_enter"]
@@ -204,7 +204,7 @@ def test_no_card_no_reader_and_no_key_are_told_apart(card, tmp_path, capsys):
 
 
 @pytest.mark.req("A-02")
-def test_a_card_is_registered_through_the_running_controller(card, tmp_path):
+def test_a_card_is_suggested_to_the_officers_of_the_running_controller(card, tmp_path):
     """A card is made and nobody can enter with it, or two people have the same number."""
     socket = tmp_path / "link.sock"
     blank = blank_desfire(UID)
@@ -222,10 +222,10 @@ def test_a_card_is_registered_through_the_running_controller(card, tmp_path):
     for_h2 = (*for_h1[:-3], "--cardholder", "h-02", "--json")
     with RunningSite(tmp_path / ".", socket, SITE) as site:
         status, told = in_json(card("issue", blank, *for_h1, "--active"))
-        assert (status, told["is_registered"], told["state"]) == (0, True, "ACTIVE")
+        assert (status, told["is_suggested"], told["state"]) == (0, True, "ACTIVE")
         row = site.rows[told["credential"]]
         assert (row.cardholder, row.state, row.last4, row.scheme) == ("h-01", "ACTIVE", "E580", "desfire_ev2")
-        assert site.asked[-1].officer == "officer-01"
+        assert (site.asked[-1].officer, site.asked[-1].reason) == ("officer-01", "joined")
         status, told = in_json(card("issue", blank, *for_h2, "--again"))
         assert (status, told["why"]) == (1, "other_cardholder")
         status, _, err = card("issue", blank, "--scheme", "desfire_ev2", "--socket", socket, "--officer", "o",
@@ -235,5 +235,5 @@ def test_a_card_is_registered_through_the_running_controller(card, tmp_path):
         assert (told["cardholder"], told["state"]) == ("h-01", "ACTIVE")
         retire = ("--scheme", "desfire_ev2", "--socket", socket, "--officer", "officer-01", "--json")
         status, told = in_json(card("retire", blank, *retire))
-        assert (status, told["state"], told["is_registered"]) == (0, "RETURNED", True)
+        assert (status, told["state"], told["is_suggested"]) == (0, "RETURNED", True)
         assert {row.state for row in site.rows.values()} == {"RETURNED"}
