@@ -41,7 +41,7 @@ class Condition:
     """What is to be said of a device first, and what to do about it."""
 
     words: Said
-    do: Said
+    do: Said | None
     tone: str
     icon: str
 
@@ -59,7 +59,7 @@ FACTORY: Final = Condition(
     words=Said("Factory key left"), do=Said("Give it keys of its own at the controller (install mode)."), tone="warn",
     icon="key",
 )  # fmt: skip
-SOUND: Final = Condition(words=Said("In order", "device"), do=Said(""), tone="ok", icon="check")
+SOUND: Final = Condition(words=Said("In order", "device"), do=None, tone="ok", icon="check")
 
 
 def condition(device: DeviceStanding) -> Condition:
