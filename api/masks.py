@@ -14,7 +14,7 @@ from typing import Final
 from api.access import Permission, Who
 from api.tables import EventRow
 
-AT_DOORS: Final = frozenset(
+AT_PORTALS: Final = frozenset(
     {
         *("ACCESS_GRANTED", "ACCESS_DENIED", "EXIT_GRANTED", "REX", "RELEASED", "RELEASE_REFUSED", "RELEASE_EXPIRED"),
         *("PASSAGE", "EXIT", "NO_PASSAGE", "DOOR_FORCED", "DOOR_HELD", "DOOR_HELD_SOON", "DOOR_CLOSED"),
@@ -60,7 +60,7 @@ class Sight:
     pseudonyms. `zones`: only where he answers for it (None: everywhere).
     """
 
-    has_doors: bool
+    has_portals: bool
     has_technical: bool
     has_inner: bool
     has_names: bool
@@ -72,14 +72,14 @@ class Sight:
         if (self.has_technical and kind in TECHNICAL) or (self.zones is None and self.has_inner):
             return True
         if self.zones is not None and row.zone not in self.zones:
-            return self.has_doors and row.zone is None and kind in AT_DOORS
-        return self.has_inner or (self.has_doors and kind in AT_DOORS)
+            return self.has_portals and row.zone is None and kind in AT_PORTALS
+        return self.has_inner or (self.has_portals and kind in AT_PORTALS)
 
 
 def sight_of(who: Who) -> Sight:
     """What `who` sees. Whoever may see reasons in his zones may see all that happened in them."""
     return Sight(
-        has_doors=who.may(Permission.LIVE), has_technical=who.may(Permission.DEVICES),
+        has_portals=who.may(Permission.LIVE), has_technical=who.may(Permission.DEVICES),
         has_inner=who.may(Permission.EVENTS) or who.may(Permission.REASONS),
         has_names=who.may(Permission.NAMES_INSIDE), zones=who.zones,
     )  # fmt: skip

@@ -268,6 +268,18 @@ class ProposalSignatureRow(SQLModel, table=True):
     signature: str = Field(sa_type=Text)
 
 
+class PlanShapeRow(SQLModel, table=True):
+    """Where a zone or portal (`kind`) stands on the plan of the building, as an officer drew it."""
+
+    __tablename__ = "plan_shape"
+    kind: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    x: int
+    y: int
+    w: int
+    h: int
+
+
 PROJECTED = (
     *(EventRow, PolicyRow, PortalRow, AlarmRow, DeviceRow, OtherRow, ForgottenRow, LeafRow, TileRow, SuggestionRow),
     *(AlarmCaseRow, PresenceRow, RollRow, TickRow, LastEntryRow),

@@ -111,8 +111,8 @@ def language_of(accept: str) -> Language:
     """The better of ja and en for an Accept-Language header; Japanese where it names neither."""
     best: tuple[float, Language] = (0.0, "ja")
     for part in accept.split(",")[:20]:
-        tag, _sep, quality = part.strip().partition(";")
-        name = tag.split("-")[0].lower()
+        locale, _sep, quality = part.strip().partition(";")
+        name = locale.split("-")[0].lower()
         try:
             weight = float(quality.strip().removeprefix("q=") or 1)
         except ValueError:

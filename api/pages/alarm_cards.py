@@ -9,7 +9,7 @@ from api.alarm_words import ALARM_DOS, ALARMS
 from api.alarms import AlarmCase, open_alarms
 from api.days import short_moment
 from api.live import Alarm, alarms
-from api.masks import AT_DOORS, TECHNICAL, Sight
+from api.masks import AT_PORTALS, TECHNICAL, Sight
 from api.texts import spoken
 from api.view import View
 from api.words import TYPES, deviations
@@ -21,7 +21,7 @@ STANDING: Final = (
 """What holds while it holds, and is nobody's to handle: it goes when it is mended."""
 
 NOTICES: Final = frozenset({"deviations", "clock", "REVIEW_OVERDUE", "LOG_REVIEW_OVERDUE", "COMMISSIONING"})
-WATCHED: Final = AT_DOORS | TECHNICAL | {"CREDENTIAL_ALARM", "APB_VIOLATION", "PIN_LOCKED", "UNUSUAL"}
+WATCHED: Final = AT_PORTALS | TECHNICAL | {"CREDENTIAL_ALARM", "APB_VIOLATION", "PIN_LOCKED", "UNUSUAL"}
 """Kinds that whoever watches the doors must know of, whatever else he may see."""
 
 CALLED: Final[Mapping[str, str]] = {"DOOR_FORCED": "forced", "DOOR_HELD": "held", "DEVICE_OFFLINE": "device"}
@@ -39,7 +39,7 @@ def may_see(case: AlarmCase, sight: Sight) -> bool:
     """Whether an alarm is somebody's to see: of his zones, and of no kind that says more than he may know."""
     if sight.zones is not None and case.zone is not None and case.zone not in sight.zones:
         return False
-    return sight.has_inner or (sight.has_doors and case.kind in WATCHED) or case.kind in TECHNICAL
+    return sight.has_inner or (sight.has_portals and case.kind in WATCHED) or case.kind in TECHNICAL
 
 
 def title(kind: str) -> str:
