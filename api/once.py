@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import answer
+from api.texts import language_of
 
 KEPT_MAX: Final = 256
 KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{8,60}")
@@ -96,5 +97,5 @@ def _fingerprint(scope: Scope) -> bytes:
 
 
 async def _refuse(code: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    language = Headers(scope=scope).get("accept-language", "")
-    await answer(code, status, path=scope["path"], accept_language=language)(scope, receive, send)
+    language = language_of(Headers(scope=scope).get("accept-language", ""))
+    await answer(code, status, path=scope["path"], language=language)(scope, receive, send)

@@ -45,6 +45,8 @@ from zones.decision.reasons import Reason
 
 router = APIRouter(include_in_schema=False)
 Audits = Annotated[Who, Depends(require(Permission.EVENTS))]
+Exports = Annotated[Who, Depends(require(Permission.EXPORT))]
+Proves = Annotated[Who, Depends(require(Permission.LEDGER))]
 
 SHOWN: Final = 50
 CSV_ROWS_MAX: Final = 5_000
@@ -184,12 +186,10 @@ def _dated(row: EventRow) -> dict[str, str]:
 
 
 @router.get("/events.csv")
-def search_csv(here: Here, who: Audits, asked: Search, agreement: str = "") -> Response:
+def search_csv(here: Here, who: Exports, asked: Search, agreement: str = "") -> Response:
     """What was found, as a file for a spreadsheet: an export, with its purpose, and a second officer where it is about
     several people.
     """
-    if not who.may(Permission.EXPORT):
-        raise Problem("not_your_role", 403)
     rows = list(here.view.search(sought_of(who, asked), None, CSV_ROWS_MAX).rows)
     about = f"events {urlencode(asked.filled)}"[:200]
     count = len({row.cardholder for row in rows if row.cardholder})
@@ -254,13 +254,11 @@ def _pretty(row: EventRow) -> str:
 
 @router.get("/events/{seq}/proof")
 def proof(
-    here: Here, who: Audits, seq: int, purpose: Annotated[str, Query(max_length=64)] = ""
+    here: Here, who: Proves, seq: int, purpose: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:  # fmt: skip
     """The record with its proof, as a file that `sekisho ledger check-proof` verifies anywhere. Where the record is
     about a person, the look is recorded first.
     """
-    if not who.may(Permission.LEDGER):
-        raise Problem("not_your_role", 403)
     found = ledger.proof_of(here, who.officer, seq, purpose or None)
     name = f'attachment; filename="sekisho-record-{seq}.tlog-proof"'
     return Response(found.text, media_type="text/plain; charset=utf-8", headers={"Content-Disposition": name})
