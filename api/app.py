@@ -45,6 +45,7 @@ from api.pages import (
     why,
 )
 from api.pages import log_review as log_review_page
+from api.pages import roll_call as roll_call_page
 from api.pages import signin as signin_pages
 from api.pages.live import LivePart
 from api.pages.plan import PlanPart
@@ -70,6 +71,7 @@ from api.routes import (
     transfer,
 )
 from api.routes import log_review as log_review_calls
+from api.routes import roll_call as roll_call_calls
 from api.settings import Settings
 from api.signin.start import gate_of
 from api.speaker import Speaker
@@ -82,14 +84,14 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history, roster, people, person,
-    cards, items, quarterly, me, devices, visitors, why, audit, sheets, paper,
-)  # fmt: skip  # fmt: skip
+    files, roll_call_page, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history,
+    roster, people, person, cards, items, quarterly, me, devices, visitors, why, audit, sheets, paper,
+)  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
 API = (
     health, signin, enrolment, places, registers, proposals, personal, own, rights, states, review, events,
-    ledger, transfer, log_review_calls, alarms_calls,
+    ledger, transfer, roll_call_calls, log_review_calls, alarms_calls,
 )  # fmt: skip
 """What stands under PREFIX (`api.routes`)."""
 

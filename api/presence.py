@@ -30,6 +30,9 @@ ENDED: Final = "ended"
 ROLL_MS_MAX: Final = 4 * 3_600_000
 """A drill that nobody ended is over after so long, and a fire alarm after so long is another fire."""
 
+TICKED_WITHIN_MS: Final = 24 * 3_600_000
+"""A tick that was made without a network counts for the roll call of the day, though that is over by then."""
+
 _OPEN_FIRES: Final = (col(RollRow.is_drill).is_(False), col(RollRow.ended_ms).is_(None))
 
 
@@ -207,8 +210,10 @@ def _drills(session: Session, told: Told) -> None:
 
 def _tick(session: Session, told: Told) -> None:
     event, detail = told.event, told.detail
-    lasting = _roll(session, event["at_ms"] or 0)
-    if lasting is None or event["cardholder"] is None:
+    newest = session.exec(select(RollRow).order_by(col(RollRow.seq).desc()).limit(1)).first()
+    is_old = newest is None or newest.at_ms < (event["at_ms"] or 0) - TICKED_WITHIN_MS
+    lasting = _roll(session, event["at_ms"] or 0) or newest
+    if lasting is None or is_old or event["cardholder"] is None:
         return
     session.add(
         TickRow(
@@ -281,6 +286,15 @@ def roll(engine: Engine, now_ms: int) -> Roll | None:
     """The roll call that lasts: of a fire until its reset, of a drill until it is ended, or `ROLL_MS_MAX`."""
     with Session(engine) as session:
         return _roll(session, now_ms)
+
+
+def last_roll(engine: Engine, now_ms: int) -> Roll | None:
+    """The roll call that lasts, or the newest of the last day, though it is over: ticks may still come in for it."""
+    with Session(engine) as session:
+        row = session.exec(select(RollRow).order_by(col(RollRow.seq).desc()).limit(1)).first()
+        newest = None if row is None or row.at_ms < now_ms - TICKED_WITHIN_MS else row
+        found = None if newest is None else Roll(seq=newest.seq, at_ms=newest.at_ms, is_drill=newest.is_drill)
+        return _roll(session, now_ms) or found
 
 
 def _lasting(*, is_drill: bool) -> Any:

@@ -35,7 +35,10 @@ function listen() {
     judge();
   });
   // A browser gives up for good on an answer other than 200 (a restart, too many pages): begin again ourselves.
-  source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000); });
+  source.addEventListener("error", () => { if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, 3000);
+    document.body.dispatchEvent(new CustomEvent("cut"));
+  });
 }
 if (document.body.dataset.signals) {
   addEventListener("pagehide", () => source.close());
@@ -58,6 +61,9 @@ document.addEventListener("click", (event) => {
     if (button.getAttribute("command") === "close") dialog.close(); else dialog.showModal();
   }
 });
+
+// Whoever signs out leaves no names on the phone (the roll call keeps a list for when there is no network).
+document.addEventListener("submit", (event) => { if (event.target.matches('[action="/sign-out"]')) globalThis.caches?.delete("roll-call"); });
 
 /** Says something to whoever does not see the screen. */
 function tell(text) { byId("said").textContent = text; }
