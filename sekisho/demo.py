@@ -4,8 +4,10 @@ and the officers' page, each a process of its own. Ctrl-C ends all of it and lea
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,16 +18,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from controller.config import load_site
 from controller.key_room import open_key_store
 from sekisho.cli import CANNOT_RUN, OK
-from sekisho.demo_people import PEOPLE, VISITOR, Carried, carried_in, load, new_key
+from sekisho.demo_api import DIGEST
+from sekisho.demo_officers import SimulatedOfficers, Unwilling
+from sekisho.demo_people import PEOPLE, VISITOR, Carried, carried_in, load
 from simulators.plan import OsdpReaderPlan, Plan
 from simulators.plan import load as load_building
 from zones.moment import JST
@@ -45,7 +49,7 @@ class DemoFailed(Exception):
 class _Process:
     """One child: started, watched for its first line, ended. Its talk goes to a file in the demo's folder."""
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
@@ -54,6 +58,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=os.environ | environment,
                 start_new_session=True,
             )
 
@@ -92,7 +97,10 @@ class Demo:
         self.folder = Path(tempfile.mkdtemp(prefix="sekisho-demo-"))
         self.archive = self.folder / "archive"
         self.processes: list[_Process] = []
-        self.page = ""
+        self.page = f"http://localhost:{self._page_port}"
+        self.officers = SimulatedOfficers(self.page, self.folder / "controller.sock", _talk)
+        self._ticket = secrets.token_urlsafe(24)
+        self.invitation = ""
         self.hands = ""
         self.carried: dict[str, Carried] = {}
 
@@ -118,9 +126,20 @@ class Demo:
         streams = self._start_streams()
         self._start_api()
         streams.first_line()
-        _talk("架空の人々を登録します / entering made-up people")
+        _talk("模擬の担当者二名が架空の人々を登録します / two simulated officers enter made-up people")
         self.carried = carried_in(plan)
-        load(self._post, today, self.carried)
+        try:
+            self.officers.start()
+            load(self.officers.post, today, self.carried)
+            self.invitation = self.officers.invite(today)
+        except Unwilling as error:
+            raise DemoFailed(str(error)) from error
+        self.officers.watch()
+
+    @property
+    def link(self) -> str:
+        """Signs a visitor in without a passkey (`sekisho.demo_api`)."""
+        return f"{self.page}/demo#{self._ticket}"
 
     def _start_api(self) -> None:
         folder = self.folder / "api"
@@ -128,7 +147,8 @@ class Demo:
         settings = self.folder / "api.toml"
         lines = {"socket": str(self.folder / "controller.sock"), "state_dir": str(folder), "port": self._page_port}
         settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()), "utf-8")
-        process = self._run("api", "sekisho", "api", str(settings))
+        digest = {DIGEST: hashlib.sha256(self._ticket.encode()).hexdigest()}
+        process = self._run("api", "sekisho.demo_api", str(settings), **digest)
         deadline = time.monotonic() + START_S_MAX
         while True:
             try:
@@ -138,8 +158,6 @@ class Demo:
                 if process.process.poll() is not None or time.monotonic() > deadline:
                     raise DemoFailed(f"api did not start:\n{process.log.read_text(errors='replace')[-2000:]}") from None
                 time.sleep(0.1)
-        self.token = (folder / "token").read_text("utf-8").strip()
-        self.page = f"http://127.0.0.1:{self._page_port}/?token={self.token}"
 
     def _start_streams(self) -> _Process:
         """Records leave for a folder, as on a site for a disk elsewhere; the process is not up yet."""
@@ -151,20 +169,8 @@ class Demo:
         settings.write_text("[[sink]]\n".join(tables), "utf-8")
         return self._run("streams", "sekisho", "streams", str(settings))
 
-    def _post(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any:
-        url = f"http://127.0.0.1:{self._page_port}/api/v1{path}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
-        request.add_header("Content-Type", "application/json")
-        request.add_header("Authorization", f"Bearer {self.token}")
-        request.add_header("Idempotency-Key", new_key())
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own http address
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise DemoFailed(f"{path} {body.get('id', '')}: {error.read().decode(errors='replace')}") from error
-
-    def _run(self, name: str, *arguments: str) -> _Process:
-        process = _Process(name, arguments, self.folder)
+    def _run(self, name: str, *arguments: str, **environment: str) -> _Process:
+        process = _Process(name, arguments, self.folder, environment)
         self.processes.append(process)
         return process
 
@@ -180,6 +186,7 @@ class Demo:
         return ""
 
     def end(self) -> None:
+        self.officers.stop()
         for process in reversed(self.processes):
             process.end()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -228,7 +235,12 @@ def _introduce(demo: Demo) -> None:
     sato, ito = (demo.carried[name].pin for name in ("佐藤 美咲", "伊藤 直子"))
     badge = f"{command} badge"
     print(
-        f"\n開く / open:      {demo.page}"
+        f"\n開く / open:      {demo.link}"
+        f"\n                  (パスキーなし: 閲覧と提案だけ / without a passkey: to read and propose)"
+        f"\n担当者 / officer: {demo.invitation}"
+        f"\n                  (自分のパスキーを登録 / enrol a passkey of your own: to sign)"
+        f"\n                  模擬の担当者二名が、待っている変更に約10秒ずつで署名します"
+        f"\n                  / two simulated officers sign what waits, ten seconds each"
         f"\n入る / enter:     {badge} 佐藤 front{hands}"
         f"\n                  {badge} 佐藤 lab --pin {sato}{hands}"
         f"\n二人で / two:     {badge} 佐藤 vault --pin {sato}{hands}"

@@ -1,12 +1,11 @@
-"""Who may do what in the demo: made-up people, with and without the three keys. Loaded through the API.
+"""Who may do what in the demo: made-up people, with and without the three keys. Entered by changes that officers sign.
 
 What is in their pockets and heads (cards, PINs) stands in the building file, and nowhere else.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Protocol
@@ -14,11 +13,21 @@ from typing import Any, Final, Protocol
 from simulators.cards.pkoc import PkocCard
 from simulators.plan import PersonPlan, Plan
 from simulators.pockets import Pockets
+from zones.people import Basis
+from zones.terms import term_of
 
 ALL_ZONES: Final = ("office", "lab", "vault", "server")
 ITEMS: Final = ("item-0117", "item-0203")
 HOST: Final = "h-06"
 """Brings the visitor, and answers for the visit."""
+
+REQUESTED_BY: Final = "line-01"
+"""Who asked for needs-to-know: nobody who approves them."""
+
+ROWS_EACH: Final = 40
+"""Rows of one change."""
+
+Put = tuple[str, dict[str, Any]]
 
 NOTICE_VERSION: Final = 1
 """Of the notice on the use of entry records, that everybody here was handed (D-21)."""
@@ -35,9 +44,9 @@ SCHEME_OF: Final[Mapping[str, str | None]] = {
 
 
 class Post(Protocol):
-    """Sends one document to one path of the API."""
+    """Begins one change at one path of the API and brings it into force."""
 
-    def __call__(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any: ...
+    def __call__(self, path: str, body: dict[str, Any]) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,51 +149,55 @@ def _carried(person: PersonPlan, pockets: Pockets) -> Carried:
 
 def load(post: Post, today: date, carried: Mapping[str, Carried]) -> None:
     """Enter everybody, with what they carry and rights from `today` for about a year."""
-    post("/site-status", {"notice_version": NOTICE_VERSION}, method="PATCH")
-    for item in ITEMS:
-        post("/items", {"id": item, "designated_until": (today + timedelta(days=1500)).isoformat()})
-    for person in PEOPLE:
-        _enter(post, person, "STAFF", carried[person.name])
-        _entitle(post, person, today)
-    _enter(post, VISITOR, "VISITOR", carried[VISITOR.name])
+    for person, kind in (*((one, "STAFF") for one in PEOPLE), (VISITOR, "VISITOR")):
+        name = {"name": person.name, "kana": person.kana, "roman": person.roman}
+        post("/cardholders", {"id": person.id, "kind": kind, "notice_version": NOTICE_VERSION, **name})
     days = {"from_on": today.isoformat(), "until_on": (today + timedelta(days=30)).isoformat()}
-    post("/visits", {"cardholder": VISITOR.id, "host": HOST, "zones": list(VISITOR.zones), **days})
+    visit = {"id": "v-today", "cardholder": VISITOR.id, "host": HOST, "zones": list(VISITOR.zones), **days}
+    _change(post, [*_of_the_site(today), *(put for one in (*PEOPLE, VISITOR) for put in _carries(one, carried))])
+    _change(post, [*(put for one in PEOPLE for put in _entitled(one, today)), ("visit", visit)])
 
 
-def _enter(post: Post, person: Person, kind: str, carried: Carried) -> None:
-    """Who somebody is, and what he carries."""
-    name = {"name": person.name, "kana": person.kana, "roman": person.roman}
-    post("/cardholders", {"id": person.id, "kind": kind, "notice_version": NOTICE_VERSION, **name})
-    for number in carried.numbers:
-        credential = {"number": number, "state": person.card_state, "scheme": carried.scheme}
-        post("/credentials", {"cardholder": person.id, **credential})
-    if carried.pin is not None:
-        post(f"/cardholders/{person.id}/pin", {"pin": carried.pin, "duress": carried.duress_pin})
+def _change(post: Post, puts: Sequence[Put]) -> None:
+    for begin in range(0, len(puts), ROWS_EACH):
+        rows = [{"table": table, "row": row} for table, row in puts[begin : begin + ROWS_EACH]]
+        post("/proposals", {"puts": rows, "reason": "joined"})
 
 
-def _entitle(post: Post, person: Person, today: date) -> None:
+def _of_the_site(today: date) -> Iterator[Put]:
+    yield "site_status", {"id": "site", "notice_version": NOTICE_VERSION}
+    for item in ITEMS:
+        yield "item", {"id": item, "designated_until": (today + timedelta(days=1500)).isoformat()}
+
+
+def _carries(person: Person, carried: Mapping[str, Carried]) -> Iterator[Put]:
+    """What somebody carries, and knows."""
+    own = carried[person.name]
+    for nth, number in enumerate(own.numbers):
+        row = {"id": f"k-{person.id}-{nth}", "cardholder": person.id, "number": number, "state": person.card_state}
+        yield "credential", row | ({} if own.scheme is None else {"scheme": own.scheme})
+    if own.pin is not None:
+        yield "pin", {"id": person.id, "pin": own.pin} | ({} if own.duress_pin is None else {"duress": own.duress_pin})
+
+
+def _entitled(person: Person, today: date) -> Iterator[Put]:
     """The keys that somebody holds: clearance, need-to-know, places on rosters; and the course for the vault."""
     until, review = today + timedelta(days=330), today + timedelta(days=90)
+    own = {"cardholder": person.id}
     period = {"from_on": today.isoformat(), "until_on": until.isoformat()}
     if person.is_cleared:
         notified = today - timedelta(days=200)
-        signed = {"recorded_by": "officer-01", "confirmed_by": "officer-02"}
-        basis = {"basis": "KEIZAI_ANPO", "notified_on": notified.isoformat()}
-        post("/clearances", {"cardholder": person.id, **basis, **signed})
+        last = term_of(Basis.KEIZAI_ANPO, notified)
+        dates = {"notified_on": notified.isoformat(), "last_valid_on": last.isoformat()}
+        yield "clearance", {"id": f"q-{person.id}", **own, "basis": "KEIZAI_ANPO", **dates}
     for item in person.items:
-        signed = {"requested_by": "officer-01", "approved_by_1": "officer-02", "approved_by_2": "officer-03"}
-        post("/needs-to-know", {"cardholder": person.id, "item": item, "purpose_code": "P-01", **period, **signed})
+        asked = {"purpose_code": "P-01", "requested_by": REQUESTED_BY}
+        yield "need_to_know", {"id": f"n-{person.id}-{item}", **own, "item": item, **asked, **period}
     for zone in person.zones:
         place = {"zone": zone, "review_on": review.isoformat(), "is_escort": zone in person.escorts}
-        if person.hours is not None:
-            place["schedule"] = person.hours
-        post("/rosters", {"cardholder": person.id, **place, **period})
+        hours = {} if person.hours is None else {"schedule": person.hours}
+        yield "roster", {"id": f"r-{person.id}-{zone}", **own, **place, **hours, **period}
     if "vault" in person.zones:
         done = today - timedelta(days=30)
         dates = {"done_on": done.isoformat(), "due_on": (done + timedelta(days=365)).isoformat()}
-        post("/trainings", {"cardholder": person.id, "course": "handling", **dates})
-
-
-def new_key() -> str:
-    """An Idempotency-Key for one request."""
-    return secrets.token_hex(16)
+        yield "training", {"id": f"t-{person.id}", **own, "course": "handling", **dates}
