@@ -45,7 +45,7 @@ def printed(
     one, look = REGISTERS[register], look_of(here, who)
     seq = here.view.seq
     docs = [doc for doc in rows_of(here, who, one) if not zone or doc.get("zone") == zone]
-    docs.sort(key=lambda doc: (doc.get("zone", ""), look.order(doc.get("cardholder", doc["id"])), doc["id"]))
+    docs.sort(key=lambda doc: (doc.get("zone", ""), look.order(str(doc.get("cardholder", doc["id"]))), doc["id"]))
     table = table_of(one, docs)
     return render(
         request, who, "print.html", register=str(one.name), rows=[[_cell(cell) for cell in row] for row in table.rows],

@@ -80,7 +80,8 @@ def read_csv(content: bytes) -> Taken:
             if len(cells) > COLUMNS_MAX * _OVER:
                 raise SheetFault("too_many_columns", Place(row=len(lines), column=COLUMNS_MAX + 1))
     except csv.Error as error:
-        raise SheetFault("quotes", Place(row=len(lines) + 1)) from error
+        code = "cell_too_long" if "limit" in str(error) else "quotes"
+        raise SheetFault(code, Place(row=len(lines) + 1)) from error
     named = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
     return gathered(lines, f"CSV, {encoding}, {named}")
 

@@ -222,6 +222,8 @@ def _add(reading: _Reading, number: int, id: str, said: Doc) -> None:
         name = Name(cardholder=id, name=put.pop("name"), kana=put.pop("kana", ""), roman=put.pop("roman", ""))
     if reading.register.code == "credentials":
         put.setdefault("state", "ACTIVE")
+    if not _is_in_order(reading, number, put):
+        return
     reading.moves.append(
         Move(kind="add", number=number, id=id, put=put, name=name, cardholder=put.get("cardholder", id))
     )  # fmt: skip
@@ -246,8 +248,7 @@ def _change(reading: _Reading, number: int, id: str, said: Doc) -> None:
         return
     fields: Doc = asked.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     named: dict[str, str] = {one: fields.pop(one) for one in NAMES if one in fields}
-    if fields.get("until_on", doc.get("until_on", "9")) < doc.get("from_on", ""):
-        reading.fault(number, "order", "until_on")
+    if not _is_in_order(reading, number, {**doc, **fields}):
         return
     reading.moves.append(
         Move(
@@ -256,6 +257,19 @@ def _change(reading: _Reading, number: int, id: str, said: Doc) -> None:
             cardholder=doc.get("cardholder", id), name=_renamed(id, was_name, named), name_was=was_name,
         )
     )  # fmt: skip
+
+
+def _is_in_order(reading: _Reading, number: int, put: Doc) -> bool:
+    """Whether a place's days follow one another."""
+    if reading.register.code != "rosters":
+        return True
+    if put["until_on"] < put["from_on"]:
+        reading.fault(number, "order", "until_on")
+        return False
+    if not put["from_on"] <= put["review_on"] <= put["until_on"]:
+        reading.fault(number, "review_outside", "review_on")
+        return False
+    return True
 
 
 def _renamed(id: str, was: Name | None, named: Mapping[str, str]) -> Name | None:

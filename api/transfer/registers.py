@@ -29,7 +29,7 @@ class Field:
 
     code: str
     title: Said
-    hint: Said
+    hint: Said | None = None
     kind: Kind = "text"
     width: int = 16
     is_told: bool = False
@@ -74,7 +74,7 @@ _ID: Final = Field(code="id", title=Said("ID", "column"), hint=_ID_HINT, width=1
 _PERSON: Final = Field(
     code="cardholder", title=Said("Person ID", "column"), hint=_ID_HINT, width=18, refers="cardholder"
 )
-_CALLED: Final = Field(code="called", title=Said("Person", "column"), hint=Said(""), width=18, is_told=True)
+_CALLED: Final = Field(code="called", title=Said("Person", "column"), width=18, is_told=True)
 
 KINDS: Final = MappingProxyType(
     {"STAFF": Said("Staff"), "VISITOR": Said("Visitor"), "MAINTENANCE": Said("Maintenance")}
@@ -120,7 +120,7 @@ CREDENTIALS: Final = Register(
         _ID,
         _PERSON,
         _CALLED,
-        Field(code="last4", title=Said("Last 4 signs"), hint=Said(""), width=10, is_told=True),
+        Field(code="last4", title=Said("Last 4 signs"), width=10, is_told=True),
         Field(
             code="number", title=Said("Card number"), hint=Said("the card number in hex, 8 to 66 signs"), is_secret=True
         ),
@@ -134,7 +134,7 @@ CREDENTIALS: Final = Register(
 
 _PLACE: Final = (
     Field(code="zone", title=Said("Zone ID", "column"), hint=_ID_HINT, refers="zone"),
-    Field(code="zone_name", title=Said("Zone", "column"), hint=Said(""), width=22, is_told=True),
+    Field(code="zone_name", title=Said("Zone", "column"), width=22, is_told=True),
     Field(code="from_on", title=Said("From"), hint=_DAY_HINT, kind="day", width=12),
     Field(code="until_on", title=Said("Until"), hint=_DAY_HINT, kind="day", width=12),
     Field(code="review_on", title=Said("Review by"), hint=_DAY_HINT, kind="day", width=12),

@@ -38,6 +38,7 @@ FAULTS: Final[Mapping[str, Said]] = MappingProxyType(
         "number_given": Said("A card that is there keeps its number. Add a new card."),
         "needed": Said("Something is needed here."),
         "order": Said("The last day is before the first."),
+        "review_outside": Said("The review must lie between the first day and the last."),
         "unknown_cardholder": Said("No such person is registered."),
         "unknown_zone": Said("There is no such zone, or it is not yours."),
         "unknown_schedule": Said("There is no such schedule."),
@@ -57,7 +58,7 @@ def fault_says(register: str, fault: Fault) -> str:
         return words
     if fault.code == "missing_column":
         return f"{words} {one.title}"
-    hint = str(one.hint)
+    hint = str(one.hint or "")
     return (
         _("%(words)s Expected: %(hint)s.", words=words, hint=hint)
         if fault.code in ("not_valid", "needed") and hint
