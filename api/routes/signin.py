@@ -136,11 +136,16 @@ def signed_in_as(here: Here, response: Response, secret: str, session: Session) 
 @router.post("/sign-out", status_code=204, dependencies=[OwnPage])
 def sign_out(here: Here, request: Request, response: Response) -> None:
     """End this session, whether it stands or not."""
+    end_session(here, request)
+    drop_cookie(response)
+
+
+def end_session(here: Here, request: Request) -> None:
+    """The session of the request's cookie is over, where there is one, and all that goes on with it."""
     session = here.gate.sessions.find(request.cookies.get(COOKIE, ""))
     if session is not None:
         here.gate.sign_out(session)
         here.broadcast.stir()
-    drop_cookie(response)
 
 
 # -- this session ----------------------------------------------------------------------------------------------------

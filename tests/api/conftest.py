@@ -260,5 +260,5 @@ def kit() -> Any:
     """What tests need that start things themselves."""
     return SimpleNamespace(
         eventually=eventually, serve=serve, stand_in=stand_in, asserted=asserted, created=created, posts=posts,
-        cookie_of=cookie_of, wire=wire, unwire=unwire, ORIGIN=ORIGIN, COOKIE=COOKIE,
+        Settings=Settings, cookie_of=cookie_of, wire=wire, unwire=unwire, ORIGIN=ORIGIN, COOKIE=COOKIE,
     )  # fmt: skip

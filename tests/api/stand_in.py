@@ -209,6 +209,8 @@ class StandIn:
             detail = {"id": name, "edit": edit, "reason": message.get("reason", "other")}
             seq = self.record("EDIT_SUGGESTED", detail=detail, actor={"officer": message["officer"]})
             return {"is": "done", "id": name, "seq": seq}
+        if kind == "enrol_key":
+            return {"is": "done", "id": name, "seq": self.edit(name=name), "revision": self.revision}
         if kind == "order":
             what = {"forgive_presence": "PRESENCE_FORGIVEN", "unlock_pin": "PIN_UNLOCKED", "reset_fire": "FIRE_RESET"}
             who = {"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}
@@ -217,6 +219,15 @@ class StandIn:
             if message["boot"] != self.boot:
                 return {"is": "refused", "id": name, "code": "other_boot", "why": "restarted"}
             seq = self.record("RELEASED", portal=message["portal"], detail={"id": name})
+        elif kind == "handle_alarm":
+            told = {key: message[key] for key in ("id", "kind", "row", "cause", "note", "seq")}
+            seq = self.record("ALARM_HANDLED", detail=told, actor={"officer": message["officer"]})
+        elif kind == "review_log":
+            looks = [json.loads(one["body"]) for one in self.records if '"LOG_REVIEWED"' in one["body"]]
+            first = looks[-1]["detail"]["to_seq"] + 1 if looks else 0
+            told = {"id": name, "from_seq": first, "to_seq": message["to_seq"], "code": message["outcome"]}
+            incident = {"incident": message["incident"]} if message.get("incident") else {}
+            seq = self.record("LOG_REVIEWED", detail={**told, **incident}, actor={"officer": message["officer"]})
         else:
             seq = self.record(
                 "NOTE", detail={"id": name, "kind": message["type"], "purpose": message.get("purpose") or ""},
