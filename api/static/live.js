@@ -1,4 +1,5 @@
-// The live page: marks what is new, and releases a door after a reason was chosen (and the passkey was shown).
+// The live page: marks what is new, and releases a door after a reason was chosen (and the passkey was shown:
+// `post`, `options` and `told` are passkey.js).
 "use strict";
 const live = document.getElementById("live");
 let newestSeq = Number(document.body.dataset.seq);
@@ -30,21 +31,18 @@ document.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => document.getElementById(`go-${portal}`)?.focus({ preventScroll: true }));
 
-function post(address, body, headers = {}) {
-  return fetch(address, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
-}
-
 async function stepUp() { // throws where the passkey is not shown
-  const asked = await (await post("/api/v1/session/step-up/options", {})).json();
-  const options = PublicKeyCredential.parseRequestOptionsFromJSON(asked.publicKey);
-  const shown = await navigator.credentials.get({ publicKey: options });
-  const done = await post("/api/v1/session/step-up", { response: shown.toJSON() });
-  if (!done.ok) throw new Error((await done.json()).detail);
+  const asked = await post("/api/v1/session/step-up/options", {});
+  const credential = await navigator.credentials.get({ publicKey: options(asked.publicKey) });
+  await post("/api/v1/session/step-up", { response: told(credential) });
 }
 
-async function release() {
-  const address = `/api/v1/portals/${encodeURIComponent(portal)}/release`;
-  return post(address, { reason: reason.value }, { "Idempotency-Key": key });
+function release() {
+  return fetch(`/api/v1/portals/${encodeURIComponent(portal)}/release`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+    body: JSON.stringify({ reason: reason.value }),
+  });
 }
 
 dialog.querySelector("form").addEventListener("submit", async (event) => {
@@ -53,8 +51,8 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
   go.disabled = true;
   say(answer.dataset.sent, "");
   try {
-    let sent = await release(), told = await sent.json();
-    if (told.code === "step_up") {
+    let sent = await release(), found = await sent.json();
+    if (found.code === "step_up") {
       say(answer.dataset.stepup, "");
       try { await stepUp(); } catch (error) {
         say(error.name === "NotAllowedError" ? answer.dataset.stepup : error.message, "bad");
@@ -62,10 +60,10 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
         return;
       }
       sent = await release();
-      told = await sent.json();
+      found = await sent.json();
     }
-    if (sent.ok) say(`${answer.dataset.done} ${told.seq}`, "good");
-    else say(told.detail, "bad");
+    if (sent.ok) say(`${answer.dataset.done} ${found.seq}`, "good");
+    else say(found.detail, "bad");
     if (sent.ok) setTimeout(() => { if (dialog.open) dialog.close(); }, 1500);
   } catch {
     say(answer.dataset.failed, "bad");
