@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -240,19 +241,35 @@ def web(controller: Any, settings: Settings) -> Iterator[Web]:
     one.stop()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """One web process for the tests of a file that leave it as they found it: to begin one takes half a second."""
-    folder = tmp_path_factory.mktemp("shared")
+@contextmanager
+def house(folder: Path, **given: Any) -> Iterator[Web]:
+    """The stand-in's house, and a web process for it with these settings, in `folder`."""
     controller = stand_in.StandIn(folder / "c.sock")
     controller.record("CONTROLLER_STARTED")
     controller.edit(*stand_in.HOUSE, *posts())
     controller.start()
-    one = serve(Settings(socket=folder / "c.sock", state_dir=folder / "api", port=0, origin=ORIGIN), controller)
+    one = serve(
+        Settings(socket=folder / "c.sock", state_dir=folder / "api", port=0, **{"origin": ORIGIN, **given}), controller
+    )
     one.caught_up()
-    yield one
-    one.stop()
-    controller.stop()
+    try:
+        yield one
+    finally:
+        one.stop()
+        controller.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """One web process for the tests of a file that leave it as they found it: to begin one takes half a second."""
+    with house(tmp_path_factory.mktemp("shared")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def api_kit() -> Any:
+    """As `kit`, for fixtures of a whole file."""
+    return SimpleNamespace(house=house, COOKIE=COOKIE)
 
 
 @pytest.fixture
