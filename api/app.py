@@ -14,6 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import problems
 from api.broadcast import Broadcast, Page, Wanted
+from api.describe import describe
 from api.feed import Feed, event_frame
 from api.guard import Guard
 from api.link import Requests
@@ -45,6 +46,7 @@ from api.pages import (
     why,
 )
 from api.pages import log_review as log_review_page
+from api.pages import reports as reports_page
 from api.pages import roll_call as roll_call_page
 from api.pages import signin as signin_pages
 from api.pages.live import LivePart
@@ -71,6 +73,7 @@ from api.routes import (
     transfer,
 )
 from api.routes import log_review as log_review_calls
+from api.routes import reports as reports_calls
 from api.routes import roll_call as roll_call_calls
 from api.settings import Settings
 from api.signin.start import gate_of
@@ -84,14 +87,15 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, roll_call_page, log_review_page, signin_pages, sessions, live, alarms, approvals, plan, history,
-    roster, people, person, cards, items, quarterly, me, devices, visitors, why, audit, sheets, paper,
+    files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, live, alarms, approvals,
+    plan, history, roster, people, person, cards, items, quarterly, me, devices, visitors, why, audit,
+    sheets, paper,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
 API = (
     health, signin, enrolment, places, registers, proposals, personal, own, rights, states, review, events,
-    ledger, transfer, roll_call_calls, log_review_calls, alarms_calls,
+    ledger, transfer, reports_calls, roll_call_calls, log_review_calls, alarms_calls,
 )  # fmt: skip
 """What stands under PREFIX (`api.routes`)."""
 
@@ -127,7 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, prefix=prefix)
     app.state.routes = [(prefix, route) for prefix, part in PARTS for route in part.router.routes]
     problems.install(app, refused)
-    app.openapi = lambda: problems.describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(Once, answers=answers)
     app.add_middleware(Speaker)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
