@@ -27,8 +27,7 @@ from typing import IO, Final
 from controller.config import load_site
 from controller.key_room import open_key_store
 from sekisho.cli import CANNOT_RUN, OK
-from sekisho.demo_api import DIGEST
-from sekisho.demo_officers import SimulatedOfficers, Unwilling
+from sekisho.demo_officers import DIGEST, SimulatedOfficers, Unwilling
 from sekisho.demo_people import PEOPLE, VISITOR, Carried, carried_in, load
 from simulators.plan import OsdpReaderPlan, Plan
 from simulators.plan import load as load_building

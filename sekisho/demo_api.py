@@ -26,9 +26,8 @@ from api.problems import Problem
 from api.routes.signin import OwnPage, browser_of, signed_in_as
 from api.settings import load_settings
 from api.signin.models import LinkSignIn, WhoPublic
+from sekisho.demo_officers import DIGEST, VISITOR
 
-DIGEST: Final = "SEKISHO_DEMO_LINK"
-VISITOR: Final = "officer-you"
 SIMULATION: Final = "simulation"
 """What the controller of a simulated building says of itself in every status."""
 

@@ -25,6 +25,9 @@ from simulators.passkey import SoftPasskey
 SIMULATED: Final = ("officer-01", "officer-02")
 VISITOR: Final = "officer-you"
 POSTS: Final = ("WORK_MANAGER", "PROTECTION_OFFICER")
+DIGEST: Final = "SEKISHO_DEMO_LINK"
+"""Where the demo's page finds by which link its visitor comes (`sekisho.demo_api`): SHA-256, in its environment."""
+
 THINKS_S: Final = 10.0
 """How long a simulated officer looks at a change before he signs it."""
 

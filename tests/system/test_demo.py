@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.system.parts import ROOT, Program, eventually
+from zones.moment import JST
 
 pytestmark = pytest.mark.system
 
@@ -66,12 +70,51 @@ class Demo:
         return [json.loads(json.loads(line)["body"]) for line in done.stdout.splitlines()]
 
 
+@dataclass
+class Visitor:
+    """A browser that came by the printed link: `officer-you`, without a passkey."""
+
+    origin: str
+    cookie: str = ""
+
+    def asks(self, path: str, body: Any = None, method: str | None = None) -> tuple[int, str]:
+        """Status and text of the answer."""
+        request = urllib.request.Request(f"{self.origin}{path}", method=method)
+        request.add_header("Sec-Fetch-Site", "same-origin")
+        request.add_header("Cookie", self.cookie)
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                self.cookie = (answer.headers.get("Set-Cookie") or self.cookie).partition(";")[0]
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+def comes_by_the_link(demo: Demo) -> Visitor:
+    """Who may read and propose, and never sign."""
+    origin, _, ticket = demo.page.partition("/demo#")
+    visitor = Visitor(origin)
+    assert visitor.asks("/api/v1/sign-in/demo", {"ticket": ticket[::-1]})[0] == 401
+    assert visitor.asks("/demo")[0] == 200
+    status, told = visitor.asks("/api/v1/sign-in/demo", {"ticket": ticket})
+    assert status == 200 and json.loads(told)["officer"] == "officer-you", told
+    return visitor
+
+
 def tries_it_out(demo: Demo) -> None:
-    """What the README says to type."""
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    with browser.open(demo.page, timeout=10) as answer:
-        text = answer.read().decode()
+    """What the README says to type, and a change that the simulated officers sign."""
+    visitor = comes_by_the_link(demo)
+    text = visitor.asks("/")[1]
     assert "取扱区画" in text
+    assert "sign_in_too_weak" in visitor.asks("/api/v1/zones/lab/status", {"state": "SECURED"}, "PATCH")[1]
+    today = datetime.now(JST).date().isoformat()
+    phone = {"cardholder": "h-01", "zone": "office", "locker": "L-1", "from_on": today, "until_on": today}
+    status, told = visitor.asks("/api/v1/declarations", phone)
+    change = json.loads(told)
+    assert status == 202 and change["publicKey"] is None, "nobody signs without a passkey"
     assert "機器の応答なし" not in text, "a device of the demo does not answer"
     assert demo.badges("08FEEDFA", "front")["shown"] == "refused"
     assert demo.badges("佐藤", "front", does_walk=False)["released"]
@@ -83,6 +126,7 @@ def tries_it_out(demo: Demo) -> None:
     copy = demo.badges("田中", "lab", "--pin", "516830", "--held", "copy")
     assert (no_clearance["shown"], copy["shown"]) == ("refused", "refused"), "the same to whoever stands there"
     assert len(no_clearance["number"]) == len(copy["number"]) == 4, "to be told to an officer"
+    eventually(lambda: '"IN_FORCE"' in visitor.asks(f"/api/v1/proposals/{change['id']}")[1], 60, "a simulated officer has signed")
     records = demo.records()
     [vault] = [one for one in records if one["type"] == "ACCESS_GRANTED" and one["portal"] == "vault"]
     assert vault["evidence"]["scheme"] == "pkoc" and vault["evidence"]["pin"] == "RIGHT"
