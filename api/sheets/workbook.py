@@ -11,9 +11,11 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
 from api.sheets.table import BYTES_MAX, COLUMNS_MAX, ROWS_MAX, Cell, Place, SheetFault, Table, Taken, gathered, written
 
@@ -93,11 +95,37 @@ def _check_archive(content: bytes) -> None:
                 raise SheetFault("locked_workbook")
             if entry.file_size > _SMALL and entry.file_size > RATIO_MAX * max(1, entry.compress_size):
                 raise SheetFault("archive_too_large")
-            if entry.filename.endswith((".xml", ".rels")):
-                with archive.open(entry) as part:
-                    beginning = part.read(4096)
-                if b"<!" in beginning.replace(b"\0", b"").replace(b"<!--", b""):
-                    raise SheetFault("not_a_workbook")  # a document type could define entities without end
+            if _has_document_type(archive, entry):
+                raise SheetFault("not_a_workbook")  # it could define entities without end
+
+
+class _Enough(Exception):
+    """All was seen that is looked for; whether it was a document type."""
+
+
+def _has_document_type(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Whether a part is XML with a document type, however far behind a comment, in whatever encoding, whatever it is
+    called: read by the parser that openpyxl would read it with, no further than its first element.
+    """
+    reader = expat.ParserCreate()
+
+    def enough(is_document_type: bool) -> Callable[..., None]:
+        def stop(*_: object) -> None:
+            raise _Enough(is_document_type)
+
+        return stop
+
+    reader.StartDoctypeDeclHandler = enough(True)
+    reader.StartElementHandler = enough(False)
+    try:
+        with archive.open(entry) as part:
+            while piece := part.read(4096):
+                reader.Parse(piece, False)
+    except _Enough as seen:
+        return bool(seen.args[0])
+    except expat.ExpatError:
+        return False  # no XML, as pictures are; openpyxl could not read it either
+    return False
 
 
 def _lines(content: bytes) -> list[tuple[int, list[str]]]:

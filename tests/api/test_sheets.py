@@ -197,6 +197,25 @@ def test_a_broken_workbook_is_a_fault_of_the_file(data):
         read_table(bytes(content))
 
 
+@pytest.mark.parametrize("way", ["far behind", "another encoding", "another name"])
+def test_a_document_type_is_found_wherever_it_hides(way):
+    """A small workbook defines words of words of words, and fills the memory of the web process when it is read."""
+    sheet = "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(io.BytesIO(WORKBOOK)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    head, rest = parts[sheet].split(b"?>", 1)
+    hidden = b'<!DOCTYPE worksheet [<!ENTITY a "b">]>'
+    comment = b"<!--" + b"x" * 9000 + b"-->"
+    parts[sheet] = head + b"?>" + (comment if way == "far behind" else b"") + hidden + rest
+    if way == "another encoding":
+        parts[sheet] = parts[sheet].decode().replace("UTF-8", "UTF-16").encode("utf-16")
+    if way == "another name":
+        parts = {name.replace("sheet1.xml", "sheet1.bin"): part.replace(b"sheet1.xml", b"sheet1.bin")
+                 for name, part in parts.items()}  # fmt: skip
+    with pytest.raises(SheetFault, match="not_a_workbook"):
+        read_table(packed(parts))
+
+
 WORKBOOK = workbook(("A2", "c1"), ("B2", 12), ("A3", 1.5), ("B3", True))
 
 
