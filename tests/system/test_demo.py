@@ -126,7 +126,8 @@ def tries_it_out(demo: Demo) -> None:
     copy = demo.badges("田中", "lab", "--pin", "516830", "--held", "copy")
     assert (no_clearance["shown"], copy["shown"]) == ("refused", "refused"), "the same to whoever stands there"
     assert len(no_clearance["number"]) == len(copy["number"]) == 4, "to be told to an officer"
-    eventually(lambda: '"IN_FORCE"' in visitor.asks(f"/api/v1/proposals/{change['id']}")[1], 60, "a simulated officer has signed")
+    place = f"/api/v1/proposals/{change['id']}"
+    eventually(lambda: '"IN_FORCE"' in visitor.asks(place)[1], 60, "a simulated officer has signed")
     records = demo.records()
     [vault] = [one for one in records if one["type"] == "ACCESS_GRANTED" and one["portal"] == "vault"]
     assert vault["evidence"]["scheme"] == "pkoc" and vault["evidence"]["pin"] == "RIGHT"
