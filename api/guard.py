@@ -40,6 +40,9 @@ SECURITY_HEADERS: Final = {
     "publickey-credentials-get=(self), publickey-credentials-create=(self)",
 }
 
+TLS_HEADER: Final = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+"""Where this process speaks TLS, browsers never ask without it again. Not of localhost: it is not ours alone."""
+
 
 class Guard:
     """Refuses other host names and large bodies; adds the security headers to every answer."""
@@ -66,6 +69,8 @@ class Guard:
                 headers["Content-Security-Policy"] = policy
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
+                if scope["scheme"] == "https" and _name_of(Headers(scope=scope).get("host", "")) != "localhost":
+                    headers[TLS_HEADER[0]] = TLS_HEADER[1]
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+
+from api.guard import Guard
 
 PATHS = ["zones", "portals", "cardholders", "credentials", "clearances", "needs-to-know", "rosters", "events",
          "events/stream", "portals/front", "cardholders/c-1", "items", "trainings", "declarations", "visits",
@@ -83,6 +86,31 @@ def test_every_answer_carries_the_security_headers_and_no_cors(shared: Any) -> N
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "access-control-allow-origin" not in answer.headers and "server" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "is_told"),
+    [("https", "gate.example:8440", True), ("http", "gate.example:8440", False), ("https", "localhost", False),
+     ("https", "stranger.example", True)],
+)  # fmt: skip
+def test_browsers_that_came_by_tls_never_come_without_it_again(scheme: str, host: str, is_told: bool) -> None:
+    """Somebody on the network answers the first plain request of the day in our place, and takes a password."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    heard: list[Any] = []
+
+    async def send(message: Any) -> None:
+        heard.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "scheme": scheme, "headers": [(b"host", host.encode())]}
+    asyncio.run(Guard(app, host_names=frozenset({"gate.example", "localhost"}))(scope, receive, send))
+    told = dict(heard[0]["headers"]).get(b"strict-transport-security")
+    assert told == (b"max-age=31536000; includeSubDomains" if is_told else None)
 
 
 WRONG: list[tuple[str, str, int]] = [
