@@ -20,8 +20,9 @@ from api.names import Name
 from api.parts import Parts
 from api.problem_words import PROBLEMS
 from api.problems import Problem
+from api.proposal_words import FIELDS, HINDRANCES
 from api.proposals import open_proposal
-from api.texts import Said, spoken
+from api.texts import Said, _, spoken
 from controller.link.messages import EDIT_REASONS
 
 FIELDS_MAX: Final = 400
@@ -47,6 +48,17 @@ REASONS: Final = {
 """Reasons of changes in words; none speaks of suitability (E-01)."""
 
 assert REASONS.keys() == set(EDIT_REASONS), "every reason has its words"
+
+SENT_AS: Final[dict[str, Said]] = {
+    "name": Said("Name"),
+    "number": Said("Card"),
+    "again": Said("Once more"),
+    "decision": Said("Decision"),
+    "keep": Said("Still needed"),
+    "reason": Said("Reason"),
+    "pin": Said("PIN"),
+}
+"""Fields of forms that are no fields of rows."""
 
 TAKING_OFF: Final = ("work_ended", "transferred", "left", "review", "correction")
 """Why somebody is taken off a list: needs of the work, and nothing else may be chosen (D-18)."""
@@ -126,12 +138,14 @@ def begun(
 
 
 def told(problem: Problem) -> str:
-    """A problem in a sentence or two, for the top of a form."""
+    """A problem in a sentence or two, for the top of a form; with the field at fault, by its name."""
     title, detail = PROBLEMS.get(problem.code, PROBLEMS["not_done"])[spoken()]
-    field = problem.members.get("field")
-    why = problem.members.get("why") if spoken() == "en" else None
-    parts = [f"{title}:", str(detail), f"({why})" if why else "", f"[{field}]" if field else ""]
-    return " ".join(part for part in parts if part)
+    if problem.code in HINDRANCES:
+        detail = str(HINDRANCES[problem.code])
+    field = str(problem.members.get("field") or "")
+    which = _("(%(field)s)", field=(FIELDS | SENT_AS).get(field, field)) if field else ""
+    why = f"({problem.members['why']})" if spoken() == "en" and problem.members.get("why") else ""
+    return " ".join(part for part in (f"{title}:", detail, which, why) if part)
 
 
 def new_key() -> str:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.access import Permission, Who, require
 from api.changes import new_id
 from api.pages.forms import REASONS, TAKING_OFF, Form, Sent, begun, new_key
 from api.pages.frame import render
-from api.pages.looks import Look, look_of
+from api.pages.looks import Look, leaf_of, look_of
 from api.parts import Here, Parts
 from api.problems import Problem
 from controller.link.rows import row_to_doc
@@ -22,6 +22,7 @@ from zones.ids import CardholderId, InformationItemId, NeedToKnowId
 from zones.people import InformationItem, NeedToKnow
 
 NEED_DAYS: Final = 364
+ROWS_SHOWN: Final = 40
 
 router = APIRouter(include_in_schema=False)
 SeesRights = Annotated[Who, Depends(require(Permission.RIGHTS))]
@@ -95,12 +96,14 @@ def items(here: Here, request: Request, who: SeesRights) -> HTMLResponse:
 
 
 @router.get("/items/{id}")
-def item(here: Here, request: Request, who: SeesRights, id: str) -> HTMLResponse:
+def item(
+    here: Here, request: Request, who: SeesRights, id: str, page: Annotated[int, Query(ge=1, le=10_000)] = 1
+) -> HTMLResponse:
     """One item with its list."""
-    return _item(here, request, who, id, "")
+    return _item(here, request, who, id, "", page)
 
 
-def _item(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTMLResponse:
+def _item(here: Parts, request: Request, who: Who, id: str, problem: str, page: int = 1) -> HTMLResponse:
     look = look_of(here, who)
     found = next((one for one in item_lines(look) if one.id == id), None)
     if found is None:
@@ -113,7 +116,8 @@ def _item(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
         if not is_ended(one.ended_on, look.day) and one.id not in there
     ]
     return render(
-        request, who, "item.html", look=look, item=found, rows=rows, people=people, problem=problem, key=new_key(),
+        request, who, "item.html", look=look, item=found, leaf=leaf_of(rows, page, ROWS_SHOWN), people=people,
+        problem=problem, key=new_key(),
         waiting=here.proposals.waiting_rows("need_to_know"), counts=lambda one: counts_today(one, look.day),
         reasons=REASONS, taking_off=TAKING_OFF, until_on=look.day + timedelta(days=NEED_DAYS),
         may_propose=who.may(Permission.PROPOSE), status=422 if problem else 200,

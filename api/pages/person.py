@@ -34,10 +34,11 @@ from api.pages.people import BASES, KINDS, PLACE_DAYS, REVIEW_DAYS, shown_card
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.row_states import LACKS, RosterState, card_holders, missing_keys, roster_state
-from api.texts import Said
+from api.texts import Said, _
 from api.words import CARD_SCHEMES
 from controller.link.rows import row_to_doc
 from zones.decision.ask import is_ended
+from zones.decision.keys import asks_for_roster
 from zones.ids import CardholderId
 from zones.people import Basis, Clearance, Credential, NeedToKnow
 from zones.policy import Holder
@@ -48,8 +49,8 @@ Proposes = Annotated[Who, Depends(require(Permission.PROPOSE))]
 
 CARD_STATES: Final[Mapping[str, tuple[Said, str]]] = {
     "ISSUED": (Said("Issued, not handed over", "card"), "plain"),
-    "ACTIVE": (Said("Active", "card"), "good"),
-    "LOST": (Said("Lost", "card"), "bad"),
+    "ACTIVE": (Said("Active", "card"), "ok"),
+    "LOST": (Said("Lost", "card"), "alarm"),
     "RETURNED": (Said("Returned", "card"), "plain"),
     "DESTROYED": (Said("Destroyed", "card"), "plain"),
 }
@@ -167,7 +168,8 @@ def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
         rights = {
             "confirmed": confirmed_until(holder, look.day), "needs": needs(look, holder),
             "places": his_places(here, look, holder), "trainings": sorted(holder.trainings, key=lambda row: row.course),
-            "zones": zones, "items": sorted({item for zone in zones for item in zone.items}),
+            "zones": [zone for zone in zones if asks_for_roster(zone, None, None)],
+            "items": sorted({item for zone in zones for item in zone.items}),
         }  # fmt: skip
     waiting = {change for table in WAITED for change in _waiting(here, table, one)}
     return render(
@@ -323,7 +325,7 @@ def _called(look: Look, table: str, row: Any) -> str:
     else:
         which = {"credential": "last4", "need_to_know": "item", "visit": "host"}[table]
         which = look.name(getattr(row, which))
-    return f"{ROW_NAMES[table]}: {which}"
+    return _("%(what)s: %(which)s", what=ROW_NAMES[table], which=which)
 
 
 @router.post("/people/{id}/leave")
