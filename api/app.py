@@ -28,6 +28,7 @@ from api.pages import (
     approvals,
     audit,
     cards,
+    certificate,
     devices,
     files,
     history,
@@ -87,7 +88,7 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, live, alarms, approvals,
+    files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, alarms, approvals,
     plan, history, roster, people, person, cards, items, quarterly, me, devices, visitors, why, audit,
     sheets, paper,
 )  # fmt: skip
