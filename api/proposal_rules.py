@@ -26,6 +26,7 @@ from zones.authority import (
 from zones.edits import apply
 from zones.ids import OfficerId
 from zones.lint import LintFinding, errors, lint
+from zones.officers import Role
 from zones.policy import Edit, EditRefused, Policy
 
 Doc = dict[str, Any]
@@ -108,8 +109,9 @@ def verdict(policy: Policy, puts: Sequence[tuple[str, Doc]], signed: Sequence[st
         elif worst is None or _RANK.get(order.code, 0) > _RANK.get(worst.code, 0):
             worst = order
     if missing and not may:
-        lone = NotAuthorised("two_people", "there are not enough officers who could sign this")
-        worst = worst or _vacancy(policy, puts, signed, day) or lone
+        if weight is Weight.WIDENS and _is_vacant(policy, day):
+            worst = NotAuthorised("post_vacant", "the post of protection officer is vacant")
+        worst = worst or NotAuthorised("two_people", "there are not enough officers who could sign this")
         return Verdict(weight=weight, may_sign=frozenset(), hindrance=(worst.code, worst.why), new_errors=found)
     return Verdict(weight=weight, may_sign=frozenset(may), new_errors=found)
 
@@ -117,15 +119,10 @@ def verdict(policy: Policy, puts: Sequence[tuple[str, Doc]], signed: Sequence[st
 _RANK: Final = {"post_vacant": 3, "self_grant": 2, "not_your_zone": 1}
 
 
-def _vacancy(policy: Policy, puts: Sequence[tuple[str, Doc]], signed: Sequence[str], day: date) -> NotAuthorised | None:
-    """A post that nobody holds hinders it before all else."""
-    try:
-        edit = edit_by(puts, _ANYBODY)
-        for officer in _signers_of(policy, day) - set(signed):
-            refuse_signer(policy, edit, OfficerId(officer), Weight.WIDENS, day)
-    except NotAuthorised as error:
-        return error
-    return None
+def _is_vacant(policy: Policy, day: date) -> bool:
+    """Whether nobody holds the post that answers for protection: a deputy fills in for somebody, not for nobody."""
+    held = (one for one in policy.officers.values() if one.is_in_post(day))
+    return not any(Role.PROTECTION_OFFICER in one.roles for one in held)
 
 
 def _signers_of(policy: Policy, day: date) -> set[str]:

@@ -8,6 +8,7 @@ numbers and PINs are turned into hashes by the controller before anything is kep
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,7 +41,7 @@ from api.view import Forgotten, Snapshot, View
 from controller.link.challenge import change_challenge
 from controller.link.messages import EDIT_REASONS, Prepare, Propose, Refused, Signature
 from zones.authority import NotAuthorised, Weight, zones_of
-from zones.ids import ZoneId
+from zones.ids import ID_PATTERN, ZoneId
 from zones.policy import EditRefused, Policy
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ VIEW_S_MAX: Final = 3.0
 ROWS_MAX: Final = 100
 BYTES_MAX: Final = 48 * 1024
 OPEN_MAX: Final = 500
+_ID: Final = re.compile(ID_PATTERN)
 PREPARED: Final = frozenset({"number", "pin", "duress"})
 """What the controller makes hashes of."""
 
@@ -206,6 +208,8 @@ class Proposals:
             raise Problem("edit_refused", 422, members={"field": "puts", "why": f"1 to {ROWS_MAX} rows"})
         if len(_text(puts).encode("utf-8", "replace")) > BYTES_MAX:
             raise Problem("too_large", 413)
+        if not all(isinstance(row.get("id"), str) and _ID.fullmatch(row["id"]) for _, row in puts):
+            raise Problem("edit_refused", 422, members={"field": "id"})
 
     def _prepared(self, puts: Puts, who: Who) -> tuple[Puts, Snapshot]:
         """The rows without card numbers and digits, and what stands in their places now."""

@@ -373,7 +373,7 @@ def _judge_signer(before: Policy, row: Row, officer: Officer, weight: Weight, da
         raise NotAuthorised("not_your_role", f"{officer.id} holds no post that changes {table} rows", "signatures")
     if own is not Weight.NARROWS and (own is Weight.WIDENS or weight is Weight.WIDENS):
         _refuse_own(row, officer)
-    if Role.PROTECTION_OFFICER not in posts:
+    if Role.WORK_MANAGER in posts and Role.PROTECTION_OFFICER not in posts:
         _refuse_elsewhere(before, row, officer)
 
 
@@ -395,7 +395,9 @@ def beneficiaries(row: Row) -> frozenset[CardholderId]:
 
 
 def _refuse_elsewhere(before: Policy, row: Row, officer: Officer) -> None:
-    """Whoever answers for some zones signs nothing about others."""
+    """Whoever answers for some zones signs nothing about others. The reception and those who look after devices answer
+    for none: what their posts may sign they sign anywhere.
+    """
     own = {inner for zone in officer.zones for inner in before.insides.get(zone, ())}
     if any(zone not in own for zone in zones_of(before, row)):
         raise NotAuthorised("not_your_zone", f"{officer.id} does not answer for that zone (A-31)", "signatures")

@@ -155,9 +155,9 @@ class Web:
         """The passkey of an officer; it counts on over this test."""
         return self.keys.setdefault(officer, SoftPasskey(officer))
 
-    def asserted(self, officer: str, options: dict[str, Any]) -> dict[str, Any]:
+    def asserted(self, officer: str, options: dict[str, Any], origin: str = ORIGIN) -> dict[str, Any]:
         """What the browser of an officer answers to `options`."""
-        return asserted(self.key(officer), options)
+        return asserted(self.key(officer), options, origin)
 
     def anonymous(self, **headers: str) -> httpx2.Client:
         self.others.append(httpx2.Client(base_url=self.url, headers=headers, timeout=15, verify=False))

@@ -51,6 +51,7 @@ class StandIn:
         self.status: dict[str, Any] = {}
         self.is_silent = False
         self.swallows_answers = False
+        self.hangs_up = False
         self.devices: list[dict[str, Any]] = []
         self.cards: list[dict[str, Any]] = []
         self._awaited = 0
@@ -153,6 +154,8 @@ class StandIn:
                 if message["is"] == "subscribe":
                     return self._stream(line, message["from_seq"])
                 answer = self._answer(message)
+                if self.hangs_up and message["is"] == "propose":
+                    return line.shutdown(socket.SHUT_RDWR)
                 if answer is not None:
                     _send(line, answer)
         except (OSError, ValueError):
@@ -191,7 +194,7 @@ class StandIn:
             self.cards.append({"number_hash": "ab" * 32, "last4": "c2d3", **card})
             self._changed.notify_all()
 
-    def _judge(self, kind: str, message: dict[str, Any]) -> dict[str, Any]:
+    def _judge(self, kind: str, message: dict[str, Any]) -> dict[str, Any]:  # noqa: C901 - one branch per message
         name = message["id"]
         if self.refusals:
             return {"is": "refused", "id": name, "why": "because", **self.refusals.pop(0)}
@@ -200,15 +203,8 @@ class StandIn:
         self._used.add(name)
         if message.get("not_after_ms", 2**53) < time.time_ns() // 1_000_000:
             return {"is": "refused", "id": name, "code": "expired", "why": "late"}
-        if kind == "propose":
-            return self._propose(message)
-        if kind == "prepare":
-            return {"is": "prepared", "id": name, "puts": [[table, _hashed(row)] for table, row in message["puts"]]}
-        if kind == "suggest":
-            edit = {"puts": [[table, _hashed(row)] for table, row in message["puts"]], "drops": []}
-            detail = {"id": name, "edit": edit, "reason": message.get("reason", "other")}
-            seq = self.record("EDIT_SUGGESTED", detail=detail, actor={"officer": message["officer"]})
-            return {"is": "done", "id": name, "seq": seq}
+        if kind in ("propose", "prepare", "suggest"):
+            return getattr(self, f"_{kind}")(message)
         if kind == "enrol_key":
             return {"is": "done", "id": name, "seq": self.edit(name=name), "revision": self.revision}
         if kind == "order":
@@ -235,6 +231,16 @@ class StandIn:
                 **({"subject": {"cardholder": message["cardholder"]}} if message.get("cardholder") else {}),
             )  # fmt: skip
         return {"is": "done", "id": name, "seq": seq}
+
+    def _prepare(self, message: dict[str, Any]) -> dict[str, Any]:
+        puts = [[table, _hashed(row)] for table, row in message["puts"]]
+        return {"is": "prepared", "id": message["id"], "puts": puts}
+
+    def _suggest(self, message: dict[str, Any]) -> dict[str, Any]:
+        edit = {"puts": message["puts"], "drops": []}
+        detail = {"id": message["id"], "edit": edit, "reason": message.get("reason", "other")}
+        seq = self.record("EDIT_SUGGESTED", detail=detail, actor={"officer": message["officer"]})
+        return {"is": "done", "id": message["id"], "seq": seq}
 
     def _propose(self, message: dict[str, Any]) -> dict[str, Any]:
         """A change is made where nothing it touches was changed since, by whoever signed it."""

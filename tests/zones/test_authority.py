@@ -218,6 +218,8 @@ def test_two_people_of_whom_one_answers_for_protection_sign_what_widens():
     assert signed(replace(PLACE, ended_on=DAY), by=("wm",)) is NARROWS
     assert signed(replace(PLACE, ended_on=DAY), by=("po",)) is NARROWS
     assert signed(replace(CARD, state=CredentialState.LOST), by=("guard",)) is NARROWS
+    shut = ZoneStatus(id="vault", state=ZoneState.SECURED, is_locked_down=True)
+    assert signed(shut, by=("guard",)) is NARROWS, "the reception shuts whatever burns, and answers for no zone"
     assert signed(replace(PLACE, ended_on=DAY), by=("wm-away",)) is NARROWS, "whoever takes from himself needs nobody"
     with pytest.raises(NotAuthorised) as refused:
         signed(
