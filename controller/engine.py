@@ -194,20 +194,7 @@ class Engine:
             distrust=self._distrust,
         )
         self._enrolment = Enrolment(standing=self._standing, wiring=wiring, devices=known)
-        self._entries = Entries(
-            standing=self._standing,
-            wiring=wiring,
-            portals=self._portals,
-            signals=self._signals,
-            lateness=self.lateness,
-            noise=self._noise,
-            numbers=numbers,
-            refusal_numbers=RefusalNumbers(random),
-            check_pin=check_pin,
-            next_grant=self._next_grant,
-            secured=self._secured,
-            enrolment=self._enrolment,
-        )
+        self._entries = self._made_entries(wiring, numbers, RefusalNumbers(random), check_pin)
         self._log = LogDesk(self._standing, boot, log)
         self._review = LogReview(self._standing, review)
         self._officers = officers
@@ -218,6 +205,28 @@ class Engine:
         self._watch = Watch(day=last_day)
         self._from_portals: dict[tuple[str, str], ZoneState | bool] = {}
         self._clock_was_trusted = is_clock_trusted
+
+    def _made_entries(
+        self,
+        wiring: Wiring,
+        numbers: CardNumbers,
+        refusal_numbers: RefusalNumbers,
+        check_pin: Callable[[PinJob], None],
+    ) -> Entries:
+        return Entries(
+            standing=self._standing,
+            wiring=wiring,
+            portals=self._portals,
+            signals=self._signals,
+            lateness=self.lateness,
+            noise=self._noise,
+            numbers=numbers,
+            refusal_numbers=refusal_numbers,
+            check_pin=check_pin,
+            next_grant=self._next_grant,
+            secured=self._secured,
+            enrolment=self._enrolment,
+        )
 
     def _made_desk(self, numbers: CardNumbers) -> Desk:
         return Desk(

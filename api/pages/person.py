@@ -153,7 +153,7 @@ def his_places(here: Parts, look: Look, holder: Holder) -> list[HisPlace]:
 
 
 @router.get("/people/{id}")
-def person(here: Here, request: Request, who: SeesPeople, id: str) -> HTMLResponse:
+def cardholder(here: Here, request: Request, who: SeesPeople, id: str) -> HTMLResponse:
     """One person."""
     return _page(here, request, who, id, "")
 
