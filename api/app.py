@@ -50,8 +50,8 @@ from api.pages import log_review as log_review_page
 from api.pages import reports as reports_page
 from api.pages import roll_call as roll_call_page
 from api.pages import signin as signin_pages
-from api.pages.live import LivePart
-from api.pages.plan import PlanPart
+from api.pages.live import live_part
+from api.pages.plan import plan_part
 from api.pages.refused import refused
 from api.parts import Parts
 from api.proposals import Proposals
@@ -77,7 +77,7 @@ from api.routes import log_review as log_review_calls
 from api.routes import reports as reports_calls
 from api.routes import roll_call as roll_call_calls
 from api.settings import Settings
-from api.signin.start import gate_of
+from api.signin.start import signing_in_of
 from api.speaker import Speaker
 from api.store import open_store
 from api.suggestions import Suggestions
@@ -148,8 +148,8 @@ def _credentials() -> Path | None:
 
 def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> Parts:
     requests = Requests(settings.socket)
-    gate = gate_of(settings, engine, view, requests)
-    proposals = Proposals(engine, view, requests, gate)
+    signing_in = signing_in_of(settings, engine, view, requests)
+    proposals = Proposals(engine, view, requests, signing_in)
 
     def read_after(seq: int, limit: int, wanted: Wanted) -> Page:
         tail = view.seq  # before the rows: what is folded meanwhile is looked at next time
@@ -161,10 +161,10 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
 
     broadcast = Broadcast(view.seq, read_after, snapshot)
     return Parts(
-        settings=settings, keeper=gate.keeper, gate=gate, view=view, broadcast=broadcast, requests=requests,
+        settings=settings, keeper=signing_in.keeper, signing_in=signing_in, view=view, broadcast=broadcast, requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
         proposals=proposals, suggestions=Suggestions(engine, proposals), agreements=Agreements(engine),
         imports=Imports(engine),
         feed=Feed(settings.socket, view, broadcast, requests.renew),
-        rendered={"live": LivePart(view), "plan": PlanPart(view)},
+        rendered={"live": live_part(view), "plan": plan_part(view)},
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, update
+from sqlalchemy import Engine, func, or_, update
 from sqlmodel import Session, col, select
 
 from api.tables import EventRow, PolicyRow, PresenceRow, RollRow, TickRow
@@ -260,6 +260,19 @@ def last_places(engine: Engine) -> list[Last]:
         for row in rows
         if row.cardholder not in gone or row.is_certain
     ]  # fmt: skip
+
+
+def counted_places(engine: Engine) -> dict[str, int]:
+    """How many of those of `last_places` were last seen in each zone: counted where they are kept."""
+    with Session(engine) as session:
+        outside = [row.id for row in _rows(session, "zone") if json.loads(row.doc).get("parent") is None]
+        ended = func.json_extract(PolicyRow.doc, "$.ended_on").is_not(None)
+        gone = select(PolicyRow.id).where(PolicyRow.kind == "cardholder", ended)
+        counted = select(PresenceRow.zone, func.count()).where(
+            col(PresenceRow.zone).not_in(outside),
+            or_(col(PresenceRow.is_certain), col(PresenceRow.cardholder).not_in(gone)),
+        )
+        return dict(session.exec(counted.group_by(PresenceRow.zone)).all())
 
 
 def unknown_people(engine: Engine, now_ms: int) -> list[Unknown]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, and_, delete, func, insert, not_, or_, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, func, insert, not_, or_, update
 from sqlmodel import Session, col, select
 
 from api import alarms as alarm_cases
@@ -279,9 +279,11 @@ class View:
         with Session(self._engine) as session:
             return session.get(EventRow, seq)
 
-    def newest_events(self, limit: int) -> list[EventRow]:
-        """The newest events but those of views, newest first."""
+    def newest_events(self, limit: int, of: ColumnElement[bool] | None = None) -> list[EventRow]:
+        """The newest events but those of views, newest first; where `of` is given, those that it holds of."""
         query = select(EventRow).where(EventRow.record_class != "view").order_by(col(EventRow.seq).desc()).limit(limit)
+        if of is not None:
+            query = query.where(of)
         with Session(self._engine) as session:
             return list(session.exec(query))
 

@@ -5,43 +5,46 @@ The stream carries signals alone; what is shown is fetched, so that whoever may 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import anyio
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
+from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlmodel import col
 from sse_starlette import EventSourceResponse
 
 from api.access import Permission, Who, require
 from api.broadcast import SEND_TIMEOUT_S, Wanted
 from api.days import moment_of
 from api.live import now_ms, portals, site_status, zones
-from api.masks import Sight, masked, sight_of
+from api.masks import AT_PORTALS, TECHNICAL, Sight, masked, sight_of
 from api.pages.alarm_cards import shown_alarms
 from api.pages.frame import fragment, render
 from api.pages.places import SiteNow, fire_released, tree
 from api.pages.rows import event_shown, place_names
-from api.parts import Here, Parts
-from api.presence import last_places
+from api.pages.shared import SPACED_S, Shared
+from api.parts import Here
+from api.presence import counted_places
 from api.problems import Problem
 from api.signin.streams import while_signed_in
 from api.tables import EventRow
-from api.texts import Language, _, spoken
+from api.texts import _, spoken
 from api.view import View
 from api.words import RELEASE_REASONS
 from controller.link.notes import NoteError, parse_checkpoint
 from controller.link.short_code import short_code
 
 EVENTS_SHOWN: Final = 50
-LOOKED_MAX: Final = 2000
+LOOKED_MAX: Final = 20_000
 """So many records are looked through for those that are shown to somebody who may not see all."""
 
 ALARMS_SHOWN: Final = 3
-KEPT_S: Final = 1.0
 NOTHING: Final = Wanted(types=frozenset({""}))
 
 router = APIRouter(include_in_schema=False)
@@ -49,69 +52,66 @@ Watching = Annotated[Who, Depends(require(Permission.LIVE))]
 Anybody = Annotated[Who, Depends(require(Permission.OWN))]
 
 
-class LivePart:
-    """The part of the page that changes. One for the process."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """What decides what of the page somebody sees."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._lock = threading.Lock()
-        self._kept: dict[tuple[Language, Sight, bool], tuple[int, float, str]] = {}
+    sight: Sight
+    may_release: bool
 
-    def text(self, sight: Sight, *, may_release: bool) -> str:
-        """Alarms, doors and records, for whoever has this sight, in the spoken language."""
-        key = (spoken(), sight, may_release)
-        with self._lock:
-            version, tick = self._view.version, time.monotonic()
-            kept = self._kept.get(key)
-            if kept is not None and kept[0] == version and tick - kept[1] < KEPT_S:
-                return kept[2]
-            self._kept = {one: was for one, was in self._kept.items() if was[0] == version}
-            text = self._render(sight, may_release=may_release)
-            self._kept[key] = (version, tick, text)
-            return text
 
-    def _render(self, sight: Sight, *, may_release: bool) -> str:
-        view = self._view
-        doors, language = portals(view), spoken()
-        door_names, zone_names = place_names(view, doors, language)
-        found = shown_alarms(view, sight, door_names, zone_names)
-        names = view.names.all() if sight.has_names else {}
-        now = SiteNow(
-            is_locked_down=site_status(view).is_locked_down,
-            fire_released=fire_released(view) if any(one["kind"] == "FIRE_ON" for one in found) else frozenset(),
-        )
-        return fragment(
-            "live.html",
-            zones=tree(zones(view), doors, now, heads(view)), may_release=may_release,
-            alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:], sight=sight,
-            events=[
-                event_shown(row, names, door_names, zone_names, language) for row in newest(view, sight, EVENTS_SHOWN)
-            ],
-            witnesses=_witnesses(view),
-        )  # fmt: skip
+def live_part(view: View) -> Shared[Watcher]:
+    """The part of the page that changes."""
+    return Shared(view, lambda watcher: _render(view, watcher))
+
+
+def _render(view: View, watcher: Watcher) -> str:
+    doors, language, sight = portals(view), spoken(), watcher.sight
+    door_names, zone_names = place_names(view, doors, language)
+    found = shown_alarms(view, sight, door_names, zone_names)
+    names = view.names.all() if sight.has_names else {}
+    now = SiteNow(
+        is_locked_down=site_status(view).is_locked_down,
+        fire_released=fire_released(view) if any(one["kind"] == "FIRE_ON" for one in found) else frozenset(),
+    )
+    return fragment(
+        "live.html",
+        zones=tree(zones(view), doors, now, heads(view)), may_release=watcher.may_release,
+        alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
+        events=[
+            event_shown(row, names, door_names, zone_names, language) for row in newest(view, sight, EVENTS_SHOWN)
+        ],
+        witnesses=_witnesses(view),
+    )  # fmt: skip
 
 
 def heads(view: View) -> dict[str, int]:
     """How many people are in each zone, those in zones inside it too: numbers, never names."""
     around = {doc["id"]: doc.get("parent") for doc in view.rows("zone")}
     counts: Counter[str] = Counter()
-    for last in last_places(view.engine):
-        zone: str | None = last.zone
+    for here, count in counted_places(view.engine).items():
+        zone: str | None = here
         while zone is not None:
-            counts[zone] += 1
+            counts[zone] += count
             zone = around.get(zone)
     return dict(counts)
 
 
 def newest(view: View, sight: Sight, limit: int) -> list[EventRow]:
     """The newest records that this sight shows, as it shows them."""
-    looked = EVENTS_SHOWN
-    while True:
-        rows = view.newest_events(looked)
-        shown = [row for row in (masked(one, sight) for one in rows) if row is not None]
-        if len(shown) >= limit or len(rows) < looked or looked >= LOOKED_MAX:
-            return shown[:limit]
-        looked = min(looked * 4, LOOKED_MAX)
+    rows = view.newest_events(limit, _taken(sight, view.seq - LOOKED_MAX))
+    return [shown for shown in (masked(row, sight) for row in rows) if shown is not None]
+
+
+def _taken(sight: Sight, after: int) -> ColumnElement[bool]:
+    """`Sight.takes` as a question to the database, which need not hand over what is not shown."""
+    seq, zone, kind = col(EventRow.seq), col(EventRow.zone), col(EventRow.type)
+    at_portals = kind.in_(AT_PORTALS) if sight.has_portals else false()
+    technical = kind.in_(TECHNICAL) if sight.has_technical else false()
+    if sight.zones is None:
+        return true() if sight.has_inner else and_(seq > after, or_(at_portals, technical))
+    inside = zone.in_(sight.zones) if sight.has_inner else and_(zone.in_(sight.zones), at_portals)
+    return and_(seq > after, or_(technical, inside, and_(zone.is_(None), at_portals)))
 
 
 def _witnesses(view: View) -> list[str]:
@@ -142,9 +142,8 @@ def _day_code(view: View, now: datetime) -> dict[str, str] | None:
     return {"code": short_code(newest_one.size, newest_one.text), "of": of}
 
 
-def _part_for(here: Parts, who: Who) -> str:
-    part: LivePart = here.rendered["live"]
-    return part.text(sight_of(who), may_release=who.may(Permission.RELEASE))
+def _watcher(who: Who) -> Watcher:
+    return Watcher(sight=sight_of(who), may_release=who.may(Permission.RELEASE))
 
 
 @router.get("/")
@@ -154,17 +153,19 @@ def page(here: Here, request: Request, who: Anybody) -> Response:
         return render(request, who, "welcome.html")
     day = moment_of(now_ms())
     assert day is not None
+    part: Shared[Watcher] = here.rendered["live"]
     return render(
         request, who, "page.html",
-        live=_part_for(here, who), seq=here.view.seq, code=_day_code(here.view, day),
+        live=part.text(_watcher(who)), seq=here.view.seq, code=_day_code(here.view, day),
         reasons=[(code, words[spoken()]) for code, words in RELEASE_REASONS.items()],
     )  # fmt: skip
 
 
 @router.get("/live")
-def live(here: Here, who: Watching) -> HTMLResponse:
+async def live(here: Here, request: Request, who: Watching) -> Response:
     """The part of the page that changes."""
-    return HTMLResponse(_part_for(here, who))
+    part: Shared[Watcher] = here.rendered["live"]
+    return await part.answer(request, _watcher(who))
 
 
 @router.get("/signals")
@@ -175,6 +176,14 @@ async def signals(here: Here, who: Anybody) -> EventSourceResponse:
     stopping = anyio.Event()
     frames = here.broadcast.follow(here.broadcast.tail, stopping, NOTHING)
     return EventSourceResponse(
-        while_signed_in(here.keeper, who, frames), ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0,
+        while_signed_in(here.keeper, who, _spaced(frames)), ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0,
         shutdown_event=stopping, shutdown_grace_period=1.0,
     )  # fmt: skip
+
+
+async def _spaced(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """A signal at once, the next one not at once: of a busy second two are enough."""
+    async with aclosing(cast("AsyncGenerator[bytes]", frames)) as pieces:
+        async for piece in pieces:
+            yield piece
+            await anyio.sleep(SPACED_S)

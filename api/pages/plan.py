@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from sqlmodel import Session, col, select
 
 from api.access import Permission, Who, require
@@ -19,17 +17,17 @@ from api.pages.frame import fragment, render
 from api.pages.live import heads
 from api.pages.places import SiteNow, ZoneBox, fire_released, tree
 from api.pages.rows import event_shown, place_names
+from api.pages.shared import Shared
 from api.parts import Here, Parts
 from api.plan import PORTAL, ZONE, draw, plan_of
 from api.plan_layout import CHIP_H, CHIP_W, HEAD, NARROW, SIZE_MAX, WIDE, Plan, Shape, cut_to
 from api.problems import Problem
 from api.tables import EventRow
-from api.texts import Language, spoken
+from api.texts import spoken
 from api.view import View
 
 EVENTS_SHOWN: Final = 50
 LOOKED_MAX: Final = 500
-KEPT_S: Final = 1.0
 SIDES: Final = ("x", "y", "w", "h")
 
 router = APIRouter(include_in_schema=False)
@@ -37,29 +35,9 @@ Watching = Annotated[Who, Depends(require(Permission.LIVE))]
 Drawing = Annotated[Who, Depends(require(Permission.PLAN))]
 
 
-class PlanPart:
-    """The plan as it stands, the same for everybody who may watch. One for the process."""
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._lock = threading.Lock()
-        self._kept: dict[Language, tuple[int, float, str]] = {}
-
-    def text(self) -> str:
-        """In the spoken language."""
-        with self._lock:
-            version, tick = self._view.version, time.monotonic()
-            kept = self._kept.get(spoken())
-            if kept is not None and kept[0] == version and tick - kept[1] < KEPT_S:
-                return kept[2]
-            text = fragment("plan.html", **shown(self._view))
-            self._kept[spoken()] = (version, tick, text)
-            return text
-
-    def forget(self) -> None:
-        """It was drawn anew."""
-        with self._lock:
-            self._kept.clear()
+def plan_part(view: View) -> Shared[None]:
+    """The plan as it stands, the same for everybody who may watch."""
+    return Shared(view, lambda _: fragment("plan.html", **shown(view)))
 
 
 def boxes_now(view: View) -> list[ZoneBox]:
@@ -106,15 +84,15 @@ def _flat(boxes: list[ZoneBox]) -> Iterator[ZoneBox]:
 @router.get("/map")
 def plan_page(here: Here, request: Request, who: Watching) -> Response:
     """The plan."""
-    part: PlanPart = here.rendered["plan"]
-    return render(request, who, "map.html", plan=part.text(), may_draw=who.may(Permission.PLAN))
+    part: Shared[None] = here.rendered["plan"]
+    return render(request, who, "map.html", plan=part.text(None), may_draw=who.may(Permission.PLAN))
 
 
 @router.get("/map/part")
-def plan_part(here: Here, _who: Watching) -> HTMLResponse:
+async def plan_now(here: Here, request: Request, _who: Watching) -> Response:
     """What of it changes."""
-    part: PlanPart = here.rendered["plan"]
-    return HTMLResponse(part.text())
+    part: Shared[None] = here.rendered["plan"]
+    return await part.answer(request, None)
 
 
 @router.get("/map/draw")
@@ -150,7 +128,7 @@ def drawn_anew(here: Here, request: Request, who: Drawing, sent: Sent) -> Respon
             draw(view.engine, dict(_shapes(view, sent)))
         except ValueError:
             return _draw_page(here, request, who, 422)
-    part: PlanPart = here.rendered["plan"]
+    part: Shared[None] = here.rendered["plan"]
     part.forget()
     here.broadcast.stir()
     return RedirectResponse("/map" if who.may(Permission.LIVE) else "/map/draw", 303)

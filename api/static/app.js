@@ -1,7 +1,7 @@
 // Of every page: hears the signals, says when the line is dead, tells a page that something moved (`moved` on <body>).
 // The stream carries signals only; what is shown comes from the server, escaped there (docs/adr/0017-pages.md).
 "use strict";
-const SILENT_MS = 5000, FETCH_MS = 250;
+const SILENT_MS = 5000, FETCH_MS = 1000;
 const byId = (id) => document.getElementById(id);
 const link = byId("link"), cut = byId("cut"), clock = byId("clock");
 
@@ -14,7 +14,7 @@ function judge() {
 }
 
 let waits = null, movedAt = 0;
-function moved() { // at most each FETCH_MS: a busy minute is one fetch after another, not a hundred
+function moved() { // at most each FETCH_MS: at once after a quiet second, and a busy minute is sixty fetches, not a thousand
   if (waits !== null) return;
   waits = setTimeout(() => {
     waits = null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,7 @@ def test_the_roll_call_tells_what_the_controller_knows(story: Story) -> None:
         told = {one.cardholder: (one.zone, one.is_certain) for one in presence.last_places(story.view.engine)}
         known = {who: (one.zone, one.is_certain) for who, one in occupancy.where.items() if one.zone != "site"}
         assert told == known, f"after record {seq}, {what}"
+        assert presence.counted_places(story.view.engine) == Counter(zone for zone, _ in told.values())
     before = presence.last_places(story.view.engine)
     story.at(300, "FIRE_ON", detail={"device": "panel"})
     assert presence.last_places(story.view.engine) == before, "a fire moves nobody, and hides nobody's place"
