@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from api.figures import Figure, Step
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 200, 40, 26, 10
-LABELS_MAX: Final = 12
+LABELS_MAX: Final = 6
 _DAY_MIN: Final = 1440
 
 
@@ -37,27 +37,26 @@ def bars(figures: Sequence[Figure], labels: Sequence[str], title: str) -> Markup
 
 
 def lying_bars(figures: Sequence[Figure], labels: Sequence[str], title: str) -> Markup:
-    """Bars that lie, for labels of any length: no axis, each says its figure."""
+    """Bars that lie, each under its label, which may be long; no axis, each says its figure."""
     top = max((one.count or 0 for one in figures), default=0) or 1
-    high = max(len(figures), 1) * 26 + 4
     parts = []
     for n, (one, label) in enumerate(zip(figures, labels, strict=True)):
-        y = 4 + n * 26
-        wide = 12.0 if one.count is None else max(1.0, one.count / top * (WIDTH - 300))
+        y = n * 48
+        wide = 12.0 if one.count is None else max(2.0, one.count / top * (WIDTH - 90))
         kind = "bar" if one.count is not None else "bar hidden-bar"
-        parts.append(f'<text class="chart-label" x="212" y="{y + 15}" text-anchor="end">{escape(_short(label))}</text>')
-        parts.append(f'<rect class="{kind}" x="220" y="{y}" width="{wide:.1f}" height="20"/>')
         said = "" if one.count is None else str(one.count)
-        parts.append(f'<text class="chart-label" x="{226 + wide:.1f}" y="{y + 15}">{said}</text>')
-    return _svg(parts, title, high)
+        parts.append(f'<text class="chart-label" x="0" y="{y + 18}">{escape(label)}</text>')
+        parts.append(f'<rect class="{kind}" x="0" y="{y + 25}" width="{wide:.1f}" height="16"/>')
+        parts.append(f'<text class="chart-label" x="{wide + 8:.1f}" y="{y + 39}">{said}</text>')
+    return _svg(parts, title, max(len(figures), 1) * 48)
 
 
-def steps(found: Sequence[Step], title: str) -> Markup:
-    """Heads over one day, as steps; there is no line where there are one to four."""
+def steps(found: Sequence[Step], title: str, until_minute: int = _DAY_MIN) -> Markup:
+    """Heads over one day, as steps, up to a minute of it; hatched where there are one to four."""
     top = _ceiling([one.heads or 0 for one in found])
     parts = [_axis(top)]
     for n, one in enumerate(found):
-        until = found[n + 1].minute if n + 1 < len(found) else _DAY_MIN
+        until = found[n + 1].minute if n + 1 < len(found) else max(one.minute, until_minute)
         x, wide = _at(one.minute), _at(until) - _at(one.minute)
         if one.heads is None:
             parts.append(
@@ -76,10 +75,11 @@ def _at(minute: int) -> float:
 
 
 def _ceiling(counts: Sequence[int]) -> int:
-    """A round number that none is above."""
+    """A round, even number that none is above."""
     most = max(counts, default=0)
     step = int("1" + "0" * (len(str(most)) - 1))
-    return max(5, -(-most // step) * step)
+    top = max(6, -(-most // step) * step)
+    return top + top % 2
 
 
 def _height(count: int, top: int) -> float:
@@ -99,10 +99,6 @@ def _axis(top: int) -> str:
 
 def _label(x: float, text: str) -> str:
     return f'<text class="chart-label" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>'
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 22 else f"{text[:21]}…"
 
 
 def _svg(parts: Sequence[str], title: str, height: int = HEIGHT) -> Markup:

@@ -19,7 +19,7 @@ from api.tables import EventRow
 from api.view import View
 from controller.link.messages import ReviewLog
 
-DAYS: Final = 7
+OVERDUE: Final = "LOG_REVIEW_OVERDUE"
 REFUSED: Final = ("EDIT_REFUSED", "COMMAND_REFUSED", "LOG_ADMIN_REFUSED")
 COUNTED: Final = (
     *("ACCESS_GRANTED", "ACCESS_DENIED", "RELEASED", "POLICY_EDITED", *REFUSED, "PURGED", "LEGAL_HOLD_ON"),
@@ -70,7 +70,7 @@ def span(view: View) -> Span:
     """What came since the last look, until now."""
     last = next(iter(looks(view.engine, 1)), None)
     from_seq, to_seq = (0 if last is None else last.to_seq + 1), view.seq
-    found = alarms_between(view.engine, from_seq, to_seq, SHOWN_MAX + 1)
+    found = [one for one in alarms_between(view.engine, from_seq, to_seq, SHOWN_MAX + 1) if one.kind != OVERDUE]
     with Session(view.engine) as session:
         first = session.exec(select(EventRow).where(EventRow.seq >= from_seq).order_by(col(EventRow.seq)).limit(1))
         row = first.first()
@@ -83,7 +83,7 @@ def span(view: View) -> Span:
     return Span(
         from_seq=from_seq, to_seq=to_seq, since_ms=0 if row is None else row.at_ms or 0,
         counts={kind: counts[kind] for kind in COUNTED if counts[kind]}, alarms=found[:SHOWN_MAX],
-        has_more=len(found) > SHOWN_MAX, is_overdue=any(one.kind == "LOG_REVIEW_OVERDUE" for one in _standing(view)),
+        has_more=len(found) > SHOWN_MAX, is_overdue=any(one.kind == OVERDUE for one in _standing(view)),
     )  # fmt: skip
 
 

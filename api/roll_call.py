@@ -34,6 +34,7 @@ class Line:
     place: Last
     name: str
     kana: str
+    roman: str
     tick: Tick | None
 
     @property
@@ -119,6 +120,7 @@ def _lines(here: Parts, places: Sequence[Last], ticked: dict[str, Tick], sort: S
         name = names.get(place.cardholder)
         line = Line(
             place=place, name=place.cardholder if name is None else name.name, kana="" if name is None else name.kana,
+            roman="" if name is None else name.roman,
             tick=ticked.get(place.cardholder),
         )  # fmt: skip
         reading = ("~", place.cardholder) if name is None else name.order

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from api.access import Permission, Who, require
 from api.alarm_words import CAUSES
 from api.charts import bars, lying_bars, steps
-from api.days import short_date
+from api.days import moment_of, short_date
 from api.figures import (
     DAYS_MAX,
     LEAST,
@@ -29,7 +29,7 @@ from api.figures import (
     total,
     unknown_cards_per_zone,
 )
-from api.live import zones
+from api.live import now_ms, zones
 from api.pages.frame import render
 from api.parts import Here
 from api.register import today
@@ -90,12 +90,12 @@ def _sections(view: View, span: Span, names: dict[str, str]) -> list[Section]:
     causes, found = alarms_per_cause(engine, span), occupancy(engine, span.last, span.zones)
     of_zone, of_day = (_("Zone"), _("Times")), (_("Day"), _("Entries"))
     return [
-        _section("days", _("Entries by day"), days, [short_date(one.label) for one in days], of_day),
+        _section("days", _("Entries by day"), days, _days(days), of_day),
         _section("hours", _("Entries by hour of the day"), hours, [f"{int(h.label)}:00" for h in hours],
                  (_("Hour"), _("Entries"))),
         Section(
             id="inside", title=_("People inside on %(day)s", day=short_date(str(span.last))),
-            chart=steps(found, _("People inside on %(day)s", day=short_date(str(span.last)))) if found else None,
+            chart=steps(found, _("People inside"), _minutes_of(span.last)) if found else None,
             columns=(_("From"), _("People")), rows=_hourly(found),
         ),
         _lying("refused", _("Refusals by zone"), refused, [names.get(r.label, r.label) for r in refused], of_zone),
@@ -116,6 +116,18 @@ def _lying(id_: str, title: str, found: list[Figure], labels: list[str], columns
     rows = [(label, one.count) for one, label in zip(found, labels, strict=True)]
     return Section(id=id_, title=title, chart=lying_bars(found, labels, title) if found else None, columns=columns,
                    rows=rows)  # fmt: skip
+
+
+def _days(found: list[Figure]) -> list[str]:
+    """Days without their year, for a narrow axis."""
+    days = [date.fromisoformat(one.label) for one in found]
+    return [f"{day.month}/{day.day}" if spoken() == "ja" else f"{day.day} {day:%b}" for day in days]
+
+
+def _minutes_of(day: date) -> int:
+    """How many minutes of a day are over."""
+    now = moment_of(now_ms())
+    return now.hour * 60 + now.minute if now is not None and now.date() == day else 24 * 60
 
 
 def _hourly(found: list[Step]) -> list[tuple[str, int | None]]:
