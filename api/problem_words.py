@@ -84,6 +84,41 @@ PROBLEMS: Final[dict[str, Told]] = {
     "import_not_ready": Told(
         Said("Nothing to propose"), Said("This file is not read yet, has faults, or was proposed already.")
     ),
+    "if_match_missing": Told(
+        Said("If-Match is missing"), Said("Ask for the row first, and send its ETag as If-Match.")
+    ),
+    "stale_etag": Told(
+        Said("Changed meanwhile"), Said("The row was changed since you asked for it. Look again, then send again.")
+    ),
+    "self_grant": Told(Said("Not for oneself"), Said("Nobody gives anything to himself. Two others must sign this.")),
+    "proposal_settled": Told(Said("Settled already"), Said("This proposal does not wait for anybody any more.")),
+    "not_your_zone": Told(Said("Not your zone"), Said("It lies outside of what you answer for.")),
+    "passkey_needed": Told(
+        Said("Only with a passkey"),
+        Said("Sign in with your passkey to do this. With other sign-ins one may read and propose."),
+    ),
+    "unsigned": Told(Said("Not signed"), Said("Nothing is changed without its officers' signatures.")),
+    "not_an_officer": Told(Said("Not an officer"), Said("Whoever signed is not in post today.")),
+    "not_signed_by": Told(
+        Said("Named without having signed"), Said("A row names somebody as having done it who did not sign.")
+    ),
+    "post_vacant": Told(
+        Said("A post is vacant"), Said("Nobody holds the post that must approve this. It waits until somebody does.")
+    ),
+    "unknown_device": Told(Said("No such device"), Said("The controller knows no device of that name.")),
+    "not_here": Told(Said("Only at the controller"), Said("This is done at the controller's own console alone.")),
+    "offline": Told(Said("The device does not answer"), Said("Look at its power and its line, then try again.")),
+    "unknown_hold": Told(Said("No such hold"), Said("There is no legal hold of that name.")),
+    "clock_untrusted": Told(
+        Said("The clock is not trusted"), Said("Nothing is dropped by a clock that is not trusted.")
+    ),
+    "bad_signature": Told(
+        Said("Signature not accepted"), Said("It is not this officer's over this change. Sign again.")
+    ),
+    "bad_ticket": Told(Said("Link not valid"), Said("This enrolment link was used, is over, or was never printed.")),
+    "not_ours": Told(
+        Said("Not of this ledger"), Said("It belongs to another history, or to a witness that is not named here.")
+    ),
     "too_many": Told(Said("Too many streams"), Said("Too many live streams are open.")),
     "controller_away": Told(
         Said("Controller away"), Said("The controller does not answer. Doors go on. Nothing was changed.")

@@ -13,7 +13,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -109,20 +108,6 @@ def log_fault(error: Exception, method: str, path: str) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-6:]))
     log.error("%s %s: %s at %s", method, path, type(error).__name__, where)
-
-
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI description, in which every error is a problem and nothing else."""
-    if app.openapi_schema is None:
-        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        for path in described["paths"].values():
-            for operation in path.values():
-                for status, response in operation["responses"].items():
-                    if int(status) >= 400:
-                        schema = {"$ref": "#/components/schemas/ProblemPublic"}
-                        response["content"] = {"application/problem+json": {"schema": schema}}
-        app.openapi_schema = described
-    return app.openapi_schema
 
 
 def _methods_of(request: Request) -> list[str]:
