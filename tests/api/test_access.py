@@ -83,7 +83,11 @@ def test_every_answer_carries_the_security_headers_and_no_cors(shared: Any) -> N
                    shared.anonymous(Host="evil").get("/")):  # fmt: skip
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy and "default-src 'none'" in policy and "trusted-types htmx app" in policy
+        assert all(f"{name} 'none'" in policy for name in ("base-uri", "frame-ancestors")), "framed, or re-based"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == (
+            "no-store" if answer.request.url.path != "/static/app.js" else "no-cache"
+        )
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "access-control-allow-origin" not in answer.headers and "server" not in answer.headers
 

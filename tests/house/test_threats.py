@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from tests.house.named_tests import NAMED, gone, named
+from tests.house.sources import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = ("docs/threats.md", "docs/witness.md", "docs/ledger.md")
-NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_\w+)`")
 
 
 def test_every_test_that_the_page_of_threats_names_is_there():
     """A test is renamed or goes, and the page still says that an attack was tried."""
-    named = [one for page in PAGES for one in NAMED.findall((ROOT / page).read_text("utf-8"))]
-    assert len(named) > 60
-    gone = [f"{file}::{name}" for file, name in named if f"def {name}(" not in _source(ROOT / "tests" / file)]
-    assert gone == []
+    found = named(*PAGES)
+    assert len(found) > 60
+    assert gone(found) == []
 
 
 def test_every_row_of_attacks_names_one():
@@ -39,7 +36,3 @@ def test_every_attack_on_the_ledger_says_what_is_found_by_whom_and_names_its_tes
 
 def _section(page: str, number: int) -> list[str]:
     return page.split(f"\n## {number}. ")[1].split("\n## ", maxsplit=1)[0].splitlines()
-
-
-def _source(path: Path) -> str:
-    return path.read_text("utf-8") if path.is_file() else ""
