@@ -58,6 +58,7 @@ class SoftOfficer:
     origin: str
     passkey: SoftPasskey = field(init=False)
     cookie: str = ""
+    _etag: str = ""
 
     def __post_init__(self) -> None:
         self.passkey = SoftPasskey(f"{self.id} {secrets.token_hex(16)}")
@@ -100,11 +101,18 @@ class SoftOfficer:
         done: dict[str, Any] = self.asks("POST", f"/proposals/{now['id']}/signature", signed)
         return done
 
-    def asks(self, method: str, path: str, body: Any = None) -> Any:
+    def etag(self, path: str) -> str:
+        """What a change of the row at `path` must name, so that it is held against what was seen. Raises Unwilling."""
+        self.asks("GET", path)
+        return self._etag
+
+    def asks(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """One request, as the page's own script makes it. Raises Unwilling."""
         request = urllib.request.Request(f"{self.origin}/api/v1{path}", method=method)  # noqa: S310 - our own
         request.add_header("Sec-Fetch-Site", "same-origin")
         request.add_header("Accept-Language", "en")
+        for name, value in headers.items():
+            request.add_header(name, value)
         if self.cookie:
             request.add_header("Cookie", self.cookie)
         if body is not None:
@@ -113,6 +121,7 @@ class SoftOfficer:
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own http address
                 self.cookie = (answer.headers.get("Set-Cookie") or self.cookie).partition(";")[0]
+                self._etag = answer.headers.get("ETag") or ""
                 said = answer.read()
         except urllib.error.HTTPError as error:
             raise Unwilling(f"{method} {path}: {error.read().decode(errors='replace')}") from error

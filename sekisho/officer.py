@@ -55,7 +55,7 @@ _REFUSALS: Final = MappingProxyType(
 )
 _LINK: Final[Words] = (
     "次のリンクを本人のブラウザーで開き、パスキーを登録してください（一回限り、{until}まで。制御部を再起動すると無効）",
-    "open this in the officer's own browser and enrol a passkey (once, until {until}; the controller's restart ends it)",
+    "open this in the officer's own browser and enrol a passkey (once, until {until}; a controller's start ends it)",
 )
 
 

@@ -118,12 +118,11 @@ def _entitle(post: Post, person: Person, today: date) -> None:
     period = {"from_on": today.isoformat(), "until_on": until.isoformat()}
     if person.is_cleared:
         notified = today - timedelta(days=200)
-        signed = {"recorded_by": "officer-01", "confirmed_by": "officer-02"}
         basis = {"basis": "KEIZAI_ANPO", "notified_on": notified.isoformat()}
-        post("/clearances", {"cardholder": person.id, **basis, **signed})
+        post("/clearances", {"cardholder": person.id, **basis})
     for item in person.items:
-        signed = {"requested_by": "officer-01", "approved_by_1": "officer-02", "approved_by_2": "officer-03"}
-        post("/needs-to-know", {"cardholder": person.id, "item": item, "purpose_code": "P-01", **period, **signed})
+        asked = {"requested_by": "line-01", "purpose_code": "P-01"}
+        post("/needs-to-know", {"cardholder": person.id, "item": item, **asked, **period})
     for zone in person.zones:
         place = {"zone": zone, "review_on": review.isoformat(), "is_escort": zone in person.escorts}
         if person.hours is not None:

@@ -19,11 +19,12 @@ from typing import Any, Self
 
 from controller.link.client import LinkClient
 from controller.link.messages import Command, Done, Prepare, Prepared, Refused
+from sekisho.demo_officers import SoftOfficer
 from simulators.building import BadgeReply, SimulatedBuilding
 from simulators.journal import Entry
 from simulators.people import Pace
 from simulators.plan import LcusPlan, Plan, Pn532Plan, load
-from tests.officers import THREE, enrols, needs_preparing, officer_puts, proposal
+from tests.officers import THREE, enrols, needs_preparing, officer_puts, passkey, proposal
 from tests.system.parts import Broker, Ear, Faults, Program, Subscriber, epoch_ms, eventually, free_port
 from tests.system.plain_people import PEOPLE
 from zones.moment import JST
@@ -192,6 +193,7 @@ class Site:
         return self.controller.stop()
 
     def api_starts(self) -> Api:
+        self.has_officers()
         self.api = Api(self.folder, self.socket)
         return self.api
 
@@ -312,18 +314,19 @@ class Site:
 
 
 class Api:
-    """The web process and an officer with its token."""
+    """The web process, and officers who sign in with their passkeys when they are first needed."""
 
     def __init__(self, folder: Path, socket: Path) -> None:
         self.folder = folder / "api"
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        self.url = f"http://127.0.0.1:{free_port()}"
+        port = free_port()
+        self.url = f"http://localhost:{port}"
         settings = folder / "api.toml"
-        lines = {"socket": str(socket), "state_dir": str(self.folder), "port": int(self.url.rpartition(":")[2])}
+        lines = {"socket": str(socket), "state_dir": str(self.folder), "port": port}
         settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()), "utf-8")
         self.program = Program.sekisho("api", str(settings), log=folder / "api.log")
+        self._signed_in: dict[str, SoftOfficer] = {}
         eventually(self._answers, 30, "the web process answers")
-        self.token = (self.folder / "token").read_text("utf-8").strip()
 
     def _answers(self) -> bool:
         assert self.program.is_alive, self.program.said
@@ -333,23 +336,28 @@ class Api:
         except OSError:
             return False
 
+    def officer(self, name: str = THREE[0]) -> SoftOfficer:
+        """An officer of the site at a browser, signed in. The web process must have heard of him, or hear soon."""
+        if name not in self._signed_in:
+            officer = SoftOfficer(name, self.url)
+            officer.passkey = passkey(name)
+            officer.sign_in()
+            self._signed_in[name] = officer
+        return self._signed_in[name]
+
     def get(self, path: str) -> Any:
-        return self._ask(urllib.request.Request(f"{self.url}/api/v1{path}"))
+        return self.officer().asks("GET", path)
 
-    def post(self, path: str, body: dict[str, Any], *, method: str = "POST") -> Any:
-        request = urllib.request.Request(f"{self.url}/api/v1{path}", json.dumps(body).encode(), method=method)
-        request.add_header("Content-Type", "application/json")
-        request.add_header("Idempotency-Key", secrets.token_hex(16))
-        return self._ask(request)
-
-    def _ask(self, request: urllib.request.Request) -> Any:
-        request.add_header("Authorization", f"Bearer {self.token}")
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise AssertionError(f"{request.full_url}: {error.read().decode(errors='replace')}") from None
+    def post(self, path: str, body: dict[str, Any] | None = None, *, method: str = "POST") -> Any:
+        """A request that changes something; a proposal is signed by as many as it takes, and must be in force then."""
+        match = {"If-Match": self.officer().etag(path)} if method == "PATCH" else {}
+        told = self.officer().asks(method, path, {} if body is None else body, **match)
+        if not isinstance(told, dict) or "signers_needed" not in told:
+            return told
+        for name in THREE[: told["signers_needed"]]:
+            told = self.officer(name).signs(told)
+        assert told["state"] == "IN_FORCE", told
+        return told
 
 
 def plain_rows() -> list[tuple[str, dict[str, Any]]]:

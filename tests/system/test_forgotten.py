@@ -33,7 +33,8 @@ def sent(officer: Any, path: str, body: dict[str, Any] | None = None) -> tuple[i
     """Status and answer, whatever it is."""
     request = urllib.request.Request(f"{officer.url}/api/v1{path}", None if body is None else json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
-    request.add_header("Authorization", f"Bearer {officer.token}")
+    request.add_header("Cookie", officer.officer().cookie)
+    request.add_header("Sec-Fetch-Site", "same-origin")
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, json.load(answer)
