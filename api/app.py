@@ -161,7 +161,8 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
 
     broadcast = Broadcast(view.seq, read_after, snapshot)
     return Parts(
-        settings=settings, keeper=signing_in.keeper, signing_in=signing_in, view=view, broadcast=broadcast, requests=requests,
+        settings=settings, keeper=signing_in.keeper, signing_in=signing_in, view=view, broadcast=broadcast,
+        requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
         proposals=proposals, suggestions=Suggestions(engine, proposals), agreements=Agreements(engine),
         imports=Imports(engine),

@@ -14,8 +14,8 @@ from api.once import Answers
 from api.proposals import Proposals
 from api.review import Reviewer
 from api.settings import Settings
-from api.signin.gate import Gate
 from api.signin.keeper import Keeper
+from api.signin.ways import SigningIn
 from api.suggestions import Suggestions
 from api.transfer.agreements import Agreements
 from api.view import View
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Parts:
-    """One of each. `keeper` tells who asks; `gate` lets people sign in and out."""
+    """One of each. `keeper` tells who asks; `signing_in` lets people sign in and out."""
 
     settings: Settings
     keeper: Keeper
-    gate: Gate
+    signing_in: SigningIn
     view: View
     broadcast: Broadcast
     feed: Feed

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from api.link import Requests
     from api.parts import Parts
-    from api.signin.gate import Gate
+    from api.signin.ways import SigningIn
 
 WAITS_MS: Final = 7 * 86_400_000 - 60_000
 """How long a change waits for its signatures: what the controller takes, and a minute for the clocks."""
@@ -153,11 +153,11 @@ class Proposal:
 class Proposals:
     """Those of api.db at `engine`. Any thread; what settles one happens once."""
 
-    def __init__(self, engine: Engine, view: View, requests: Requests, gate: Gate) -> None:
+    def __init__(self, engine: Engine, view: View, requests: Requests, signing_in: SigningIn) -> None:
         self._engine = engine
         self._view = view
         self._requests = requests
-        self._gate = gate
+        self._signing_in = signing_in
         self._lock = threading.RLock()
         self.in_force = InForce(view)
 
@@ -309,7 +309,8 @@ class Proposals:
         """`publicKey` of navigator.credentials.get for this officer; None where he cannot be the next who signs."""
         if who.strength < STRONG or who.scopes is not None or who.officer not in proposal.may_sign:
             return None
-        return self._gate.passkeys.request_options(self.challenge(proposal), self._gate.posts.keys_of(who.officer))
+        keys = self._signing_in.posts.keys_of(who.officer)
+        return self._signing_in.passkeys.request_options(self.challenge(proposal), keys)
 
     def challenge(self, proposal: Proposal) -> bytes:
         """What is signed."""
@@ -326,7 +327,7 @@ class Proposals:
                 return self._sent_when_ready(who.officer, id)
             self._refuse_signing(who, proposal)
             try:
-                key = self._gate.passkeys.judge(sent, self.challenge(proposal))
+                key = self._signing_in.passkeys.judge(sent, self.challenge(proposal))
             except CountWentBack as error:
                 raise Problem("passkey_wrong", 401) from error
             if key.officer != who.officer:

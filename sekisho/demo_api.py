@@ -68,10 +68,10 @@ def sign_in_at_demo(here: Here, request: Request, response: Response, asked: Lin
     if not hmac.compare_digest(shown, os.environ.get(DIGEST, "")):
         raise Problem("link_over", 401)
     browser = browser_of(request, here)
-    here.gate.notes.record("SIGN_IN", VISITOR, purpose="link")
+    here.signing_in.notes.record("SIGN_IN", VISITOR, purpose="link")
     if browser.was is not None:
-        here.gate.sessions.end(browser.was.id_hash)
-    secret, session = here.gate.sessions.open(officer=VISITOR, way="link", strength=1, agent=browser.agent)
+        here.signing_in.sessions.end(browser.was.id_hash)
+    secret, session = here.signing_in.sessions.open(officer=VISITOR, way="link", strength=1, agent=browser.agent)
     return signed_in_as(here, response, secret, session)
 
 

@@ -64,19 +64,19 @@ def _page(
     here: Here, request: Request, who: Who, *, everybody: bool = False, fault: str = "", made: str = "",
     status: int = 200,
 ) -> HTMLResponse:  # fmt: skip
-    gate = here.gate
-    own = [one for one in gate.sessions.all() if everybody or (one.officer or one.cardholder) == who.officer]
+    ways = here.signing_in
+    own = [one for one in ways.sessions.all() if everybody or (one.officer or one.cardholder) == who.officer]
     can_set = bool(who.roles) and who.session is not None and who.is_fresh
     secret = pyotp.random_base32() if can_set else ""
     return render(
         request, who, "sessions.html", status=status, keeps_query=request.method == "GET",
         sessions=own, ways=WAYS, this=who.session, everybody=everybody, fault=fault, made=made,
         is_officer=bool(who.roles), may_see_all=who.may(Permission.OFFICERS), is_fresh=who.is_fresh,
-        passkeys=[(key, gate.passkeys.used_ms(key.credential)) for key in gate.posts.keys_of(who.officer)],
-        password_ms=gate.passwords.set_ms(who.officer), secret=secret, idle_minutes=here.settings.idle_minutes,
+        passkeys=[(key, ways.passkeys.used_ms(key.credential)) for key in ways.posts.keys_of(who.officer)],
+        password_ms=ways.passwords.set_ms(who.officer), secret=secret, idle_minutes=here.settings.idle_minutes,
         secret_shown=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         secret_address=pyotp.TOTP(secret).provisioning_uri(name=who.officer, issuer_name="Sekisho") if secret else "",
-        tokens=[one for one in gate.tokens.all() if everybody or one.officer == who.officer], now=now_ms(),
+        tokens=[one for one in ways.tokens.all() if everybody or one.officer == who.officer], now=now_ms(),
         scopes=[(one.value, word) for one, word in PERMISSIONS.items() if who.may(one)], words=PERMISSIONS,
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def _page(
 @router.post(ADDRESS + "/{name}/end")
 def end_session(here: Here, who: Anybody, name: Named) -> Response:
     """End one of the sessions that are shown."""
-    here.gate.revoke(who, name, others=who.may(Permission.OFFICERS))
+    here.signing_in.revoke(who, name, others=who.may(Permission.OFFICERS))
     here.broadcast.stir()
     return RedirectResponse(ADDRESS, 303)
 
@@ -93,7 +93,7 @@ def end_session(here: Here, who: Anybody, name: Named) -> Response:
 def change_password(here: Here, request: Request, who: Anybody, form: Sent) -> Response:
     """Set one's own password and one-time codes."""
     if form.is_set("drop"):
-        here.gate.drop_password(who)
+        here.signing_in.drop_password(who)
         return RedirectResponse(ADDRESS, 303)
     return _done(here, request, who, lambda: _set(here, who, form))
 
@@ -120,7 +120,7 @@ def new_token(here: Here, request: Request, who: Anybody, form: Sent) -> Respons
 @router.post("/tokens/{id}/end")
 def end_token(here: Here, who: Anybody, id: TokenId) -> Response:
     """Revoke one of the tokens that are shown."""
-    if not here.gate.revoke_token(who, id):
+    if not here.signing_in.revoke_token(who, id):
         raise Problem("not_found", 404)
     here.broadcast.stir()
     return RedirectResponse(ADDRESS, 303)

@@ -35,7 +35,7 @@ def own_address(said: str) -> str:
 @router.get(SIGN_IN)
 def sign_in(here: Here, request: Request, next: Next = "/") -> Response:
     """Who are you? On the first start: what to do at the console."""
-    if here.gate.posts.is_empty() and here.view.seq >= 0:
+    if here.signing_in.posts.is_empty() and here.view.seq >= 0:
         return render(request, None, "first_start.html")
     if here.keeper.is_signed_in(request):
         return RedirectResponse(own_address(next), 303)
@@ -45,7 +45,7 @@ def sign_in(here: Here, request: Request, next: Next = "/") -> Response:
 def _sign_in(here: Here, request: Request, next: str, fault: str = "", status: int = 200) -> HTMLResponse:
     return render(
         request, None, "sign_in.html", status=status, keeps_query=True, next=next, fault=fault,
-        has_company=here.gate.oidc is not None, own_ca=here.settings.tls_own_ca,
+        has_company=here.signing_in.oidc is not None, own_ca=here.settings.tls_own_ca,
         elsewhere="" if is_where_passkeys_are(here, request) else here.settings.page_origin,
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def sign_in_by_password(here: Here, request: Request, form: Sent) -> Response:
         asked = PasswordSignIn(
             officer=form.text("officer"), password=(form.many("password") or [""])[0], code=form.text("code")
         )  # fmt: skip
-        secret, _ = here.gate.by_password(asked.officer, asked.password, asked.code, browser_of(request, here))
+        secret, _ = here.signing_in.by_password(asked.officer, asked.password, asked.code, browser_of(request, here))
     except ValidationError:
         return _sign_in(here, request, onward, told(Problem("sign_in_wrong", 401)), 401)
     except Problem as problem:
@@ -92,9 +92,9 @@ def sign_out(here: Here, request: Request) -> Response:
 @router.get("/sign-in/company")
 def sign_in_by_company(here: Here) -> Response:
     """Off to the company's provider. What belongs to this attempt stays in a cookie of this browser."""
-    if here.gate.oidc is None:
+    if here.signing_in.oidc is None:
         raise Problem("not_set_up", 404)
-    begun = here.gate.oidc.begin()
+    begun = here.signing_in.oidc.begin()
     answer = RedirectResponse(begun.address, 303)
     answer.set_cookie(
         FLOW_COOKIE, begun.flow, max_age=FLOW_S, secure=True, httponly=True, samesite="lax", path="/"
@@ -112,15 +112,15 @@ def back_from_company(
     """Back from the provider. The first page after it is asked for by this one: browsers send our cookie from our own
     pages alone.
     """
-    if here.gate.oidc is None:
+    if here.signing_in.oidc is None:
         raise Problem("not_set_up", 404)
     try:
-        named = here.gate.oidc.finish(request.cookies.get(FLOW_COOKIE, ""), state, code)
+        named = here.signing_in.oidc.finish(request.cookies.get(FLOW_COOKIE, ""), state, code)
     except Problem as problem:
-        here.gate.notes.failure("SIGN_IN_REFUSED", UNKNOWN, "provider")
+        here.signing_in.notes.failure("SIGN_IN_REFUSED", UNKNOWN, "provider")
         return _refused_by_company(here, request, problem)
     try:
-        secret, _ = here.gate.by_provider(named.officer, has_two=named.has_two, browser=browser_of(request, here))
+        secret, _ = here.signing_in.by_provider(named.officer, has_two=named.has_two, browser=browser_of(request, here))
     except Problem as problem:
         return _refused_by_company(here, request, problem)
     answer = render(request, None, "signed_in.html", keeps_query=False)

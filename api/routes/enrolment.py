@@ -61,7 +61,7 @@ def create_enrolment(here: Here, asked: Enrolment) -> Enrolled:
 @router.post("/officers/{id}/invitation", status_code=201)
 def invite_officer(here: Here, who: OfOfficers, id: Known) -> LinkMade:
     """A one-time link with which an officer registers a (further) passkey; the passkey itself takes two signatures."""
-    if all(one.id != id for one in here.gate.posts.officers()) or here.gate.posts.is_over(id):
+    if all(one.id != id for one in here.signing_in.posts.officers()) or here.signing_in.posts.is_over(id):
         raise Problem("not_found", 404)
     return _link(here, who, "invitation", id, "/enrol")
 
@@ -75,8 +75,8 @@ def make_own_link(here: Here, who: OfDesk, id: Known) -> LinkMade:
 
 
 def _link(here: Here, who: Who, kind: Kind, about: str, page: str) -> LinkMade:
-    here.gate.notes.record("LINK_MADE", who.officer, purpose=kind)
-    ticket, until_ms = here.gate.links.make(kind, about, who.officer)
+    here.signing_in.notes.record("LINK_MADE", who.officer, purpose=kind)
+    ticket, until_ms = here.signing_in.links.make(kind, about, who.officer)
     return LinkMade(link=f"{here.settings.page_origin}{page}#{ticket}", until=iso(until_ms) or "")
 
 
@@ -86,7 +86,7 @@ def _link(here: Here, who: Who, kind: Kind, about: str, page: str) -> LinkMade:
 @router.get("/password")
 def get_password(here: Here, who: Anybody) -> PasswordPublic:
     """Whether one has a password."""
-    return PasswordPublic(set=iso(here.gate.passwords.set_ms(who.officer)))
+    return PasswordPublic(set=iso(here.signing_in.passwords.set_ms(who.officer)))
 
 
 @router.post("/password/code-secret")
@@ -103,7 +103,7 @@ def make_code_secret(here: Here, who: Anybody) -> CodeSecret:
 def set_password(here: Here, who: Anybody, asked: PasswordSet) -> PasswordPublic:
     """Set one's own password, with a passkey shown just now. What else is signed in with the old one is signed out."""
     _stepped_up(here, who)
-    here.gate.set_password(who, asked.password, asked.secret, asked.code)
+    here.signing_in.set_password(who, asked.password, asked.secret, asked.code)
     here.broadcast.stir()
     return get_password(here, who)
 
@@ -112,7 +112,7 @@ def set_password(here: Here, who: Anybody, asked: PasswordSet) -> PasswordPublic
 def drop_password(here: Here, who: Anybody) -> None:
     """Have no password any more."""
     session_of(here, who)
-    here.gate.drop_password(who)
+    here.signing_in.drop_password(who)
     here.broadcast.stir()
 
 
@@ -132,7 +132,7 @@ def shown_token(token: Token, secret: str | None = None) -> TokenPublic:
 def list_tokens(here: Here, who: Anybody) -> list[TokenPublic]:
     """One's own tokens; everybody's for who may see those of others."""
     every = who.may(Permission.OFFICERS)
-    return [shown_token(one) for one in here.gate.tokens.all() if every or one.officer == who.officer]
+    return [shown_token(one) for one in here.signing_in.tokens.all() if every or one.officer == who.officer]
 
 
 @router.post("/tokens", status_code=201)
@@ -144,16 +144,16 @@ def make_token(here: Here, who: Anybody, asked: TokenCreate) -> TokenPublic:
         raise Problem("not_valid", 422)
     if not all(who.may(scope) for scope in scopes):
         raise Problem("not_your_role", 403)
-    if sum(one.officer == who.officer for one in here.gate.tokens.all()) >= EACH_MAX:
+    if sum(one.officer == who.officer for one in here.signing_in.tokens.all()) >= EACH_MAX:
         raise Problem("busy", 503)
-    here.gate.notes.record("TOKEN_MADE", who.officer)
-    secret, token = here.gate.tokens.make(who.officer, asked.name, scopes, asked.days)
+    here.signing_in.notes.record("TOKEN_MADE", who.officer)
+    secret, token = here.signing_in.tokens.make(who.officer, asked.name, scopes, asked.days)
     return shown_token(token, secret)
 
 
 @router.delete("/tokens/{id}", status_code=204)
 def revoke_token(here: Here, who: Anybody, id: Known) -> None:
     """Revoke a token at once: one's own, or anybody's for who may."""
-    if not here.gate.revoke_token(who, id):
+    if not here.signing_in.revoke_token(who, id):
         raise Problem("not_found", 404)
     here.broadcast.stir()

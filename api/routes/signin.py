@@ -10,10 +10,10 @@ from api.models import iso
 from api.parts import Here
 from api.problems import Problem
 from api.register import PROBLEMS
-from api.signin.gate import SIGN_IN, Browser, step_up_of
 from api.signin.keeper import COOKIE
 from api.signin.models import LinkSignIn, PasskeyAsked, PasskeySignIn, PasswordSignIn, SessionPublic, WhoPublic
 from api.signin.sessions import Session
+from api.signin.ways import SIGN_IN, Browser, step_up_of
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -48,7 +48,7 @@ def browser_of(request: Request, here: Here) -> Browser:
     return Browser(
         agent=agent_of(request),
         address=address_of(request),
-        was=here.gate.sessions.find(request.cookies.get(COOKIE, "")),
+        was=here.signing_in.sessions.find(request.cookies.get(COOKIE, "")),
     )
 
 
@@ -77,7 +77,7 @@ def _iso(at_ms: int) -> str:
 
 def who_shown(here: Here, who: Who) -> WhoPublic:
     """Who is signed in."""
-    session = here.gate.sessions.of_hash(who.session) if who.session else None
+    session = here.signing_in.sessions.of_hash(who.session) if who.session else None
     known = {permission for role in MAY for permission in MAY[role]} | {Permission.OWN}
     return WhoPublic(
         officer=who.officer, roles=sorted(who.roles), may=sorted(one for one in known if who.may(one)),
@@ -88,7 +88,7 @@ def who_shown(here: Here, who: Who) -> WhoPublic:
 
 def session_of(here: Here, who: Who) -> Session:
     """The session that asks. Raises Problem 403 for a token, which has none."""
-    session = here.gate.sessions.of_hash(who.session) if who.session else None
+    session = here.signing_in.sessions.of_hash(who.session) if who.session else None
     if session is None:
         raise Problem("not_your_role", 403)
     return session
@@ -100,27 +100,27 @@ def session_of(here: Here, who: Who) -> Session:
 @router.post("/sign-in/passkey/options", dependencies=[OwnPage])
 def ask_passkey(here: Here) -> PasskeyAsked:
     """What a browser is to ask its passkeys: any that was registered here."""
-    return PasskeyAsked(publicKey=here.gate.passkeys.request_options(here.gate.challenges.make(SIGN_IN)))
+    return PasskeyAsked(publicKey=here.signing_in.passkeys.request_options(here.signing_in.challenges.make(SIGN_IN)))
 
 
 @router.post("/sign-in/passkey", dependencies=[OwnPage])
 def sign_in_by_passkey(here: Here, request: Request, response: Response, asked: PasskeySignIn) -> WhoPublic:
     """Sign in. The session's cookie comes with the answer."""
-    secret, session = here.gate.by_passkey(asked.response, browser_of(request, here))
+    secret, session = here.signing_in.by_passkey(asked.response, browser_of(request, here))
     return signed_in_as(here, response, secret, session)
 
 
 @router.post("/sign-in/password", dependencies=[OwnPage])
 def sign_in_by_password(here: Here, request: Request, response: Response, asked: PasswordSignIn) -> WhoPublic:
     """Sign in with a password and a one-time code: to read and to propose, never to sign."""
-    secret, session = here.gate.by_password(asked.officer, asked.password, asked.code, browser_of(request, here))
+    secret, session = here.signing_in.by_password(asked.officer, asked.password, asked.code, browser_of(request, here))
     return signed_in_as(here, response, secret, session)
 
 
 @router.post("/sign-in/link", dependencies=[OwnPage])
 def sign_in_by_link(here: Here, request: Request, response: Response, asked: LinkSignIn) -> WhoPublic:
     """本人: look at what is one's own, with the link that the reception handed out."""
-    secret, session = here.gate.by_link(asked.ticket, browser_of(request, here))
+    secret, session = here.signing_in.by_link(asked.ticket, browser_of(request, here))
     return signed_in_as(here, response, secret, session)
 
 
@@ -142,9 +142,9 @@ def sign_out(here: Here, request: Request, response: Response) -> None:
 
 def end_session(here: Here, request: Request) -> None:
     """The session of the request's cookie is over, where there is one, and all that goes on with it."""
-    session = here.gate.sessions.find(request.cookies.get(COOKIE, ""))
+    session = here.signing_in.sessions.find(request.cookies.get(COOKIE, ""))
     if session is not None:
-        here.gate.sign_out(session)
+        here.signing_in.sign_out(session)
         here.broadcast.stir()
 
 
@@ -166,14 +166,15 @@ def seen(who: Anybody) -> None:
 def ask_step_up(here: Here, who: Anybody) -> PasskeyAsked:
     """What a browser is to ask the passkeys of whoever is signed in."""
     session = session_of(here, who)
-    challenge = here.gate.challenges.make(step_up_of(session))
-    return PasskeyAsked(publicKey=here.gate.passkeys.request_options(challenge, here.gate.posts.keys_of(who.officer)))
+    challenge = here.signing_in.challenges.make(step_up_of(session))
+    keys = here.signing_in.posts.keys_of(who.officer)
+    return PasskeyAsked(publicKey=here.signing_in.passkeys.request_options(challenge, keys))
 
 
 @router.post("/session/step-up")
 def step_up(here: Here, who: Anybody, response: Response, asked: PasskeySignIn) -> WhoPublic:
     """Show the passkey again: for five minutes it is not asked for. The session gets a new cookie."""
-    secret, session = here.gate.step_up(asked.response, session_of(here, who))
+    secret, session = here.signing_in.step_up(asked.response, session_of(here, who))
     here.broadcast.stir()
     return signed_in_as(here, response, secret, session)
 
@@ -188,7 +189,7 @@ def list_sessions(here: Here, who: Anybody, everybody: bool = False) -> list[Ses
         here.keeper.refused(who, Permission.OFFICERS)
         raise Problem("not_your_role", 403)
     found: list[Any] = [
-        one for one in here.gate.sessions.all() if everybody or (one.officer or one.cardholder) == who.officer
+        one for one in here.signing_in.sessions.all() if everybody or (one.officer or one.cardholder) == who.officer
     ]
     return [shown(one, who) for one in found]
 
@@ -196,5 +197,5 @@ def list_sessions(here: Here, who: Anybody, everybody: bool = False) -> list[Ses
 @router.delete("/sessions/{name}", status_code=204)
 def revoke_session(here: Here, who: Anybody, name: str) -> None:
     """End a session at once: one's own, or, for who may, somebody else's. Open pages and streams of it end too."""
-    here.gate.revoke(who, name, others=who.may(Permission.OFFICERS))
+    here.signing_in.revoke(who, name, others=who.may(Permission.OFFICERS))
     here.broadcast.stir()

@@ -23,12 +23,12 @@ from controller.link.messages import EnrolKey
 def options_for(here: Parts, ticket: str) -> dict[str, Any]:
     """What the browser is to be asked for. Raises Problem 401 for a link of ours that is over, 503."""
     if ticket.startswith(INVITATION):
-        found = here.gate.links.look("invitation", ticket)
+        found = here.signing_in.links.look("invitation", ticket)
         if found is None:
             raise Problem("link_over", 401)
-        return here.gate.passkeys.creation_options(here.gate.challenges.make(_purpose(ticket)), found.who)
+        return here.signing_in.passkeys.creation_options(here.signing_in.challenges.make(_purpose(ticket)), found.who)
     site = here.requests.welcome().vkey
-    return here.gate.passkeys.creation_options(enrolment_challenge(site=site, ticket=ticket), "")
+    return here.signing_in.passkeys.creation_options(enrolment_challenge(site=site, ticket=ticket), "")
 
 
 def enrol(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
@@ -38,7 +38,7 @@ def enrol(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
 
 def _at_console(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
     challenge = enrolment_challenge(site=here.requests.welcome().vkey, ticket=ticket)
-    made = here.gate.passkeys.registered(sent, challenge)
+    made = here.signing_in.passkeys.registered(sent, challenge)
     message = EnrolKey(
         id=secrets.token_hex(16), ticket=ticket, client_data=made.client_data,
         authenticator_data=made.authenticator_data,
@@ -47,17 +47,19 @@ def _at_console(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
 
 
 def _invited(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
-    found = here.gate.links.look("invitation", ticket)
+    found = here.signing_in.links.look("invitation", ticket)
     challenge = challenge_in(sent.response.clientDataJSON)
-    if found is None or not here.gate.challenges.take(challenge, _purpose(ticket)):
+    if found is None or not here.signing_in.challenges.take(challenge, _purpose(ticket)):
         raise Problem("link_over", 401)
-    made = here.gate.passkeys.registered(sent, challenge)
-    if here.gate.links.take("invitation", ticket) is None:
+    made = here.signing_in.passkeys.registered(sent, challenge)
+    if here.signing_in.links.take("invitation", ticket) is None:
         raise Problem("link_over", 401)
-    inviter = here.gate.posts.officer(found.made_by)
+    inviter = here.signing_in.posts.officer(found.made_by)
     if inviter is None:
         raise Problem("link_over", 401)
-    asker = Who(officer=inviter.id, roles=here.gate.posts.roles(inviter), zones=here.gate.posts.zones(inviter))
+    asker = Who(
+        officer=inviter.id, roles=here.signing_in.posts.roles(inviter), zones=here.signing_in.posts.zones(inviter)
+    )
     row = registered_key(made, found.who)
     proposal = here.proposals.open(asker, lambda _: [("officer_key", row)], [("officer_key", row["id"])],
                                    reason="enrolment")  # fmt: skip

@@ -49,7 +49,9 @@ def refuse_weak_password(password: str, officer: str) -> None:
     """Raises Problem 422 for what is too short, or what is tried first."""
     plain = unicodedata.normalize("NFKC", password).casefold()
     rest = plain
-    for word in sorted({officer.casefold(), *re.findall(r"[a-z]{3,}", officer.casefold()), *_NAMES, *_COMMON}, key=len, reverse=True):
+    for word in sorted(
+        {officer.casefold(), *re.findall(r"[a-z]{3,}", officer.casefold()), *_NAMES, *_COMMON}, key=len, reverse=True
+    ):
         rest = rest.replace(word.casefold(), "")
     # what is left when all that everybody tries is taken away must be a password of its own
     is_weak = len(set(rest)) < 6 or len(re.sub(r"[\d\W_]", "", rest)) < 4

@@ -10,7 +10,6 @@ from api.link import Requests
 from api.settings import Settings
 from api.signin.challenges import Challenges
 from api.signin.delays import Delays
-from api.signin.gate import Gate
 from api.signin.keeper import Keeper
 from api.signin.last import LastSignIns
 from api.signin.links import Links
@@ -21,6 +20,7 @@ from api.signin.passwords import Passwords
 from api.signin.posts import Posts, today
 from api.signin.sessions import Sessions
 from api.signin.tokens import Tokens
+from api.signin.ways import SigningIn
 from api.view import View
 
 MINUTE_MS: Final = 60_000
@@ -28,7 +28,7 @@ OIDC_BACK: Final = "/sign-in/company/back"
 """Where browsers come back from the company's provider."""
 
 
-def gate_of(settings: Settings, engine: Engine, view: View, requests: Requests) -> Gate:
+def signing_in_of(settings: Settings, engine: Engine, view: View, requests: Requests) -> SigningIn:
     """One of each, over `engine`."""
     posts, notes = Posts(view), SignInNotes(requests)
     sessions = Sessions(engine, settings.idle_minutes * MINUTE_MS)
@@ -39,7 +39,7 @@ def gate_of(settings: Settings, engine: Engine, view: View, requests: Requests) 
         doc = view.row("cardholder", id)
         return doc is not None and doc.get("ended_on", "9999") > today().isoformat()
 
-    return Gate(
+    return SigningIn(
         keeper=Keeper(posts, sessions, tokens, notes, origins, is_cardholder), posts=posts, sessions=sessions,
         tokens=tokens, notes=notes, challenges=Challenges(),
         passkeys=Passkeys(engine, posts, rp_id=settings.relying_party, origins=origins),

@@ -131,7 +131,7 @@ def test_what_is_ones_own_is_changed_with_forms(web: Any, kit: Any) -> None:
     """An officer without a programmer could neither end a session nor make a token."""
     client, other = web.as_("officer-01"), web.signed_in("officer-01")
     shown = client.get("/sessions")
-    name = next(one for one in web.parts.gate.sessions.all() if one.id_hash[:16] in shown.text
+    name = next(one for one in web.parts.signing_in.sessions.all() if one.id_hash[:16] in shown.text
                 and f"/sessions/{one.name}/end" in shown.text).name  # fmt: skip
     assert client.post(f"/sessions/{name}/end").status_code == 303
     assert other.get("/api/v1/session").status_code == 401
@@ -140,8 +140,8 @@ def test_what_is_ones_own_is_changed_with_forms(web: Any, kit: Any) -> None:
     assert "skt_" not in client.get("/sessions").text
     for wrong in ({"name": "", "days": "30"}, {"name": "x", "days": "x"}, {"name": "x", "days": "999"}):
         assert client.post("/tokens", data=wrong).status_code == 422
-    token = web.parts.gate.tokens.all()[0].id
-    assert client.post(f"/tokens/{token}/end").status_code == 303 and not web.parts.gate.tokens.all()
+    token = web.parts.signing_in.tokens.all()[0].id
+    assert client.post(f"/tokens/{token}/end").status_code == 303 and not web.parts.signing_in.tokens.all()
     unequal = {"password": "korobanu saki no tsue", "again": "x", "secret": "A" * 32, "code": "000000"}
     assert client.post("/password", data=unequal).status_code == 422
     stranger = web.anonymous(Cookie=client.headers["cookie"], Origin="http://evil.example")

@@ -197,7 +197,7 @@ def test_another_key_signs_nobody_in(company: Any, provider: Provider) -> None:
 
 def test_where_the_provider_is_away_passkeys_go_on(company: Any, provider: Provider) -> None:
     """A cut line to the company's provider would lock everybody out."""
-    company.parts.gate.oidc._known = None
+    company.parts.signing_in.oidc._known = None
     provider.is_down = True
     try:
         assert company.anonymous().get("/sign-in/company").status_code == 503

@@ -32,7 +32,7 @@ def with_password(web: Any, officer: str, password: str = GOOD) -> pyotp.TOTP:
     sent = {"password": password, "secret": secret, "code": codes.at(time.time() - 30)}
     answer = client.put("/api/v1/password", json=sent)
     assert answer.status_code == 200, answer.text
-    web.parts.gate.delays._failures.clear()
+    web.parts.signing_in.delays._failures.clear()
     return codes
 
 
@@ -77,7 +77,7 @@ def test_nobody_learns_who_is_an_officer(shared: Any) -> None:
     for officer in ("auditor-01", "guard-01", "nobody-77"):
         times = []
         for _ in range(3):
-            shared.parts.gate.delays._failures.clear()
+            shared.parts.signing_in.delays._failures.clear()
             began = time.perf_counter()
             answers.append(tried(shared, officer, "quite another word", "000000"))
             times.append(time.perf_counter() - began)
@@ -96,7 +96,7 @@ def test_attempts_slow_down_and_a_passkey_is_never_held_up(shared: Any) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1 and answers[-1].json()["code"] == "sign_in_delayed"
     assert tried(shared, "officer-03", GOOD, codes.now()).status_code == 429
     assert shared.sign_in("officer-03").status_code == 200
-    shared.parts.gate.delays._failures.clear()
+    shared.parts.signing_in.delays._failures.clear()
 
 
 def test_waits_grow_to_five_minutes_and_end() -> None:
@@ -123,10 +123,10 @@ def test_waits_grow_to_five_minutes_and_end() -> None:
 
 def test_attempts_from_elsewhere_do_not_hold_up_an_officer_at_his_own_desk(shared: Any) -> None:
     """A stranger on the network could keep an officer from his password for ever."""
-    gate = shared.parts.gate
+    signing_in = shared.parts.signing_in
     codes = with_password(shared, "officer-01")
     for _ in range(FREE + 2):
-        gate.delays.begin("officer officer-01", "address 192.0.2.7")
+        signing_in.delays.begin("officer officer-01", "address 192.0.2.7")
     assert tried(shared, "officer-01", GOOD, codes.now()).status_code == 200
 
 
@@ -278,7 +278,7 @@ def test_a_token_ends_by_time_by_hand_and_with_its_officer(web: Any) -> None:
     assert web.as_("guard-01").delete(f"/api/v1/tokens/{second['id']}").status_code == 404
     assert web.as_("officer-01").delete(f"/api/v1/tokens/{second['id']}").status_code == 204
     assert two.get("/api/v1/zones").status_code == 401
-    web.parts.gate.tokens._clock = lambda: int((time.time() + 86400) * 1000)
+    web.parts.signing_in.tokens._clock = lambda: int((time.time() + 86400) * 1000)
     assert one.get("/api/v1/zones").status_code == 401 and three.get("/api/v1/zones").status_code == 200
     ended = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
     row = {"id": "officer-03", "roles": ["PROTECTION_OFFICER"], "from_on": "2026-01-01", "until_on": ended}
@@ -321,7 +321,7 @@ def test_the_reception_hands_out_a_look_at_what_is_ones_own(web: Any, kit: Any) 
 
 def test_a_link_ends_with_its_day(shared: Any) -> None:
     """A slip of paper in a bin would be good for ever."""
-    links, clock = shared.parts.gate.links, [time.time_ns() // 1_000_000]
+    links, clock = shared.parts.signing_in.links, [time.time_ns() // 1_000_000]
     links._clock = lambda: clock[0]
     ticket, until_ms = links.make("own", "c-9", "guard-01")
     assert links.look("invitation", ticket) is None, "of another kind"

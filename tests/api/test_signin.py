@@ -154,7 +154,7 @@ def test_nobody_steps_up_for_another(web: Any, kit: Any) -> None:
 @pytest.mark.req("A-30")
 def test_a_session_ends_when_nobody_does_anything_and_when_its_day_is_over(web: Any) -> None:
     """A page left open would be anybody's who sits down."""
-    sessions, clock = web.parts.gate.sessions, [0]
+    sessions, clock = web.parts.signing_in.sessions, [0]
     client, busy = web.as_("officer-01"), web.signed_in("officer-01")
     began = max(one.seen_ms for one in sessions.all())
     sessions._clock = lambda: began + clock[0]
@@ -173,7 +173,7 @@ def test_a_session_ends_when_nobody_does_anything_and_when_its_day_is_over(web: 
 
 def test_what_is_dangerous_asks_for_the_passkey_again(web: Any) -> None:
     """Whoever finds an open page could let somebody in."""
-    client, sessions = web.as_("officer-01"), web.parts.gate.sessions
+    client, sessions = web.as_("officer-01"), web.parts.signing_in.sessions
     session = sessions.all()[0]
     sessions._all[session.id_hash] = replace(session, fresh_ms=session.fresh_ms - FRESH_MS)
     answer = client.post("/api/v1/portals/front/release", json={"reason": "delivery"})
@@ -288,10 +288,10 @@ def test_roles_are_those_of_today(web: Any) -> None:
 
 def test_sessions_of_one_officer_are_bounded(shared: Any) -> None:
     """Somebody with a script would fill the memory, and the list that he should look through."""
-    gate = shared.parts.gate
+    signing_in = shared.parts.signing_in
     for _ in range(EACH_MAX + 3):
-        gate.sessions.open(officer="line-01", way="passkey", strength=3, agent="x")
-    assert sum(one.officer == "line-01" for one in gate.sessions.all()) == EACH_MAX
+        signing_in.sessions.open(officer="line-01", way="passkey", strength=3, agent="x")
+    assert sum(one.officer == "line-01" for one in signing_in.sessions.all()) == EACH_MAX
 
 
 @pytest.mark.parametrize("path", [OPTIONS, SIGN_IN, "/api/v1/sign-in/password", "/api/v1/sign-in/link",

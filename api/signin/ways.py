@@ -37,7 +37,7 @@ class Browser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class SigningIn:
     """All that signing in stands on."""
 
     keeper: Keeper
