@@ -195,7 +195,7 @@ class Site:
     def api_starts(self) -> Api:
         self.has_officers()
         self.api = Api(self.folder, self.socket)
-        return self.api
+        return self.api.waits()
 
     # -- policy --------------------------------------------------------------------------------------------------------
 
@@ -326,7 +326,11 @@ class Api:
         settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()), "utf-8")
         self.program = Program.sekisho("api", str(settings), log=folder / "api.log")
         self._signed_in: dict[str, SoftOfficer] = {}
-        eventually(self._answers, 30, "the web process answers")
+
+    def waits(self) -> Self:
+        """Until it answers."""
+        eventually(self._answers, 60, "the web process answers")
+        return self
 
     def _answers(self) -> bool:
         assert self.program.is_alive, self.program.said
