@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -156,16 +155,12 @@ def roster(
     id: str,
     q: Annotated[str, Query(max_length=100)] = "",
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
-    view: Annotated[str, Query(pattern="^(list|all|print)$")] = "list",
+    view: Annotated[str, Query(pattern="^(list|all)$")] = "list",
 ) -> HTMLResponse:
-    """One zone's roster: to look at, or whole, for paper."""
+    """One zone's roster. On paper it is `/print/rosters`."""
     look = look_of(here, who)
     zone = zone_of(look, id)
     found = places(here, look, zone, with_gone=view == "all")
-    if view == "print":
-        return render(
-            request, who, "roster_print.html", look=look, zone=zone, places=found, sum=_sum(look, zone, found)
-        )
     part = folded(q)
     if part:
         found = [place for place in found if look.is_sought(place.entry.cardholder, part)]
@@ -279,13 +274,3 @@ ACTS: Final = {
     "extend": _extended,
 }
 """What can be done to a place -> the fields that it sets."""
-
-
-def _sum(look: Look, zone: Zone, found: list[Place]) -> str:
-    """SHA-256 over what is printed, so that a sheet can be told from one that was changed."""
-    lines = [zone.id, look.day.isoformat()]
-    lines += [
-        f"{one.entry.cardholder} {one.entry.from_on} {one.entry.until_on} {one.entry.review_on} {one.state['code']}"
-        for one in found
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
