@@ -6,11 +6,11 @@ The stream carries signals alone; what is shown is fetched, so that whoever may 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, Literal, cast
 
 import anyio
 from fastapi import APIRouter, Depends, Request
@@ -34,7 +34,7 @@ from api.presence import counted_places
 from api.problems import Problem
 from api.signin.streams import while_signed_in
 from api.tables import EventRow
-from api.texts import _, spoken
+from api.texts import Said, _, spoken
 from api.view import View
 from api.words import RELEASE_REASONS
 from controller.link.notes import NoteError, parse_checkpoint
@@ -52,12 +52,29 @@ Watching = Annotated[Who, Depends(require(Permission.LIVE))]
 Anybody = Annotated[Who, Depends(require(Permission.OWN))]
 
 
+Show = Literal["all", "denied", "alarm", "people"]
+SHOWS: Final[Mapping[Show, Said]] = {
+    "all": Said("All", "events"),
+    "denied": Said("Not granted", "events"),
+    "alarm": Said("Alarms", "events"),
+    "people": Said("Entries and exits", "events"),
+}
+"""Which records the list may be narrowed to."""
+
+_CHOSEN: Final[Mapping[Show, ColumnElement[bool]]] = {
+    "denied": col(EventRow.type).in_(("ACCESS_DENIED", "RELEASE_REFUSED")),
+    "alarm": col(EventRow.record_class) == "alarm",
+    "people": col(EventRow.type).in_(("PASSAGE", "EXIT", "RELEASED", "TAILGATE")),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """What decides what of the page somebody sees."""
+    """What decides what of the page somebody sees. `show`: which records he chose."""
 
     sight: Sight
     may_release: bool
+    show: Show = "all"
 
 
 def live_part(view: View) -> Shared[Watcher]:
@@ -79,8 +96,9 @@ def _render(view: View, watcher: Watcher) -> str:
         zones=tree(zones(view), doors, now, heads(view)), may_release=watcher.may_release,
         alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
         events=[
-            event_shown(row, names, door_names, zone_names, language) for row in newest(view, sight, EVENTS_SHOWN)
+            event_shown(row, names, door_names, zone_names, language) for row in newest(view, watcher, EVENTS_SHOWN)
         ],
+        shows=[(code, str(words), code == watcher.show) for code, words in SHOWS.items()], is_all=watcher.show == "all",
         witnesses=_witnesses(view),
     )  # fmt: skip
 
@@ -97,10 +115,14 @@ def heads(view: View) -> dict[str, int]:
     return dict(counts)
 
 
-def newest(view: View, sight: Sight, limit: int) -> list[EventRow]:
-    """The newest records that this sight shows, as it shows them."""
-    rows = view.newest_events(limit, _taken(sight, view.seq - LOOKED_MAX))
-    return [shown for shown in (masked(row, sight) for row in rows) if shown is not None]
+def newest(view: View, watcher: Watcher, limit: int) -> list[EventRow]:
+    """The newest records that this watcher chose and may see, as he may see them."""
+    after = view.seq - LOOKED_MAX
+    taken = _taken(watcher.sight, after)
+    if (chosen := _CHOSEN.get(watcher.show)) is not None:
+        taken = and_(col(EventRow.seq) > after, chosen, taken)
+    rows = view.newest_events(limit, taken)
+    return [shown for shown in (masked(row, watcher.sight) for row in rows) if shown is not None]
 
 
 def _taken(sight: Sight, after: int) -> ColumnElement[bool]:
@@ -142,12 +164,12 @@ def _day_code(view: View, now: datetime) -> dict[str, str] | None:
     return {"code": short_code(newest_one.size, newest_one.text), "of": of}
 
 
-def _watcher(who: Who) -> Watcher:
-    return Watcher(sight=sight_of(who), may_release=who.may(Permission.RELEASE))
+def _watcher(who: Who, show: Show) -> Watcher:
+    return Watcher(sight=sight_of(who), may_release=who.may(Permission.RELEASE), show=show)
 
 
 @router.get("/")
-def page(here: Here, request: Request, who: Anybody) -> Response:
+def page(here: Here, request: Request, who: Anybody, show: Show = "all") -> Response:
     """The live page; for somebody who may not watch doors, what he may see instead."""
     if not who.may(Permission.LIVE):
         return render(request, who, "welcome.html")
@@ -156,16 +178,16 @@ def page(here: Here, request: Request, who: Anybody) -> Response:
     part: Shared[Watcher] = here.rendered["live"]
     return render(
         request, who, "page.html",
-        live=part.text(_watcher(who)), seq=here.view.seq, code=_day_code(here.view, day),
+        live=part.text(_watcher(who, show)), show=show, seq=here.view.seq, code=_day_code(here.view, day),
         reasons=[(code, words[spoken()]) for code, words in RELEASE_REASONS.items()],
     )  # fmt: skip
 
 
 @router.get("/live")
-async def live(here: Here, request: Request, who: Watching) -> Response:
+async def live(here: Here, request: Request, who: Watching, show: Show = "all") -> Response:
     """The part of the page that changes."""
     part: Shared[Watcher] = here.rendered["live"]
-    return await part.answer(request, _watcher(who))
+    return await part.answer(request, _watcher(who, show))
 
 
 @router.get("/signals")

@@ -134,6 +134,11 @@ def test_an_alarm_is_answered_with_a_cause_and_a_note(web: Any) -> None:
     live = client.get("/live?lang=ja").text
     seq = re.findall(r'href="/alarms/(\d+)"', live)
     assert len(seq) == 1 and "2回" in live
+    rows = {
+        show: client.get(f"/live?lang=ja&show={show}").text.count("<tr class") for show in ("all", "denied", "alarm")
+    }
+    assert (rows["denied"], rows["alarm"]) == (0, 2) and rows["all"] >= 3
+    assert client.get("/live?show=nothing").status_code == 422
     assert "何でしたか" in client.get(f"/alarms/{seq[0]}?lang=ja").text
     web.controller.refusals.append({"code": "bad_note", "field": "note"})
     again = client.post(f"/alarms/{seq[0]}", data={"cause": "worn_latch", "note": "ラッチが <b>甘い"})
