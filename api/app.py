@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 
 from api import problems
 from api.broadcast import Broadcast, Page, Wanted
@@ -128,8 +130,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json",
         generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
-    for prefix, part in PARTS:
-        app.include_router(part.router, prefix=prefix)
+    app.router.routes.extend(_routes())
     app.state.routes = [(prefix, route) for prefix, part in PARTS for route in part.router.routes]
     problems.install(app, refused)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -138,6 +139,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, host_names=settings.host_names)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """All of ours, put together once a process: what FastAPI works out for each at a first request stays with them."""
+    made = FastAPI(openapi_url=None, generate_unique_id_function=lambda route: route.name)
+    for prefix, part in PARTS:
+        made.include_router(part.router, prefix=prefix)
+    return tuple(made.router.routes)
 
 
 def _credentials() -> Path | None:
