@@ -26,6 +26,7 @@ from zones.decision import FindingKind, Reason
 from zones.decision.reasons import PublicReason, public_reason
 from zones.review.explain import RuleLine, rule_lines
 from zones.review.values import RecordedDecision
+from zones.review.words import CHANGES
 
 NUMBER: Final = re.compile(r"[23456789BCDFGHJKMNPQRSTVWXZ]{4}")
 """What a reader shows (controller.refusal_numbers): no vowels, nothing that is taken for something else."""
@@ -118,22 +119,26 @@ class Step:
     href: str = ""
 
 
-def ways_of(here: Parts, seq: int, cardholder: str | None) -> tuple[list[list[Step]], str]:
-    """The smallest sets of steps that would let somebody in, and why there are none: "" , or a problem's code."""
+def ways_of(
+    here: Parts, seq: int, cardholder: str | None, named: Callable[[str, str], str]
+) -> tuple[list[list[Step]], str]:
+    """The smallest sets of steps that would let somebody in, and why there are none: "" , or a problem's code. `named`:
+    what a place of a kind is called.
+    """
     try:
         found = here.reviewer.explanation(str(seq))
     except Problem as problem:
         return [], problem.code
-    steps = [[_step(one, cardholder) for one in flip["steps"]] for flip in found["flips"]]
+    steps = [[_step(one, cardholder, named) for one in flip["steps"]] for flip in found["flips"]]
     return steps, ""
 
 
-def _step(step: Doc, cardholder: str | None) -> Step:
-    code = step["code"]
-    places = step["places"]
+def _step(step: Doc, cardholder: str | None, named: Callable[[str, str], str]) -> Step:
+    code, places = step["code"], step["places"]
+    words = CHANGES[code].ja if spoken() == "ja" else CHANGES[code].en
     href = LINKS.get(code, "").format(**{"cardholder": cardholder or "", "zone": "", **places})
     return Step(
-        code=code, words=step["words"][spoken()], is_proposal=code in FIXES and cardholder is not None,
+        code=code, words=words.format(**{kind: named(kind, place) for kind, place in places.items()}), is_proposal=code in FIXES and cardholder is not None,
         href=href if cardholder is not None or "{cardholder}" not in LINKS.get(code, "") else "",
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from api.access import Permission, Who, require
 from api.live import now_ms
 from api.pages.forms import Sent, begun, new_key
 from api.pages.frame import render
-from api.pages.looks import Look, look_of
+from api.pages.looks import Look, joined, look_of
 from api.parts import Here, Parts
 from api.problem_words import PROBLEMS
 from api.problems import Problem
@@ -28,6 +28,7 @@ from zones.review.words import reason_words
 router = APIRouter(include_in_schema=False)
 Watches = Annotated[Who, Depends(require(Permission.LIVE))]
 SeesRights = Annotated[Who, Depends(require(Permission.RIGHTS))]
+KnowsWhy = Annotated[Who, Depends(require(Permission.REASONS))]
 Proposes = Annotated[Who, Depends(require(Permission.PROPOSE))]
 
 OTHERS_SHOWN: Final = 8
@@ -50,6 +51,26 @@ def why(
     return _why(here, request, who, number, seq, "")
 
 
+@router.get("/why/{seq}/ways")
+def ways(here: Here, request: Request, who: KnowsWhy, seq: int) -> HTMLResponse:
+    """What would help: a part of the page, fetched behind it, because it is worked out from the records."""
+    row, look = _found(here, who, "", seq).row, look_of(here, who)
+
+    def named(kind: str, place: str) -> str:
+        if kind in ("zone", "zones", "from_zone"):
+            return joined(look.zone_name(one.strip()) for one in place.split(","))
+        return (
+            joined(portal_name(look, one.strip()) for one in place.split(",")) if kind.startswith("portal") else place
+        )
+
+    found, code = ways_of(here, row.seq, row.cardholder, named)
+    return render(
+        request, who, "why_ways.html", seq=row.seq, ways=found, key=new_key(),
+        may_propose=who.may(Permission.PROPOSE) and row.cardholder is not None,
+        no_ways=PROBLEMS[code][spoken()][1] if code in PROBLEMS else "",
+    )  # fmt: skip
+
+
 def _why(
     here: Parts, request: Request, who: Who, number: str, seq: int | None, problem: str
 ) -> HTMLResponse:  # fmt: skip
@@ -65,7 +86,7 @@ def _why(
         return render(request, who, "why.html", status=status, look=look, number=number, problem=problem, found=None)
     return render(
         request, who, "why.html", look=look, number=number or found.row.number or "", problem=problem, found=found,
-        **_answer(here, who, look, found.row), status=422 if problem else 200,
+        **_answer(who, look, found.row), status=422 if problem else 200,
     )  # fmt: skip
 
 
@@ -101,24 +122,20 @@ def _others(who: Who, rows: list[EventRow], seq: int) -> tuple[EventRow, ...]:
     return tuple(seen[:OTHERS_SHOWN])
 
 
-def _answer(here: Parts, who: Who, look: Look, row: EventRow) -> dict[str, Any]:
+def _answer(who: Who, look: Look, row: EventRow) -> dict[str, Any]:
     """What is told: to whoever may not know reasons, whom to call, and nothing else."""
     told: dict[str, Any] = {
-        "portal_name": portal_name(look, row.portal), "zone_name": look.zone_name(row.zone or ""),
-        "may_know": False, "may_propose": False, "key": new_key(), "seen": None, "lines": [], "ways": [], "no_ways": "",
-        "person": "", "is_purged": False, "statement": "",
+        "portal_name": portal_name(look, row.portal), "zone_name": look.zone_name(row.zone or ""), "may_know": False,
+        "seen": None, "lines": [], "person": "", "is_purged": False, "statement": "",
     }  # fmt: skip
     if not who.may(Permission.REASONS):
         return told
     decision = decision_in(row)
     if decision is None:
         return told | {"may_know": True, "is_purged": True}
-    ways, code = ways_of(here, row.seq, row.cardholder)
     words = reason_words(decision.decided)
     return told | {
-        "may_know": True, "may_propose": who.may(Permission.PROPOSE) and row.cardholder is not None,
-        "seen": seen_at_door(decision), "lines": checklist(decision), "ways": ways,
-        "no_ways": PROBLEMS[code][spoken()][1] if code in PROBLEMS else "",
+        "may_know": True, "seen": seen_at_door(decision), "lines": checklist(decision),
         "person": look.name(row.cardholder) if row.cardholder else "",
         "statement": words.ja if spoken() == "ja" else words.en,
     }  # fmt: skip

@@ -88,6 +88,7 @@ def operations(house: Any) -> list[Any]:
     return [one for one in found if ENDLESS not in one.path and not any(part in one.path for part in UNMAKING)]
 
 
+@pytest.mark.timeout(900 if IS_SOAK else 120)
 def test_no_request_meets_a_fault_of_ours(house, operations):
     """A request that nobody thought of takes the web process down, or is answered with something nobody reads."""
     ends, faults, asked, done = time.monotonic() + BUDGET_S, {}, 0, 0
