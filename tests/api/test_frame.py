@@ -124,7 +124,7 @@ def test_a_page_is_light_and_its_scripts_are_those_of_the_answer(web: Any) -> No
     assert client.get("/static/../app.py").status_code == client.get("/static/vendor/nothing.js").status_code == 404
 
 
-@pytest.mark.req("A-15", "E-01")
+@pytest.mark.req("E-01")
 def test_an_alarm_is_answered_with_a_cause_and_a_note(web: Any) -> None:
     """An alarm would go away without anybody having said what it was; or a refusal would cost the words written."""
     web.controller.record("DOOR_FORCED", portal="side")
