@@ -37,6 +37,7 @@ from api.pages import (
     items,
     live,
     me,
+    naming,
     paper,
     people,
     person,
@@ -91,7 +92,7 @@ PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
     files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, alarms, approvals,
-    plan, history, roster, people, person, cards, items, quarterly, me, devices, visitors, why, audit,
+    plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, visitors, why, audit,
     sheets, paper,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""

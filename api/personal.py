@@ -14,11 +14,14 @@ from datetime import date
 from typing import Any, Final
 
 from api.link import done
+from api.name_keys import NameKeysError
+from api.names import Name
 from api.parts import Parts
 from api.problems import Problem
 from api.proposals import VIEW_S_MAX
 from api.register import is_there, today
 from api.tables import EventRow
+from api.view import Forgotten
 from controller.link.messages import PURPOSES, Done, Note
 
 IN_FORCE: Final = ("credential", "clearance", "need_to_know", "roster", "visit")
@@ -87,6 +90,29 @@ def _check_purpose(here: Parts, officer: str, purpose: str | None) -> None:
 
 def _refused_look(officer: str) -> Note:
     return Note(id=secrets.token_hex(16), type="VIEW_PERSONAL", officer=officer)
+
+
+def refuse_names(here: Parts, cardholder: str | None = None) -> None:
+    """Raises Problem where no name can be kept, or none of this person any more: before anything is proposed."""
+    if cardholder is not None and here.view.forgotten_at(cardholder) is not None:
+        raise Problem("forgotten", 409)
+    try:
+        here.view.names.refuse_fault()
+    except NameKeysError as error:
+        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
+
+
+def rename(here: Parts, officer: str, name: Name) -> None:
+    """Call somebody otherwise: noted in the record first, without saying how. Raises Problem."""
+    refuse_names(here, name.cardholder)
+    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=officer, cardholder=name.cardholder)
+    done(here.requests.ask(lambda _: note))
+    try:
+        here.view.set_name(name)
+    except NameKeysError as error:
+        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
+    except Forgotten as error:
+        raise Problem("forgotten", 409) from error
 
 
 def forget(here: Parts, officer: str, cardholder: str, reason: str, key: str | None) -> int:

@@ -19,6 +19,7 @@ from api.pages.forms import Form, Sent, begun, new_key
 from api.pages.frame import render
 from api.pages.looks import Look, leaf_of, look_of
 from api.parts import Here, Parts
+from api.personal import refuse_names
 from api.problems import Problem
 from api.row_states import RosterState, roster_state
 from api.texts import Said
@@ -157,6 +158,7 @@ def recruit(here: Here, request: Request, who: Proposes, form: Sent) -> Response
     name = Name(cardholder=cardholder, name=form.text("name"), kana=form.text("kana"), roman=form.text("roman"))
 
     def make() -> list[tuple[str, dict[str, object]]]:
+        refuse_names(here)
         if not name.name:
             raise Problem("not_valid", 422, members={"field": "name"})
         return list(joining(_joins(here, who, form, cardholder)))

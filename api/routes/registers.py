@@ -4,14 +4,12 @@ Ending is `POST …/{id}/end`: nothing is deleted, so there is no DELETE. Whatev
 the proposal that its officers sign; a PATCH says by `If-Match` what it was made for.
 """
 
-import secrets
 from bisect import bisect_right
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from api.access import Permission, Who, require
-from api.link import done
 from api.models import (
     CardholderCreate,
     CardholderPublic,
@@ -33,10 +31,10 @@ from api.models import (
     RosterQuery,
     RosterUpdate,
 )
-from api.name_keys import NameKeysError
 from api.names import Name
 from api.parts import Here, Parts
 from api.people import people
+from api.personal import refuse_names, rename
 from api.problems import Problem
 from api.proposal_models import ProposalPublic
 from api.proposal_rules import Puts
@@ -60,8 +58,7 @@ from api.register import (
     today,
     waiting,
 )
-from api.view import Forgotten, Snapshot
-from controller.link.messages import Note
+from api.view import Snapshot
 from zones.people import Basis
 from zones.terms import term_of
 
@@ -95,16 +92,6 @@ def _place_after(cursor: str | None, ids: list[str], *, is_by_id: bool) -> int:
     raise Problem("not_valid", 422, members={"errors": [{"pointer": "/cursor", "in": "query", "detail": "cursor"}]})
 
 
-def _refuse_names(here: Parts, cardholder: str | None = None) -> None:
-    """Raises Problem where no name can be kept, or none of this person any more: before anything is proposed."""
-    if cardholder is not None and here.view.forgotten_at(cardholder) is not None:
-        raise Problem("forgotten", 409)
-    try:
-        here.view.names.refuse_fault()
-    except NameKeysError as error:
-        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
-
-
 def _marked(doc: Doc, name: Name | None, response: Response) -> CardholderPublic:
     response.headers["ETag"] = _etag(doc, name)
     return _cardholder(name, doc)
@@ -112,15 +99,6 @@ def _marked(doc: Doc, name: Name | None, response: Response) -> CardholderPublic
 
 def _etag(doc: Doc, name: Name | None) -> str:
     return etag(doc, None if name is None else (name.name, name.kana, name.roman))
-
-
-def _keep(here: Parts, name: Name) -> None:
-    try:
-        here.view.set_name(name)
-    except NameKeysError as error:
-        raise Problem("names_unreadable", 503, members={"why": str(error)}) from error
-    except Forgotten as error:
-        raise Problem("forgotten", 409) from error
 
 
 @router.get("/cardholders", dependencies=[Depends(require(Permission.PEOPLE))])
@@ -148,7 +126,7 @@ def create_cardholder(
     """The controller is told nothing of the name; it is kept here, and destroyed if the change comes to nothing."""
     name = new_id("c", asked.id)
     told = asked.model_dump(mode="json", exclude_unset=True, exclude={"name", "kana", "roman"})
-    _refuse_names(here, name)
+    refuse_names(here, name)
     called = Name(cardholder=name, name=asked.name, kana=asked.kana, roman=asked.roman)
     return waiting(here, who, create(here, who, "cardholder", {**told, "id": name}, key, why, [called]), response)
 
@@ -173,13 +151,10 @@ def change_cardholder(
 
 def _rename(here: Parts, who: Who, id: str, now: CardholderPublic) -> Name:
     """Another name: noted in the record, without saying which."""
-    _refuse_names(here, id)
     if now.name is None:
         raise Problem("not_valid", 422, members={"errors": [{"pointer": "/name", "in": "body", "detail": "name"}]})
-    note = Note(id=secrets.token_hex(16), type="NAME_CHANGED", officer=who.officer, cardholder=id)
-    done(here.requests.ask(lambda _: note))
     called = Name(cardholder=id, name=now.name, kana=now.kana, roman=now.roman)
-    _keep(here, called)
+    rename(here, who.officer, called)
     return called
 
 

@@ -287,7 +287,7 @@ def test_a_guard_reports_a_lost_card_with_his_signature_alone(site: Any) -> None
 def test_devices_that_are_brought_are_declared_at_the_desk(site: Any) -> None:
     """A telephone would be in the locker, and the door would not know."""
     fields = {"cardholder": "h-1", "zone": "lab", "locker": "L-07", "permits": "P-1, P-2", "until_on": day(5)}
-    told = proposal(site, sent(site, "/desk/declarations", "officer-02", **fields))
+    told = proposal(site, sent(site, "/desk/declarations", "guard-01", **fields))
     row = told["changes"][0]["row"]
     assert (row["locker"], row["permits"], told["signers_needed"]) == ("L-07", ["P-1", "P-2"], 1)
 
@@ -377,6 +377,26 @@ def test_whoever_leaves_has_nothing_left_and_one_officer_is_enough(site: Any) ->
     rows = {one["id"]: one["row"] for one in told["changes"]}
     assert rows.keys() == {"r-l", "r-l2", "c-l", "k-l", "l-1"} and rows["c-l"]["state"] == "LOST"
     assert all("ended_on" in row for name, row in rows.items() if name != "c-l")
+
+
+@pytest.mark.req("E-08")
+def test_a_name_is_corrected_at_once_and_destroyed_when_nothing_is_in_force(site: Any) -> None:
+    """An officer could not mend a name, or would destroy one of somebody who still enters."""
+    site.controller.edit(("cardholder", {"id": "f-1"}), card("c-f", "f-1", 0xF1, "00f1"))
+    site.caught_up()
+    assert sent(site, "/people/f-1/name", name="森 あゆ", kana="もり あゆ").status_code == 303
+    assert "森 あゆ" in shown(site, "/people?q=もりあゆ&lang=ja")
+    noted = site.controller.heard_of("note")[-1]
+    assert (noted["type"], noted["cardholder"]) == ("NAME_CHANGED", "f-1") and "森" not in str(noted)
+    early = sent(site, "/people/f-1/forget", reason="term_over")
+    assert early.status_code == 422 and site.parts.view.names.get("f-1") is not None
+    assert 'action="/people/f-1/forget"' not in shown(site, "/people/f-1/name")
+    site.controller.edit(("credential", card("c-f", "f-1", 0xF1, "00f1")[1] | {"state": "RETURNED"}))
+    site.caught_up()
+    assert 'action="/people/f-1/forget"' in shown(site, "/people/f-1/name")
+    assert site.as_("officer-02").post("/people/f-1/forget", data={"reason": "term_over"}).status_code == 403
+    assert sent(site, "/people/f-1/forget", reason="term_over").status_code == 303
+    assert site.parts.view.names.get("f-1") is None and "消去済み" in shown(site, "/people/f-1/name")
 
 
 # -- the desk, devices, entries ---------------------------------------------------------------------------------------
