@@ -89,7 +89,7 @@ def _render(view: View, watcher: Watcher) -> str:
     names = view.names.all() if sight.has_names else {}
     now = SiteNow(
         is_locked_down=site_status(view).is_locked_down,
-        fire_released=fire_released(view) if any(one["kind"] == "FIRE_ON" for one in found) else frozenset(),
+        fire_released=fire_released(view) if any(row.kind == "FIRE_ON" for row in view.alarms()) else frozenset(),
     )
     return fragment(
         "live.html",
