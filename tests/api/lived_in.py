@@ -14,7 +14,8 @@ PEOPLE = (
     ("c-4", "鈴木 健", "すずき けん", "Ken Suzuki"),
 )
 SECRET_DAY = "2031-10-05"
-"""The last day of everybody's clearance: on no page of whoever may not see it."""
+NOTIFIED_DAY = "2021-10-06"
+"""The last day of everybody's clearance, and when it was told: on no page of whoever may not see them."""
 
 
 def rows_of_people(today: date) -> list[tuple[str, dict[str, Any]]]:
@@ -27,7 +28,7 @@ def rows_of_people(today: date) -> list[tuple[str, dict[str, Any]]]:
             ("cardholder", {"id": person, "kind": "STAFF"}),
             ("credential", {"id": f"k-{number}", "number_hash": f"{number:02}" * 32, "last4": f"b2c{number}",
                             "state": "ACTIVE", **mine}),
-            ("clearance", {"id": f"cl-{number}", "basis": "KEIZAI_ANPO", "notified_on": "2021-10-06",
+            ("clearance", {"id": f"cl-{number}", "basis": "KEIZAI_ANPO", "notified_on": NOTIFIED_DAY,
                            "last_valid_on": SECRET_DAY, "recorded_by": "officer-01", "confirmed_by": "officer-03",
                            **mine}),
             ("roster", {"id": f"ro-{number}", "zone": "office" if number % 2 else "vault",
@@ -47,7 +48,7 @@ def rows_of_people(today: date) -> list[tuple[str, dict[str, Any]]]:
 def moves_in(web: Any, today: date) -> dict[str, str]:
     """Fills the house of `web`. Returns what to put into addresses: {"seq": …, "portal": …, …}."""
     told = web.controller.record
-    web.controller.edit(*rows_of_people(today))
+    edit = web.controller.edit(*rows_of_people(today))
     web.caught_up()
     for person, name, kana, roman in PEOPLE:
         web.parts.view.set_name(Name(cardholder=person, name=name, kana=kana, roman=roman))
@@ -65,7 +66,8 @@ def moves_in(web: Any, today: date) -> dict[str, str]:
     told("DEVICE_OFFLINE", portal="front", detail={"device": "reader-front"})
     web.caught_up()
     return {
-        "seq": str(held), "decision": str(denied), "portal": "vault-door", "zone": "vault", "item": "item-1",
+        "seq": str(held), "edit": str(edit),
+        "decision": str(denied), "portal": "vault-door", "zone": "vault", "item": "item-1",
         "person": "c-1", "roster": "ro-1", "proposal": proposed(web), "register": "people",
     }  # fmt: skip
 

@@ -101,6 +101,7 @@ def test_what_a_day_leaves_behind(make_site):
     assert {"ledger.db", "site.db", "ledger.key", "site.key"} <= set(files)
 
     assert not excerpts({**bus, **wires}, SIGNS), "the bus tells what a zone is worth, or who has what"
+    assert not excerpts(logs, SIGNS), "a log that whoever repairs the machine reads tells who has what"
     everywhere = {**bus, **link, **files, **logs, **api}
     assert not excerpts(everywhere, UNSUITABLE)
     assert not excerpts(everywhere, FINGERPRINTS)
