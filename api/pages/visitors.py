@@ -23,9 +23,10 @@ from api.pages.cards import readers_of, waits_of
 from api.pages.forms import Form, Sent, begun, new_key, told
 from api.pages.frame import render
 from api.pages.looks import Look, holder_of, look_of
-from api.pages.people import shown_card
+from api.pages.people import GIVING, shown_card
 from api.parts import Here, Parts
 from api.problems import Problem
+from api.row_states import roster_state
 from controller.link.messages import Note
 from controller.link.rows import row_to_doc
 from zones.decision.ask import is_ended
@@ -43,7 +44,7 @@ AtDesk = Annotated[Who, Depends(require(Permission.DESK))]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """One visit of today. `arrived_ms`, `left_ms`: as the desk noted them today."""
+    """One visit of today. `arrived_ms`, `left_ms`: as the desk noted them. `escorts`: for those who see rights."""
 
     visit: Visit
     zones: tuple[str, ...]
@@ -51,6 +52,7 @@ class Expected:
     arrived_ms: int | None
     left_ms: int | None
     is_briefed: bool
+    escorts: tuple[str, ...]
 
 
 def expected(here: Parts, look: Look) -> list[Expected]:
@@ -74,7 +76,21 @@ def _expected(here: Parts, look: Look, visit: Visit) -> Expected:
         visit=visit, zones=tuple(map(look.zone_name, visit.zones)), cards=tuple(_cards(look, visit.cardholder)),
         arrived_ms=arrived, left_ms=left if is_gone else None,
         is_briefed=holder.notice_version >= look.policy.site.notice_version,
+        escorts=tuple(look.name(one) for one in escorts(look, visit)) if look.sees_rights else (),
     )  # fmt: skip
+
+
+def escorts(look: Look, visit: Visit) -> list[str]:
+    """Who may bring this visitor to every zone of the visit: a place there that says so, in force today (A-06)."""
+    able: list[set[str]] = [
+        {
+            entry.cardholder
+            for entry in look.policy.roster.values()
+            if entry.zone == zone and entry.is_escort and roster_state(entry, look.day) in GIVING
+        }
+        for zone in visit.zones
+    ]
+    return sorted(set.intersection(*able), key=look.order) if able else []
 
 
 def _cards(look: Look, cardholder: str) -> list[Credential]:

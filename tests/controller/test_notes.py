@@ -25,6 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (LOOK | {"cardholder": "h-sato\n"}, "protocol", "cardholder"),
     (LOOK | {"cardholder": ""}, "protocol", "cardholder"),
     (LOOK | {"second": "Yamada Taro"}, "protocol", "second"),
+    ({"type": "VISIT_ARRIVED"}, "no_purpose", "cardholder"),
     (EXPORT | {"count": 2}, "two_people", "second"),
     (EXPORT | {"count": 2, "second": "officer-01"}, "two_people", "second"),
     (EXPORT | {"count": -1}, "protocol", "count"),
@@ -32,7 +33,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (FORGET | {"purpose": None}, "no_purpose", "purpose"),
     (FORGET | {"purpose": "unsuitable"}, "no_purpose", "purpose"),
     (FORGET | {"cardholder": None}, "no_purpose", "cardholder"),
-    ({"type": "SIGN_IN", "purpose": "incident"}, "protocol", "purpose"),
+    ({"type": "SIGN_OUT", "purpose": "incident"}, "protocol", "purpose"),
     ({"type": "GOSSIP"}, "protocol", "type"),
 ]
 
