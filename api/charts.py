@@ -21,18 +21,18 @@ _DAY_MIN: Final = 1440
 def bars(figures: Sequence[Figure], labels: Sequence[str], title: str) -> Markup:
     """Upright bars, one a figure."""
     top = _ceiling([one.count or 0 for one in figures])
-    room = (WIDTH - LEFT) / max(len(figures), 1)
-    wide = max(1.0, min(room * 0.8, 36.0))
+    pitch = (WIDTH - LEFT) / max(len(figures), 1)
+    wide = max(1.0, min(pitch * 0.8, 36.0))
     parts = [_axis(top)]
     every = -(-len(figures) // LABELS_MAX)
     for n, (one, label) in enumerate(zip(figures, labels, strict=True)):
-        x = LEFT + n * room + (room - wide) / 2
+        x = LEFT + n * pitch + (pitch - wide) / 2
         high = 8.0 if one.count is None else _height(one.count, top)
         kind = "bar" if one.count is not None else "bar hidden-bar"
         y = HEIGHT - BOTTOM - high
         parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}"/>')
         if n % every == 0:
-            parts.append(_label(LEFT + n * room + room / 2, label))
+            parts.append(_label(LEFT + n * pitch + pitch / 2, label))
     return _svg(parts, title)
 
 

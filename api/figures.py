@@ -189,7 +189,7 @@ def _grouped(engine: Engine, span: Span, key: Any, type_: str) -> dict[Any, int 
     if type_ == "PASSAGE":
         query = query.where(EventRow.direction == "IN")
     with Session(engine) as session:
-        return {group: _shown(count, people) for group, count, people in session.exec(query)}
+        return {value: _shown(count, people) for value, count, people in session.exec(query)}
 
 
 def _within(span: Span, type_: str) -> list[Any]:

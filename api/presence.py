@@ -169,11 +169,11 @@ def _doubt_one(session: Session, cardholder: str | None) -> None:
 
 def _within(session: Session, portal: str | None) -> list[str]:
     """The zone that a portal leads into, and all that is nested in it."""
-    door = session.get(PolicyRow, ("portal", portal or ""))
-    if door is None:
+    row = session.get(PolicyRow, ("portal", portal or ""))
+    if row is None:
         return []
-    around = {row.id: json.loads(row.doc).get("parent") for row in _rows(session, "zone")}
-    found = [json.loads(door.doc)["inner"]]
+    around = {zone.id: json.loads(zone.doc).get("parent") for zone in _rows(session, "zone")}
+    found = [json.loads(row.doc)["inner"]]
     for zone in found:  # grows while it is walked
         found += [one for one, parent in around.items() if parent == zone and one not in found]
     return found

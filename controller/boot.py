@@ -19,7 +19,7 @@ from controller.clock import SystemClock, wall_ms
 from controller.committer import Committer
 from controller.config import Site, SiteFileError
 from controller.cosigning import watch_of
-from controller.engine import Engine
+from controller.engine import Engine, Watching
 from controller.history import last_standing, latest_trusted, load_policy
 from controller.inbox import Inbox
 from controller.key_room import commissioning_of, key_jobs, open_key_store, secrets_of
@@ -116,15 +116,13 @@ def _assemble(
         ledger.lacks(why)
     console = Scribe(node=site.node, boot=random(4).hex()) if ledger.damage is not None else scribe
     mended = _policy_of(site, keys, ledger, console, now, how)
-    policy = mended.policy
     started = _start_records(site, scribe, now, store, rebuilt=mended.rebuilt, believe_clock=how.believe_clock)
     drafts = [*mended.drafts, *started]
-    occupancy, misses = last_standing(ledger, policy.policy)
-    policy, unrecorded = _adopt(site, ledger, scribe, policy, drafts, now)
+    occupancy, misses = last_standing(ledger, mended.policy.policy)
+    policy, unrecorded = _adopt(site, ledger, scribe, mended.policy, drafts, now)
     if store is not None and not unrecorded:
         store.notes_recorded()
-    selector = selectors.DefaultSelector()
-    inbox = Inbox()
+    selector, inbox = selectors.DefaultSelector(), Inbox()
     secrets = secrets_of(site, store)
     hasher = PinHasher(keys.pins)
     pins, setter = PinDesk(hasher, inbox.take), PinSetter(hasher, random, inbox.take)
@@ -143,13 +141,8 @@ def _assemble(
         last_day=None if latest is None or how.believe_clock else here(latest).day,
         keys=secrets.view,
         log=_log_setup(site, latest),
-        review=ReviewSetup(days=site.log_review.days, after_alarm_days=site.log_review.after_alarm_days),
-        habits=site.habits,
-        officers=OfficersSetup(
-            site=lambda: ledger.notary.vkey,
-            us=RelyingParty(rp_id=site.officers.rp_id, origins=site.officers.origins),
-            random=random,
-        ),
+        watching=_watching(site),
+        officers=_officers_setup(site, ledger, random),
         is_clock_trusted=now.is_trusted,
     )
     parts = Parts(
@@ -194,6 +187,18 @@ def _log_setup(site: Site, latest: datetime | None) -> LogSetup:
         terms_days=terms_of(site.ledger.terms_days),
         latest_ms=None if latest is None else wall_ms(latest),
     )
+
+
+def _watching(site: Site) -> Watching:
+    """What officers are told of, and by when an auditor looks."""
+    section = site.log_review
+    return Watching(site.habits, ReviewSetup(days=section.days, after_alarm_days=section.after_alarm_days))
+
+
+def _officers_setup(site: Site, ledger: Ledger, random: Callable[[int], bytes]) -> OfficersSetup:
+    """Who we are to officers' passkeys. The ledger's key may be another one by the time that it is asked for."""
+    us = RelyingParty(rp_id=site.officers.rp_id, origins=site.officers.origins)
+    return OfficersSetup(site=lambda: ledger.notary.vkey, us=us, random=random)
 
 
 def layout_edit(site: Site, policy: Policy) -> Edit:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from controller.cards import CardNumbers
 from controller.clock_watch import ClockWatch
@@ -112,6 +112,15 @@ def _for_whoever_asked(_event: object, _now: Moment, _turn: Turn) -> None:
     """Answers to a question on the wire: whoever asked it hears them there."""
 
 
+class Watching(NamedTuple):
+    """What officers are told of besides alarms: what is unusual, and that nobody looked through the log. `review` None:
+    nobody need look.
+    """
+
+    habits: Habits = Habits()
+    review: ReviewSetup | None = None
+
+
 class Engine:
     """Decides. One thread owns it.
 
@@ -130,8 +139,7 @@ class Engine:
         last_day: the last day (in Japan) that the ledger knows of, so that a midnight while nobody watched counts.
         keys: what the key store holds.
         log: who administers the ledger and what is kept how long; None: nothing is ever dropped.
-        review: by when somebody looks through the log; None: nobody need.
-        habits: what is usual at this site, so that what is not can be told (A-14).
+        watching: what is usual at this site, and by when somebody looks through the log (A-14, A-15).
         officers: who we are to passkeys, and what gives tickets.
         is_clock_trusted: what the start found and recorded of the wall clock.
     """
@@ -153,12 +161,11 @@ class Engine:
         last_day: date | None = None,
         keys: KeyView | None = None,
         log: LogSetup | None = None,
-        review: ReviewSetup | None = None,
-        habits: Habits | None = None,
+        watching: Watching | None = None,
         officers: OfficersSetup | None = None,
         is_clock_trusted: bool = True,
     ) -> None:
-        known = frozenset(devices)
+        known, watching = frozenset(devices), watching or Watching()
         self.lateness = Lateness()
         self._standing = Standing(
             policy=policy,
@@ -166,7 +173,7 @@ class Engine:
             misses=misses or PinMisses(),
             scribe=scribe,
             offline=set(known),
-            habits=habits,
+            habits=watching.habits,
         )
         self._scribe = scribe
         self._boot = boot
@@ -196,7 +203,7 @@ class Engine:
         self._enrolment = Enrolment(standing=self._standing, wiring=wiring, devices=known)
         self._entries = self._made_entries(wiring, numbers, RefusalNumbers(random), check_pin)
         self._log = LogDesk(self._standing, boot, log)
-        self._review = LogReview(self._standing, review)
+        self._review = LogReview(self._standing, watching.review)
         self._officers = officers
         self._desk = self._made_desk(numbers)
         self._outputs = OutputWatch(self._standing, wiring)

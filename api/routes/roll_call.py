@@ -16,7 +16,7 @@ Calling = Annotated[Who, Depends(require(Permission.ROLL_CALL))]
 TICKS_MAX = 200
 
 
-class PersonInside(Given):
+class HolderInside(Given):
     """Somebody on the list. `is_certain`: nothing came since that could have moved him unseen."""
 
     cardholder: str
@@ -33,7 +33,7 @@ class ZoneInside(Given):
 
     zone: str
     count: int
-    people: list[PersonInside]
+    people: list[HolderInside]
 
 
 class UnknownInside(Given):
@@ -79,7 +79,7 @@ class TickDone(Given):
     """What became of one tick."""
 
     id: str
-    result: Literal["recorded", "known", "unknown_person"]
+    outcome: Literal["recorded", "known", "unknown_person"]
 
 
 class TicksDone(Given):
@@ -101,7 +101,7 @@ def tick_roll_call(here: Here, who: Calling, sent: TicksCreate) -> TicksDone:
     """Have it recorded who was found, or is missing. Ticks of a phone that was offline may come within a day."""
     asked = [Ticked(id=one.id, cardholder=one.cardholder, is_found=one.is_found) for one in sent.ticks]
     return TicksDone.model_validate(
-        {"ticks": [{"id": name, "result": result} for name, result in record_ticks(here, who, asked)]}
+        {"ticks": [{"id": name, "outcome": outcome} for name, outcome in record_ticks(here, who, asked)]}
     )
 
 
@@ -113,7 +113,7 @@ def _public(call: RollCall) -> RollCallPublic:
         seq=call.seq, at=iso(call.at_ms), reason=reason,
         since=None if call.roll is None else iso(call.roll.at_ms), has_names=call.has_names, total=call.total,
         zones=[
-            ZoneInside(zone=one.zone, count=one.count, people=[_person(line) for line in one.lines])
+            ZoneInside(zone=one.zone, count=one.count, people=[_holder(line) for line in one.lines])
             for one in call.zones
         ],
         unknown=[
@@ -123,8 +123,8 @@ def _public(call: RollCall) -> RollCallPublic:
     )  # fmt: skip
 
 
-def _person(line: Line) -> PersonInside:
-    return PersonInside.model_validate(
+def _holder(line: Line) -> HolderInside:
+    return HolderInside.model_validate(
         {
             "cardholder": line.place.cardholder, "name": line.name, "kana": line.kana, "portal": line.place.portal,
             "since": iso(line.place.since_ms), "is_certain": line.place.is_certain, "state": line.state,

@@ -194,8 +194,8 @@ def test_a_fire_has_its_list_in_three_seconds_and_a_phone_ticks_without_a_networ
     assert not {"clearance", "last_valid_on", "roster", "reason"} & set(json.dumps(fire["zones"]).split('"'))
     twice = {"ticks": [tick("tick-00001", "c-1", is_found=True), tick("tick-00002", "nobody", is_found=True)]}
     first, again = (guard.post("/api/v1/roll-call/ticks", json=twice).json()["ticks"] for _ in range(2))
-    assert [one["result"] for one in first] == ["recorded", "unknown_person"]
-    assert [one["result"] for one in again] == ["known", "unknown_person"] and len(notes(house, "ROLL_CALL")) == 1
+    assert [one["outcome"] for one in first] == ["recorded", "unknown_person"]
+    assert [one["outcome"] for one in again] == ["known", "unknown_person"] and len(notes(house, "ROLL_CALL")) == 1
     offline_on_a_phone(house)
     told = [(one["subject"]["cardholder"], one["detail"]["purpose"]) for one in notes(house, "ROLL_CALL")]
     assert told == [("c-1", "found"), ("c-3", "found"), ("c-2", "missing")]

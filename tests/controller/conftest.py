@@ -18,7 +18,7 @@ from controller.committer import CommitFailed, Committed
 from controller.config import Site, parse_site
 from controller.core import Core
 from controller.desk import LinkRequest
-from controller.engine import Engine
+from controller.engine import Engine, Watching
 from controller.ledger.body import Body, Scribe
 from controller.ledger.checkpoint import SigningKey
 from controller.ledger.errors import LedgerError
@@ -182,7 +182,7 @@ class VirtualSite:
             hash_pins=lambda request, known: self.answered.append(setter.hashed(request, known)),
             devices=self.file.devices,
             log=log,
-            review=review,
+            watching=Watching(review=review),
             officers=OfficersSetup(site=lambda: VKEY, random=randbytes),
         )
         self.core = Core(
