@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import sync_playwright
 
 from api.names import Name
@@ -64,7 +67,14 @@ class Screen:
     """One window, with what its console said."""
 
     def __init__(
-        self, browser: Any, web: Any, size: dict[str, int], language: str, *, dark: bool = False, who: str = "officer-01"
+        self,
+        browser: Any,
+        web: Any,
+        size: dict[str, int],
+        language: str,
+        *,
+        dark: bool = False,
+        who: str = "officer-01",
     ) -> None:
         self.home = web.url.replace("127.0.0.1", "localhost")
         self.context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
@@ -191,6 +201,46 @@ def test_a_door_is_released_with_the_keyboard_alone(web: Any, screens: Any) -> N
     expect(page.locator("[data-portal=front] .state")).to_have_text("解錠中")
     expect(page.locator("[data-portal=front] .state")).to_have_text("閉・施錠", timeout=9000)
     assert screen.said == []
+
+
+def holds_passkey(screen: Screen, web: Any, officer: str) -> None:
+    """The officer's own passkey, in this browser."""
+    key = web.key(officer)
+    private = key._private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    devtools = screen.context.new_cdp_session(screen.page)
+    devtools.send("WebAuthn.enable")
+    kind = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    made = devtools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {"options": {**kind, "isUserVerified": True, "automaticPresenceSimulation": True}},
+    )
+    text = {"credentialId": key.credential_id, "privateKey": private}
+    held = {name: base64.b64encode(octets).decode() for name, octets in text.items()}
+    credential = {**held, "isResidentCredential": False, "rpId": "localhost", "signCount": 1}
+    devtools.send(
+        "WebAuthn.addCredential", {"authenticatorId": made["authenticatorId"], "credential": credential}
+    )  # fmt: skip
+    web.parts.signing_in.passkeys.origins.append(screen.home)
+
+
+@pytest.mark.needs("chromium")
+def test_a_release_asks_for_the_passkey_where_it_was_not_shown_lately(web: Any, screens: Any) -> None:
+    """Whoever sat down at an open page would open doors; or an officer could not, and would not know why."""
+    from playwright.sync_api import expect
+
+    screen = screens(web, WIDE, "ja")
+    page = screen.page
+    expect(page.locator("#clock")).not_to_be_empty()
+    sessions = web.parts.signing_in.sessions
+    sessions._all = {name: replace(one, fresh_ms=0) for name, one in sessions._all.items()}
+    holds_passkey(screen, web, "officer-01")
+    page.locator("#go-front").click()
+    page.locator("#release-reason").select_option("visitor")
+    page.locator("#release-go").click()
+    expect(page.locator("#release-answer")).to_contain_text("記録番号", timeout=10_000)
+    assert [one["portal"] for one in web.controller.heard_of("command")] == ["front"]
+    assert all("403" in one for one in screen.said), screen.said  # the browser's own word on the first answer
+    expect(page.locator("[data-portal=front] .state")).to_have_text("解錠中")
 
 
 @pytest.mark.needs("chromium")
