@@ -21,7 +21,7 @@ from api.problems import Problem
 from api.row_states import LACKS, RosterState, card_holders, lapses_on, missing_keys, roster_state
 from api.texts import Said
 from controller.link.rows import row_to_doc
-from zones.ids import RosterEntryId
+from zones.ids import CardholderId, RosterEntryId
 from zones.people import RosterEntry
 from zones.places import Zone, ZoneKind
 
@@ -59,26 +59,32 @@ class Place:
 
 def places(here: Parts, look: Look, zone: Zone, *, with_gone: bool = False) -> list[Place]:
     """The places on a zone's roster, in order of names. One question about entries, one about what awaits signing."""
-    seen = here.view.last_entries(zone=zone.id)
-    waiting = here.proposals.waiting_rows("roster")
-    carded = card_holders(look.policy)
-    found = []
-    for entry in look.policy.roster.values():
-        if entry.zone != zone.id:
-            continue
-        lacks = missing_keys(
-            look.policy, look.policy.holders[entry.cardholder], zone, look.now, has_card=entry.cardholder in carded
-        )
-        state = roster_state(entry, look.day, is_complete=not lacks)
-        if state in GONE and not with_gone:
-            continue
-        found.append(
-            Place(
-                entry=entry, state=shown_state(state), lacks=tuple(str(LACKS[key]) for key in lacks),
-                last_entry_ms=seen.get((entry.cardholder, zone.id)), waits=waiting.get(entry.id, ("",))[0],
-            )
-        )  # fmt: skip
-    return sorted(found, key=lambda place: look.order(place.entry.cardholder))
+    shelf = _Shelf(
+        seen=here.view.last_entries(zone=zone.id), waiting=here.proposals.waiting_rows("roster"),
+        carded=card_holders(look.policy),
+    )  # fmt: skip
+    found = [_shown(look, zone, entry, shelf) for entry in look.policy.roster.values() if entry.zone == zone.id]
+    there = [place for place in found if with_gone or place.state["code"] not in GONE]
+    return sorted(there, key=lambda place: look.order(place.entry.cardholder))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shelf:
+    """What was asked once for all rows."""
+
+    seen: Mapping[tuple[str, str], int]
+    waiting: Mapping[str, tuple[str, Mapping[str, object]]]
+    carded: frozenset[CardholderId]
+
+
+def _shown(look: Look, zone: Zone, entry: RosterEntry, shelf: _Shelf) -> Place:
+    who = entry.cardholder
+    lacks = missing_keys(look.policy, look.policy.holders[who], zone, look.now, has_card=who in shelf.carded)
+    return Place(
+        entry=entry, state=shown_state(roster_state(entry, look.day, is_complete=not lacks)),
+        lacks=tuple(str(LACKS[key]) for key in lacks), last_entry_ms=shelf.seen.get((who, zone.id)),
+        waits=shelf.waiting.get(entry.id, ("",))[0],
+    )  # fmt: skip
 
 
 def proposed_places(here: Parts, look: Look, zone: Zone) -> list[tuple[str, str, dict[str, str]]]:
@@ -235,7 +241,11 @@ def _place(here: Parts, request: Request, who: Who, id: str, problem: str) -> HT
     look = look_of(here, who)
     entry = _entry(look, id)
     zone = look.policy.zones[entry.zone]
-    (found,) = [one for one in places(here, look, zone, with_gone=True) if one.entry.id == id]
+    shelf = _Shelf(
+        seen=here.view.last_entries(cardholders=[entry.cardholder]), waiting=here.proposals.waiting_rows("roster"),
+        carded=card_holders(look.policy),
+    )  # fmt: skip
+    found = _shown(look, zone, entry, shelf)
     return render(
         request, who, "place.html", look=look, zone=zone, place=found, marks=marks(entry), problem=problem,
         lapses_on=lapses_on(entry), nested=nested(look, zone), key=new_key(), reasons=REASONS, taking_off=TAKING_OFF,
