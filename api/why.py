@@ -137,8 +137,9 @@ def _step(step: Doc, cardholder: str | None, named: Callable[[str, str], str]) -
     code, places = step["code"], step["places"]
     words = CHANGES[code].ja if spoken() == "ja" else CHANGES[code].en
     href = LINKS.get(code, "").format(**{"cardholder": cardholder or "", "zone": "", **places})
+    says = words.format(**{kind: named(kind, place) for kind, place in places.items()})
     return Step(
-        code=code, words=words.format(**{kind: named(kind, place) for kind, place in places.items()}), is_proposal=code in FIXES and cardholder is not None,
+        code=code, words=says, is_proposal=code in FIXES and cardholder is not None,
         href=href if cardholder is not None or "{cardholder}" not in LINKS.get(code, "") else "",
     )  # fmt: skip
 

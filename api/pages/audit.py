@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -130,12 +130,21 @@ def search(
     before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> HTMLResponse:  # fmt: skip
     """The form, and what was found: without a question, the newest records."""
-    look, problem, hits = look_of(here, who), "", Hits(rows=())
+    return search_page(here, request, who, asked, before, "")
+
+
+def search_page(
+    here: Parts, request: Request, who: Who, asked: Asked, before: int | None, problem: str
+) -> HTMLResponse:  # fmt: skip
+    """The page. A look at one person's records is recorded, with its purpose, before it is shown."""
+    look, hits = look_of(here, who), Hits(rows=())
     try:
         sought = sought_of(who, asked)
-        if sought.cardholder is not None and before is None:
-            record_look(here, who, sought.cardholder, asked.purpose)
-        hits = here.view.search(sought, before, SHOWN)
+        if sought.cardholder is not None and not problem:
+            seq = record_look(here, who, sought.cardholder, asked.purpose)
+            before = seq if before is None else min(before, seq)  # the look itself is not in what it shows
+        if not problem:
+            hits = here.view.search(sought, before, SHOWN)
     except Problem as error:
         problem = told(error)
     query = urlencode(asked.filled)
@@ -143,7 +152,7 @@ def search(
         request, who, "audit.html", status=422 if problem else 200, keeps_query=not asked.cardholder, look=look,
         asked=asked, problem=problem, events=shown(here, who, hits.rows), looked_back_to=hits.looked_back_to,
         older="" if hits.before is None else f"/events?{urlencode({**asked.filled, 'before': hits.before})}",
-        csv=f"/events.csv?{query}", may_export=who.may(Permission.EXPORT), is_asked=bool(asked.filled),
+        query=query, may_export=who.may(Permission.EXPORT), is_asked=bool(asked.filled),
         is_first=before is None, **choices(who, look),
     )  # fmt: skip
 
@@ -191,15 +200,37 @@ def search_csv(here: Here, who: Exports, asked: Search, agreement: str = "") -> 
     several people.
     """
     rows = list(here.view.search(sought_of(who, asked), None, CSV_ROWS_MAX).rows)
-    about = f"events {urlencode(asked.filled)}"[:200]
+    asked = replace(asked, purpose=asked.purpose or "audit")
     count = len({row.cardholder for row in rows if row.cardholder})
     record_export(
-        here, who, purpose=asked.purpose or "audit", about=about, count=count, agreement=agreement or None
+        here, who, purpose=asked.purpose, about=_about(asked), count=count, agreement=agreement or None
     )  # fmt: skip
     content, media = write_table(_table(shown(here, who, rows)), "csv")
     return Response(
         content, media_type=media, headers={"Content-Disposition": 'attachment; filename="sekisho-records.csv"'}
     )  # fmt: skip
+
+
+@router.post("/events/file")
+def ask_file(here: Here, request: Request, who: Audits, asked: Search) -> Response:
+    """Ask a second officer that what was found goes out; what is about one person goes out at once."""
+    if not who.may(Permission.EXPORT):
+        raise Problem("not_your_role", 403)
+    asked = replace(asked, purpose=asked.purpose or "audit")
+    rows = here.view.search(sought_of(who, asked), None, CSV_ROWS_MAX).rows
+    count = len({row.cardholder for row in rows if row.cardholder})
+    if count < 2:
+        return RedirectResponse(f"/events.csv?{urlencode(asked.filled)}", 303)
+    try:
+        here.agreements.ask(who, "EXPORT", asked.purpose, _about(asked), count)
+    except Problem as problem:
+        return search_page(here, request, who, asked, None, told(problem))
+    return RedirectResponse("/transfer#out", 303)
+
+
+def _about(asked: Asked) -> str:
+    """What a second officer agrees to: these records, and no others."""
+    return f"events {urlencode(asked.filled)}"
 
 
 def _table(events: list[dict[str, Any]]) -> Table:

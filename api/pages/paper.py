@@ -60,10 +60,14 @@ def content_hash(table: Table) -> str:
     return hashlib.sha256(write_csv(table)).hexdigest()
 
 
+MARKS: Final = {"はい": "○", "いいえ": "–", "yes": "○", "no": "–"}
+"""On paper a mark is quicker to read than a word."""
+
+
 def _cell(cell: Cell) -> str:
     """A day with both ways of counting years."""
     if not isinstance(cell, date):
-        return cell or ""
+        return MARKS.get(cell or "", cell or "")
     era = era_year(cell) if spoken() == "ja" else ""
     return f"{cell:%Y/%m/%d} ({era})" if era else short_date(cell)
 

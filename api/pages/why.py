@@ -14,6 +14,7 @@ from api.live import now_ms
 from api.pages.forms import Sent, begun, new_key
 from api.pages.frame import render
 from api.pages.looks import Look, joined, look_of
+from api.pages.people import BASES
 from api.parts import Here, Parts
 from api.problem_words import PROBLEMS
 from api.problems import Problem
@@ -57,6 +58,8 @@ def ways(here: Here, request: Request, who: KnowsWhy, seq: int) -> HTMLResponse:
     row, look = _found(here, who, "", seq).row, look_of(here, who)
 
     def named(kind: str, place: str) -> str:
+        if kind == "basis" and place in BASES:
+            return str(BASES[place])
         if kind in ("zone", "zones", "from_zone"):
             return joined(look.zone_name(one.strip()) for one in place.split(","))
         return (

@@ -19,6 +19,9 @@ COLUMNS_MAX: Final = 40
 CELL_MAX: Final = 2_000
 """Most rows, columns, and characters of one cell that are taken."""
 
+FAULTS_MAX: Final = 200
+"""Most faults that are told of one file."""
+
 CALCULATES: Final = frozenset("=+-@\t\r\n＝＋－＠")  # the full-width ones begin a formula in Japanese Excel
 """What a cell begins with that a spreadsheet may calculate (OWASP, CSV injection)."""
 
@@ -35,11 +38,12 @@ class Place:
 
 
 class SheetFault(ValueError):
-    """A file that cannot be taken. `code` is stable; `place` says where."""
+    """A file that cannot be taken. `code` is stable; `place` says where; `all`: this one and the next of its kind."""
 
-    def __init__(self, code: str, place: Place | None = None) -> None:
+    def __init__(self, code: str, place: Place | None = None, rest: tuple[SheetFault, ...] = ()) -> None:
         super().__init__(code)
         self.code, self.place = code, place or Place()
+        self.all: tuple[SheetFault, ...] = (self, *rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +143,27 @@ def gathered(lines: list[tuple[int, list[str]]], how: str) -> Taken:
     width = len(titles)
     _check_titles(titles, at)
     rows = []
+    faults: list[SheetFault] = []
     for number, cells in rest:
         if extra := [nth for nth, cell in enumerate(cells, 1) if nth > width and cell.strip()]:
             raise SheetFault("no_header_here", Place(row=number, column=extra[0]))
         padded = [*cells, *([""] * width)][:width]
-        read = tuple(taken(cell, Place(row=number, column=nth)) for nth, cell in enumerate(padded, 1))
+        read = tuple(_taken_or(faults, cell, Place(row=number, column=nth)) for nth, cell in enumerate(padded, 1))
         rows.append(TakenRow(number=number, cells=read))
+        if len(faults) >= FAULTS_MAX:
+            break
+    if faults:
+        raise SheetFault(faults[0].code, faults[0].place, tuple(faults[1:]))
     return Taken(header=tuple(titles), rows=tuple(rows), how=how)
+
+
+def _taken_or(faults: list[SheetFault], cell: str, place: Place) -> str:
+    """As `taken`; what is wrong is gathered, so that a file is mended once."""
+    try:
+        return taken(cell, place)
+    except SheetFault as fault:
+        faults.append(fault)
+        return ""
 
 
 def _check_titles(titles: list[str], at: int) -> None:

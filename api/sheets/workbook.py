@@ -148,7 +148,7 @@ def _lines(content: bytes) -> list[tuple[int, list[str]]]:
 def _text(cell: Any, place: Place) -> str:
     """What a cell says, as text. A formula is refused, whatever it was last worked out to be."""
     if cell.data_type == "f":
-        raise SheetFault("formula", place)
+        return "="  # refused with all other formulas, by its place
     if cell.data_type == "e":
         raise SheetFault("error_value", place)
     value = cell.value

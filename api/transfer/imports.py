@@ -143,8 +143,8 @@ class Imports:
             )  # fmt: skip
             one.state = "FAULTY" if one.preview.faults else "READY"
         except SheetFault as error:
-            fault = Fault(row=error.place.row, column=error.place.column, code=error.code)
-            one.preview = Preview(register=one.register, how="", faults=(fault,))
+            faults = tuple(Fault(row=each.place.row, column=each.place.column, code=each.code) for each in error.all)
+            one.preview = Preview(register=one.register, how="", faults=faults)
             one.state = "FAULTY"
         except Exception as error:  # noqa: BLE001  the rim: a fault of ours is told as one, and its words are not
             log_fault(error, "IMPORT", one.register)

@@ -24,7 +24,7 @@ FALSE_WORDS: Final = frozenset({"0", "false", "no", "n", "いいえ", "無", "×
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One column. `hint`: what may stand in it. `is_told`: goes out only; `is_secret`: comes in only. `refers`: to a
-    row of that table.
+    row of that table. `also`: what other offices call it.
     """
 
     code: str
@@ -36,10 +36,12 @@ class Field:
     is_secret: bool = False
     refers: str = ""
     choices: Mapping[str, Said] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     def titles(self) -> frozenset[str]:
         """All that its header may say."""
-        return frozenset(folded(one) for one in (self.code, *(self.title[language] for language in LANGUAGES)))
+        words = (self.code, *(self.title[language] for language in LANGUAGES), *self.also)
+        return frozenset(folded(one) for one in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,14 @@ def folded(header: str) -> str:
 _ID_HINT: Final = Said("lower-case letters, digits and dashes")
 _DAY_HINT: Final = Said("a day as 2026-04-01")
 _FLAG_HINT: Final = Said("yes or no")
-_ID: Final = Field(code="id", title=Said("ID", "column"), hint=_ID_HINT, width=18)
+_ID: Final = Field(code="id", title=Said("ID", "column"), hint=_ID_HINT, width=18, also=("社員番号", "職員番号"))
 _PERSON: Final = Field(
-    code="cardholder", title=Said("Person ID", "column"), hint=_ID_HINT, width=18, refers="cardholder"
+    code="cardholder",
+    title=Said("Person ID", "column"),
+    hint=_ID_HINT,
+    width=18,
+    refers="cardholder",
+    also=("社員番号", "職員番号"),
 )
 _CALLED: Final = Field(code="called", title=Said("Person", "column"), width=18, is_told=True)
 
@@ -98,11 +105,34 @@ PEOPLE: Final = Register(
     needed=("id", "name"),
     fields=(
         _ID,
-        Field(code="name", title=Said("Name"), hint=Said("one line of up to 100 characters"), width=22),
-        Field(code="kana", title=Said("Reading (kana)"), hint=Said("one line of up to 100 characters"), width=22),
-        Field(code="roman", title=Said("Latin letters"), hint=Said("one line of up to 100 characters"), width=22),
         Field(
-            code="kind", title=Said("Kind"), hint=Said("staff, visitor or maintenance"), kind="choice", choices=KINDS
+            code="name",
+            title=Said("Name"),
+            hint=Said("one line of up to 100 characters"),
+            width=22,
+            also=("氏名", "名前"),
+        ),
+        Field(
+            code="kana",
+            title=Said("Reading (kana)"),
+            hint=Said("one line of up to 100 characters"),
+            width=22,
+            also=("ふりがな", "フリガナ", "読み", "カナ"),
+        ),
+        Field(
+            code="roman",
+            title=Said("Latin letters"),
+            hint=Said("one line of up to 100 characters"),
+            width=22,
+            also=("ローマ字",),
+        ),
+        Field(
+            code="kind",
+            title=Said("Kind"),
+            hint=Said("staff, visitor or maintenance"),
+            kind="choice",
+            choices=KINDS,
+            also=("種別", "区分"),
         ),
         Field(code="notice_version", title=Said("Notice handed over (version)"), hint=Said("a number"), kind="whole"),
         Field(code="held_extra_ms", title=Said("More time for the door (ms)"), hint=Said("0 to 600000"), kind="whole"),

@@ -193,3 +193,12 @@ def test_registers_are_printed_whole_with_what_they_are_known_by(house):
     assert page(house, "PROTECTION_OFFICER", "/print/rosters").status_code == 200
     assert page(house, "PROTECTION_OFFICER", "/print/keys").status_code == 404
     assert page(house, "GUARD", "/print/people").status_code == 403
+
+
+def test_what_was_found_goes_out_with_two(house):
+    """A list of everybody's entries leaves the house on one officer's word."""
+    alone = house.client.get("/events.csv?portal=front&outcome=DENIED&purpose=audit", headers=JA)
+    assert alone.status_code == 200 and alone.content.startswith(b"\xef\xbb\xbf"), "it is about one person"
+    asked = house.client.post("/events/file?type=NOTE", headers=JA)
+    assert asked.status_code == 303
+    assert house.as_("AUDITOR").get("/events.csv?portal=front", headers=JA).status_code == 403
