@@ -26,6 +26,7 @@ from controller.link.messages import (
 )
 from controller.link.server import LinkServer
 
+AWAIT = AwaitCard(id="await-000001", reader="rd-office", officer="officer-01", for_ms=1_000)
 WELCOME = b'{"is":"welcome","node":"gate","boot":"b0","size":3,"revision":"00","vkey":"k","protocol":1}\n'
 STATUS = (
     b'{"is":"status","at_ms":1,"boot":"b0","size":3,"revision":"00","is_ledger_writable":true,'
@@ -133,8 +134,7 @@ def test_a_failed_greeting_is_not_gone_on_from(client, controller):
 def test_a_card_is_awaited_as_long_as_the_controller_waits(client, controller):
     """An officer would hear that the controller is away while a recruit looks for his card."""
     controller([None, WELCOME, None, b'{"is":"card_shown","id":"await-000001","number_hash":"ab","last4":"c2d3"}\n'])
-    message = AwaitCard(id="await-000001", reader="rd-office", officer="officer-01", for_ms=1_000)
-    assert client.await_card(message) == CardShown(id="await-000001", number_hash="ab", last4="c2d3")
+    assert client.await_card(AWAIT) == CardShown(id="await-000001", number_hash="ab", last4="c2d3")
 
 
 def test_an_answer_is_the_one_to_the_question(client, controller):
@@ -195,7 +195,9 @@ def test_both_ends_understand_each_other(client, path):
 
     def take(session: int, message: Any) -> bool:
         taken.append(message)
-        server.send(session, Done(id=message.id, seq=len(taken)))
+        done = Done(id=message.id, seq=len(taken))
+        shown = CardShown(id=message.id, number_hash="ab" * 32, last4="c2d3", scheme="pkoc")
+        server.send(session, shown if isinstance(message, AwaitCard) else done)
         return True
 
     def welcome() -> Welcome:
@@ -217,9 +219,12 @@ def test_both_ends_understand_each_other(client, path):
         with client:
             assert client.request(NOTE) == Done(id="note-000001", seq=1)
             assert client.request(NOTE) == Done(id="note-000001", seq=2)
+            assert client.await_card(AWAIT) == CardShown(
+                id="await-000001", number_hash="ab" * 32, last4="c2d3", scheme="pkoc"
+            )
     finally:
         is_over.set()
         thread.join(10)
         server.close()
         selector.close()
-    assert taken == [NOTE, NOTE]
+    assert taken == [NOTE, NOTE, AWAIT]
