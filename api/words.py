@@ -283,7 +283,6 @@ FORGET_REASONS: Final[dict[str, Words]] = {
 
 DEVIATIONS: Final[dict[str, Words]] = {
     "uid_accepted": Said("Zones that take card numbers which can be copied"),
-    "edits_unsigned": Said("Changes of registers carry no signature"),
     "record_omitted": Said("Types of records that are not kept"),
     "keystore_unsealed": Said("What seals the keys lies on the same disk as they"),
     "mqtt_without_tls": Said("Device messages are not encrypted"),

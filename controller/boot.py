@@ -285,7 +285,6 @@ def deviations_of(site: Site, store: KeyStore | None = None) -> list[tuple[str, 
     found: list[tuple[str, str]] = [("uid_accepted", zone.id) for zone in site.zones if zone.uid_accepted]
     found += [("attended_counts", zone.id) for zone in site.zones if zone.attended_counts]
     found += [(one.code.lower(), one.row) for one in site.warnings if one.code in DEVIATING]
-    found.append(("edits_unsigned", ""))
     found += [("record_omitted", type_) for type_ in sorted(set(site.ledger.omit) - FLOOR)]
     found += [(code, "") for code in (() if store is None else store.deviations)]
     if site.mqtt is not None and site.mqtt.ca_file is None:

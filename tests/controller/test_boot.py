@@ -291,11 +291,10 @@ def test_a_zone_that_was_put_in_a_state_can_be_taken_out():
 def test_deviations_are_all_that_is_less_strict_than_it_should_be():
     """A site would run on cards that anybody can copy, and nobody would be told."""
     strict = site_of(NO_WIRES)
-    assert deviations_of(strict) == [("edits_unsigned", "")]
+    assert deviations_of(strict) == []
     lax = site_of(FILE.replace("[controller]", "[simulation]\n" + MQTT) + DOORS)
     assert deviations_of(lax) == [
         ("uid_accepted", "vault"),
-        ("edits_unsigned", ""),
         ("mqtt_without_tls", "127.0.0.1"),
         ("simulation", ""),
     ]
@@ -437,7 +436,7 @@ def test_a_first_start_says_who_it_is_what_is_lax_and_what_the_building_is(site)
         types = [body.type for body in story(runtime)]
         assert types == ["CONTROLLER_STARTED", "DEVIATION", "POLICY_EDITED"]
         status = runtime.status()
-        assert status.size == 3 and status.deviations == ["edits_unsigned"] and status.is_ledger_writable
+        assert status.size == 3 and status.deviations == [] and status.is_ledger_writable
         assert status.revision == story(runtime)[-1].detail["revision"]
         assert runtime._engine.policy.seq == 2
     with started(site) as runtime:

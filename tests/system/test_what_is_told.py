@@ -153,6 +153,5 @@ def test_the_ledger_key_is_private(site):
     assert "uid_accepted" in done.stdout
     assert {body["detail"]["code"] for body in site.found("DEVIATION")} >= {
         "uid_accepted",
-        "edits_unsigned",
         "simulation",
     }
