@@ -7,8 +7,10 @@ on the command line translate, and compiles. A translation whose text is gone st
 
 from __future__ import annotations
 
+import gettext
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -36,6 +38,9 @@ msgstr ""
 "Plural-Forms: nplurals=1; plural=0;\n"
 
 """
+NO_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Stands where a compiled catalogue has to have a date: the same texts are the same bytes on every day."""
+
 Key = tuple[str | None, str]
 
 
@@ -110,12 +115,18 @@ def mo_bytes(catalogue: Catalog) -> bytes:
     """The compiled catalogue; the same for the same texts."""
     kept = io.BytesIO()
     plain = Catalog(locale="ja", domain="sekisho", header_comment="", charset="utf-8")
-    plain.mime_headers = [("Content-Type", "text/plain; charset=utf-8"), ("Plural-Forms", "nplurals=1; plural=0;")]
+    plain.creation_date = plain.revision_date = NO_DAY
     for message in catalogue:
         if message.id:
             plain.add(message.id, message.string, context=message.context, flags=message.flags)
     write_mo(kept, plain)
     return kept.getvalue()
+
+
+def meant(compiled: bytes) -> dict[object, str]:
+    """What a compiled catalogue says, without its header, which names the version of the tool."""
+    texts = dict(gettext.GNUTranslations(io.BytesIO(compiled))._catalog)  # type: ignore[attr-defined]
+    return {key: text for key, text in texts.items() if key}
 
 
 def main(arguments: list[str]) -> None:
