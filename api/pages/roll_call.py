@@ -68,7 +68,7 @@ def drill(here: Here, request: Request, who: Calling, sent: Sent) -> Response:
     return RedirectResponse("/roll-call", 303)
 
 
-@router.get("/roll-call/worker.js")
+@router.get("/roll-call/worker.js", dependencies=[Depends(require(Permission.ROLL_CALL))])
 def worker() -> Response:
     """The service worker: under an address of its own, so that it has this page and no other."""
     kept = {"Cache-Control": "no-cache", "Service-Worker-Allowed": "/roll-call"}
