@@ -105,7 +105,7 @@ def standing_of(
         where=next((place for place in places if place), "broker" if device.kind is DeviceKind.MQTT else ""),
         serves=tuple(dict.fromkeys(served)),
         facts=facts[device.id]() if device.id in facts else {},
-        is_for_entry=device.kind in READERS and device.id not in wiring.exit_readers,
+        is_for_entry=device.id in wiring.entry_readers or (device.kind in READERS and not served),
     )
 
 
