@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from api.access import Permission, Who, require
 from api.alarms import AlarmCase, alarm, figures, open_alarms, past_alarms
 from api.link import done
-from api.masks import sight_of
+from api.masks import Sight, sight_of
 from api.models import Asked, Given, IsoDate, iso
 from api.pages.alarm_cards import may_see
 from api.parts import Here
@@ -110,11 +110,11 @@ def list_alarms(here: Here, who: Watching, query: Annotated[AlarmQuery, Query()]
     """Alarms that are open, the worst first; or those that were handled. Those alone that whoever asks may know of."""
     sight, engine = sight_of(who), here.view.engine
     if query.state == "open":
-        return AlarmPage(items=[_public(one) for one in open_alarms(engine) if may_see(one, sight)])
+        return AlarmPage(items=[_public(one, sight) for one in open_alarms(engine) if may_see(one, sight)])
     found = past_alarms(engine, query.cursor, query.limit + 1)
     page = found[: query.limit]
     return AlarmPage(
-        items=[_public(one) for one in page if may_see(one, sight)],
+        items=[_public(one, sight) for one in page if may_see(one, sight)],
         next=page[-1].seq if len(found) > query.limit else None,
     )
 
@@ -137,8 +137,8 @@ def alarm_figures(
 @router.post("/alarms/{seq}/handle")
 def handle_alarm(here: Here, who: Answering, seq: Number, said: AlarmHandle, key: RequestKey = None) -> AlarmHandled:
     """Say what an alarm was. A forced door stays open until its contact says that it is closed."""
-    case = alarm(here.view.engine, seq)
-    if case is None or not may_see(case, sight_of(who)):
+    case, sight = alarm(here.view.engine, seq), sight_of(who)
+    if case is None or not may_see(case, sight):
         raise Problem("not_found", 404)
     if said.last_seq is not None and said.last_seq != case.last_seq:
         raise Problem("alarm_moved", 409, members={"last_seq": case.last_seq})
@@ -148,16 +148,18 @@ def handle_alarm(here: Here, who: Answering, seq: Number, said: AlarmHandle, key
     )  # fmt: skip
     recorded = done(here.requests.ask(lambda _: message))
     here.view.wait_for(recorded.seq, VIEW_S_MAX)
-    return AlarmHandled(recorded=recorded.seq, alarm=_public(alarm(here.view.engine, seq) or case))
+    return AlarmHandled(recorded=recorded.seq, alarm=_public(alarm(here.view.engine, seq) or case, sight))
 
 
 def _begins_ms(day: date) -> int:
     return epoch_ms(datetime.combine(day, time(), JST))
 
 
-def _public(case: AlarmCase) -> AlarmPublic:
+def _public(case: AlarmCase, sight: Sight) -> AlarmPublic:
+    """An alarm as somebody may see it: who it is about, and which code of it, to those who see records whole."""
+    row = case.row if sight.has_inner else case.row.partition("/")[0]
     return AlarmPublic(
-        seq=case.seq, last_seq=case.last_seq, kind=case.kind, row=case.row, portal=case.portal, zone=case.zone,
+        seq=case.seq, last_seq=case.last_seq, kind=case.kind, row=row, portal=case.portal, zone=case.zone,
         first_at=iso(case.first_ms), last_at=iso(case.last_ms), count=case.count, ended_at=iso(case.ended_ms),
         is_lasting=case.is_lasting, is_doubted=case.is_doubted, needs_handling=case.needs_handling, cause=case.cause,
         officer=case.officer, handled_at=iso(case.handled_ms),

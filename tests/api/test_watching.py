@@ -74,6 +74,15 @@ def test_an_alarm_is_answered_by_the_api_up_to_what_was_seen(house: Any) -> None
     handled = guard.get("/api/v1/alarms", params={"state": "handled"}).json()["items"]
     assert [one["officer"] for one in handled if one["seq"] == seq] == ["guard-01"]
     assert status(house, "AUDITOR", "POST", f"/api/v1/alarms/{seq}/handle", json=said) == 403
+    about = {"zone": "lab", "subject": {"cardholder": "c-3"}}
+    told = house.controller.record("ESCORT_BROKEN", **about)
+    house.caught_up()
+    rows = [
+        next(one["row"] for one in house.as_(role).get("/api/v1/alarms").json()["items"] if one["seq"] == told)
+        for role in ("GUARD", "PROTECTION_OFFICER")
+    ]
+    assert rows == ["lab", "lab/c-3"], "a guard sees where, and not of whom"
+    house.controller.record("ALARM_CEASED", detail={"kind": "ESCORT_BROKEN"}, **about)
     figures = house.as_("AUDITOR").get("/api/v1/alarms/figures").json()["items"]
     assert ("side", "DOOR_FORCED", "worn_latch", 2) in {
         (f["portal"], f["kind"], f["cause"], f["count"]) for f in figures
