@@ -392,7 +392,7 @@ class Proposals:
         except Problem as problem:
             return self._refused(proposal.id, problem)
         self._view.wait_for(recorded.seq, VIEW_S_MAX)
-        return self._settle(proposal.id, state=IN_FORCE, seq=recorded.seq, at_ms=now_ms())
+        return self._settle(proposal.id, state=IN_FORCE, seq=recorded.seq)
 
     def _refused(self, id: str, problem: Problem) -> Proposal:
         members = problem.members
@@ -400,7 +400,7 @@ class Proposals:
             self._settle(id, state=PENDING)
             raise problem
         if problem.code == "repeated" and (seq := self._recorded(id)) is not None:
-            return self._settle(id, state=IN_FORCE, seq=seq, at_ms=now_ms())
+            return self._settle(id, state=IN_FORCE, seq=seq)
         state = "STALE" if problem.code in LOOK_AGAIN else "REFUSED"
         return self._settle(
             id, state=state, code=problem.code, why=str(members.get("why", "")), field=str(members.get("field", "")),
@@ -465,7 +465,7 @@ class Proposals:
     def _shown(self, row: ProposalRow) -> Proposal:
         """As it stands now: what has run out has, what changed beneath it is said."""
         if row.state == SENT and (seq := self._recorded(row.id)) is not None:
-            return self._settle(row.id, state=IN_FORCE, seq=seq, at_ms=now_ms())
+            return self._settle(row.id, state=IN_FORCE, seq=seq)
         if row.state in OPEN | {SENT} and now_ms() > row.not_after_ms:
             return self._settle(row.id, state="EXPIRED", at_ms=now_ms())
         proposal = self._plain(row)
@@ -504,6 +504,7 @@ class Proposals:
             row.code, row.why, row.field = code, why, field
             names = row.named.split("\n") if row.named else []
             if state == IN_FORCE:
+                row.settled_at_ms = self._recorded_ms(seq)
                 row.puts = _text([(table, _shown_of(doc)) for table, doc in json.loads(row.puts)])
             if state in EMPTIED:
                 row.puts, row.was, row.why, row.named = "[]", "[]", "", ""
@@ -525,6 +526,12 @@ class Proposals:
         query = select(EventRow.seq).where(EventRow.type == "POLICY_EDITED", col(EventRow.body).contains(mark))
         with Session(self._engine) as session:
             return session.exec(query.order_by(col(EventRow.seq).desc()).limit(1)).first()
+
+    def _recorded_ms(self, seq: int) -> int:
+        """When that was: by the controller's clock, from when on every door goes by it."""
+        with Session(self._engine) as session:
+            event = session.get(EventRow, seq)
+        return now_ms() if event is None or event.at_ms is None else event.at_ms
 
     def _forget_old(self) -> None:
         over = ProposalRow.settled_at_ms < now_ms() - KEPT_MS  # type: ignore[operator]  # a column

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure, ratio_of_rounds, short
-from bench.site import PEOPLE, Program, Site, enter_people, environment, memory_mb, settle, start_controller
+from bench.site import OFFICERS, PEOPLE, Program, Site, enter_people, environment, memory_mb, settle, start_controller
 from bench.wires import Pair, open_pair
+from sekisho.demo_officers import SoftOfficer
+from simulators.passkey import SoftPasskey
 
 STACK: Final = "import fastapi, sqlmodel, uvicorn, sse_starlette, jinja2, alembic"
 EVERYTHING: Final = f"{STACK}, paho.mqtt.client, serial, cryptography.hazmat.primitives.asymmetric.ed25519, msgspec"
@@ -134,8 +136,9 @@ def _api(site: Site) -> Iterator[Program]:
                 if program.process.poll() is not None or time.monotonic() > until:
                     raise RuntimeError(program.log.read_text("utf-8", errors="replace")[-2000:]) from None
                 time.sleep(0.1)
-        token = (folder / "token").read_text("utf-8").strip()
-        visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with visitor.open(f"http://127.0.0.1:{port}/?token={token}", timeout=20) as page:
-            page.read()
+        officer = SoftOfficer(OFFICERS[0], f"http://localhost:{port}", SoftPasskey(OFFICERS[0]))
+        officer.sign_in()
+        page = urllib.request.Request(f"{officer.origin}/", headers={"Cookie": officer.cookie})
+        with urllib.request.urlopen(page, timeout=20) as shown:
+            shown.read()
         yield program

@@ -58,8 +58,8 @@ def _round(folder: Path, kind: str, events: int) -> list[float]:
     ) as server:
         assert server.stdin is not None and server.stdout is not None
         try:
-            port, token = server.stdout.readline().split()
-            clients = [sys.executable, "-m", "bench.stream", port, token, str(events)]
+            port, cookie = server.stdout.readline().split()
+            clients = [sys.executable, "-m", "bench.stream", port, cookie, str(events)]
             with subprocess.Popen(clients, env=environment(), stdout=subprocess.PIPE, text=True) as holder:
                 assert holder.stdout is not None
                 assert holder.stdout.readline() == "connected\n"
@@ -71,11 +71,9 @@ def _round(folder: Path, kind: str, events: int) -> list[float]:
             server.terminate()
 
 
-async def _client(port: int, token: str, events: int, connected: asyncio.Semaphore, taken: list[float]) -> None:
+async def _client(port: int, cookie: str, events: int, connected: asyncio.Semaphore, taken: list[float]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    writer.write(
-        f"GET /api/v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    )
+    writer.write(f"GET /api/v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
     connected.release()
     seen = 0
@@ -91,12 +89,12 @@ async def _client(port: int, token: str, events: int, connected: asyncio.Semapho
     writer.close()
 
 
-async def _hold(port: int, token: str, events: int) -> None:
+async def _hold(port: int, cookie: str, events: int) -> None:
     connected = asyncio.Semaphore(0)
     taken: list[float] = []
     async with asyncio.TaskGroup() as group:
         for _ in range(CLIENTS):
-            group.create_task(_client(port, token, events, connected, taken))
+            group.create_task(_client(port, cookie, events, connected, taken))
         for _ in range(CLIENTS):
             await connected.acquire()
         await asyncio.sleep(0.5)

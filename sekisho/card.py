@@ -49,7 +49,7 @@ _STATE_TO_ENTER: Final[Words] = (
     "the register still has it as before: change the credential's state through the API",
 )
 _TO_SIGN: Final[Words] = (
-    "登録の案を出しました。管理画面の「変更の案」で署名されると有効になります",
+    "登録の案を出しました。管理画面の「変更の承認」で署名されると有効になります",
     "suggested: it is in force when officers have signed it, under Proposals on their pages",
 )
 _WRITES: Final = {"issue": issue, "rekey": rekey, "retire": retire}

@@ -56,12 +56,9 @@ class SoftOfficer:
 
     id: str
     origin: str
-    passkey: SoftPasskey = field(init=False)
+    passkey: SoftPasskey = field(default_factory=lambda: SoftPasskey(secrets.token_hex(16)))
     cookie: str = ""
     _etag: str = ""
-
-    def __post_init__(self) -> None:
-        self.passkey = SoftPasskey(f"{self.id} {secrets.token_hex(16)}")
 
     def enrol(self, socket: Path) -> None:
         """In at the console, as the first two of every site. Raises Unwilling."""

@@ -29,6 +29,7 @@ from api.suggestions import Suggestion
 from api.texts import _, spoken
 from api.words import TABLES
 from zones.authority import NAMED, Weight
+from zones.ids import ZoneId
 
 SETTLED_SHOWN: Final = 30
 PEOPLE_SHOWN: Final = 100
@@ -97,9 +98,13 @@ def _title(look: Look, puts: Iterable[tuple[str, dict[str, Any]]]) -> str:
 
 def _about(look: Look, table: str, row: dict[str, Any]) -> str:
     """Whom and where a row is about."""
-    person = row["id"] if table in ("cardholder", "pin") else row.get("cardholder")
+    cardholder = row["id"] if table in ("cardholder", "pin") else row.get("cardholder")
     zone = row["id"] if table == "zone_status" else row.get("zone")
-    parts = [look.name(person) if person else "", look.zone_name(zone) if zone else "", str(row.get("item", ""))]
+    parts = [
+        look.name(cardholder) if cardholder else "",
+        look.zone_name(zone) if zone else "",
+        str(row.get("item", "")),
+    ]
     if not any(parts):
         parts = [look.officer_name(row.get("officer", row["id"])) if table.startswith("officer") else row["id"]]
     return " ".join(part for part in parts if part)
@@ -210,13 +215,14 @@ def _doors(here: Parts, look: Look, one: Proposal) -> list[dict[str, Any]]:
     door whose devices do not answer lets nobody in meanwhile, but where it may go on by itself for a while.
     """
     zones = {str(row.get("zone") or row["id"]) for _table, row in one.puts}
-    zones |= {zone for _table, row in one.puts for zone in row.get("zones", ())}
+    zones |= {str(zone) for _table, row in one.puts for zone in row.get("zones", ())}
+    is_all = "site_status" in one.tables
     shown = []
     for door in portals(here.view):
-        if door.inner not in zones or not look.who.may_see_zone(door.inner):
+        is_about = is_all or door.inner in zones or door.id in zones
+        if not is_about or not look.who.may_see_zone(door.inner):
             continue
-        zone = look.policy.zones[next(name for name in look.policy.zones if name == door.inner)]
-        age = zone.policy_age_ms_max
+        age = look.policy.zones[ZoneId(door.inner)].policy_age_ms_max
         shown.append(
             {
                 "name": door.name_ja if spoken() == "ja" else door.name_en, "is_online": door.state != "offline",
@@ -235,7 +241,7 @@ def effects_of(here: Here, who: Anybody, id: str) -> HTMLResponse:
         found = effects(here, proposal)
     except Problem:
         return HTMLResponse("")
-    seen = {
+    seen: dict[str, list[tuple[Any, ...]]] = {
         "gains": [(look.name(one.cardholder), look.zone_name(one.zone)) for one in found.gains if _his(who, one.zone)],
         "loses": [(look.name(one.cardholder), look.zone_name(one.zone)) for one in found.loses if _his(who, one.zone)],
         "stranded": [
