@@ -11,11 +11,11 @@ from api.access import Permission, Who, require
 from api.card_waits import CardWaits
 from api.pages.forms import Sent
 from api.pages.frame import fragment
+from api.pages.looks import Look, look_of
 from api.parts import Here, Parts
 from api.problem_words import PROBLEMS
 from api.problems import Problem
 from api.texts import spoken
-from controller.link.messages import DeviceStanding
 
 router = APIRouter(include_in_schema=False)
 Proposes = Annotated[Who, Depends(require(Permission.PROPOSE))]
@@ -27,18 +27,27 @@ def waits_of(here: Parts) -> CardWaits:
     return made
 
 
-def readers_of(here: Parts) -> list[DeviceStanding]:
-    """Readers to which a card can be held; none while the controller is away."""
+def readers_of(here: Parts, look: Look) -> list[tuple[str, str]]:
+    """Readers to which a card can be held, with the door that each is at; none while the controller is away."""
     try:
-        return [one for one in here.requests.devices().devices if one.is_for_entry and one.is_online and one.is_trusted]
+        found = here.requests.devices().devices
     except Problem:
         return []
+    return [
+        (one.id, " ".join([*(look.portal_name(portal) for portal in one.serves), f"({one.id})"]))
+        for one in found
+        if one.is_for_entry and one.is_online and one.is_trusted
+    ]
 
 
 def _shown(here: Parts, who: Who, id: str) -> HTMLResponse:
     wait = waits_of(here).get(who.officer, id)
     why = "" if not wait.code else PROBLEMS.get(wait.code, PROBLEMS["not_done"])[spoken()][0]
-    return HTMLResponse(fragment("card_wait.html", wait=wait, why=why, readers=readers_of(here) if wait.code else []))
+    return HTMLResponse(
+        fragment(
+            "card_wait.html", wait=wait, why=why, readers=readers_of(here, look_of(here, who)) if wait.code else []
+        )
+    )
 
 
 @router.post("/cards/wait")

@@ -13,7 +13,6 @@ from api.access import Permission, Who, require
 from api.pages.forms import Sent, begun, new_key
 from api.pages.frame import render
 from api.pages.looks import look_of
-from api.pages.me import portal_name
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.texts import Said
@@ -98,7 +97,7 @@ def _page(here: Parts, request: Request, who: Who, problem: str) -> HTMLResponse
     lines = [
         Line(
             device=one, kind=str(KINDS.get(one.kind, one.kind)), condition=condition(one), since_ms=since.get(one.id),
-            serves=tuple(portal_name(look, portal) for portal in one.serves), waits=waiting.get(one.id, ("",))[0],
+            serves=tuple(map(look.portal_name, one.serves)), waits=waiting.get(one.id, ("",))[0],
         )
         for one in standings
     ]  # fmt: skip

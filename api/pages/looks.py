@@ -9,12 +9,13 @@ from time import monotonic_ns
 from typing import Final, Generic, TypeVar
 
 from api.access import Permission, Who
-from api.names import Name, folded
+from api.kana import Order
+from api.names import Name, order_of
 from api.parts import Parts
 from api.problems import Problem
 from api.row_states import LOOKS, RosterState
 from api.texts import _, spoken
-from zones.ids import CardholderId, ZoneId
+from zones.ids import CardholderId, PortalId, ZoneId
 from zones.moment import Moment
 from zones.places import Zone
 from zones.policy import EditRefused, Policy
@@ -54,13 +55,9 @@ class Look:
         name = self.names.get(cardholder)
         return name.kana if name is not None and spoken() == "ja" else ""
 
-    def order(self, cardholder: str) -> tuple[bool, str, str]:
+    def order(self, cardholder: str) -> tuple[bool, Order, str]:
         """Where somebody stands in a list: by reading, in English by the Latin name; nameless ones last."""
-        name = self.names.get(cardholder)
-        if name is None:
-            return True, "", cardholder
-        by = (name.roman or name.name) if spoken() == "en" else (name.kana or name.name)
-        return False, folded(by), cardholder
+        return order_of(self.names.get(cardholder), cardholder)
 
     def is_sought(self, cardholder: str, part: str) -> bool:
         """Whether name, reading, Latin name or pseudonym hold `part`, folded."""
@@ -72,6 +69,13 @@ class Look:
         found = self.policy.zones.get(ZoneId(zone))
         if found is None:
             return zone
+        return found.name_ja if spoken() == "ja" else found.name_en
+
+    def portal_name(self, portal: str | None) -> str:
+        """What a door is called."""
+        found = self.policy.portals.get(PortalId(portal or ""))
+        if found is None:
+            return portal or ""
         return found.name_ja if spoken() == "ja" else found.name_en
 
     def officer_name(self, officer: str) -> str:

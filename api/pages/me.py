@@ -10,13 +10,12 @@ from fastapi.responses import HTMLResponse
 from api.access import Permission, Who, require
 from api.own import own_records, own_rights
 from api.pages.frame import render
-from api.pages.looks import Look, look_of, shown_state
+from api.pages.looks import look_of, shown_state
 from api.pages.people import BASES
 from api.parts import Here
 from api.row_states import RosterState
 from api.texts import spoken
 from api.words import PURPOSES
-from zones.ids import PortalId
 
 router = APIRouter(include_in_schema=False)
 Oneself = Annotated[Who, Depends(require(Permission.OWN))]
@@ -33,17 +32,9 @@ def me(here: Here, request: Request, who: Oneself) -> HTMLResponse:
     return render(
         request, who, "me.html", look=look, is_somebody=True, rights=rights, bases=BASES,
         places=[(row, shown_state(RosterState(row["state"]))) for row in rights.get("roster", [])],
-        entries=records["entries"], refusals=records["refusals"], portal_name=lambda one: portal_name(look, one),
+        entries=records["entries"], refusals=records["refusals"], portal_name=look.portal_name,
         looks=[(one, purpose_of(one), look.officer_name(one["officer"] or "")) for one in records["looks"]],
     )  # fmt: skip
-
-
-def portal_name(look: Look, portal: str | None) -> str:
-    """What a door is called."""
-    found = look.policy.portals.get(PortalId(portal or ""))
-    if found is None:
-        return portal or ""
-    return found.name_ja if spoken() == "ja" else found.name_en
 
 
 def purpose_of(look: dict[str, Any]) -> str:

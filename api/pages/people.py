@@ -127,7 +127,7 @@ def _form(here: Parts, request: Request, who: Who, form: Form, problem: str) -> 
     return render(
         request, who, "recruit.html", look=look, form=form, problem=problem, kinds=KINDS, bases=BASES, zones=zones,
         items=sorted({item for zone in zones for item in zone.items}), key=form.text("key") or new_key(),
-        readers=readers_of(here), wait=_seen(here, who, form), notice=look.policy.site.notice_version,
+        readers=readers_of(here, look), wait=_seen(here, who, form), notice=look.policy.site.notice_version,
         from_on=form.text("from_on") or look.day,
         until_on=form.text("until_on") or look.day + timedelta(days=PLACE_DAYS),
         review_on=form.text("review_on") or look.day + timedelta(days=REVIEW_DAYS),

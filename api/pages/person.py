@@ -178,7 +178,7 @@ def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
         declarations=[row for row in holder.declarations if not is_ended(row.ended_on, look.day)],
         waiting=sorted(waiting), key=new_key(), reasons=REASONS, bases=BASES, has_pin=one in look.policy.pins,
         may_propose=who.may(Permission.PROPOSE), may_look_back=who.may(Permission.HISTORY),
-        is_ended=is_ended(holder.cardholder.ended_on, look.day), readers=readers_of(here),
+        is_ended=is_ended(holder.cardholder.ended_on, look.day), readers=readers_of(here, look),
         until_on=look.day + timedelta(days=PLACE_DAYS), review_on=look.day + timedelta(days=REVIEW_DAYS),
         status=422 if problem else 200,
     )  # fmt: skip

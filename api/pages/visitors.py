@@ -265,7 +265,7 @@ def _form(here: Parts, request: Request, who: Who, form: Form, problem: str) -> 
     may_issue = who.may(Permission.PROPOSE)
     return render(
         request, who, "visit_new.html", look=look, form=form, hosts=hosts, zones=visited_zones(look), problem=problem,
-        key=new_key(), notice=look.policy.site.notice_version, readers=readers_of(here) if may_issue else [],
+        key=new_key(), notice=look.policy.site.notice_version, readers=readers_of(here, look) if may_issue else [],
         may_issue=may_issue, wait=None, from_on=form.text("from_on") or look.day, status=422 if problem else 200,
         until_on=form.text("until_on") or look.day,
     )  # fmt: skip
