@@ -19,8 +19,10 @@ from sqlalchemy import Engine, delete, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from api.kana import Order, kana_order
 from api.name_keys import NameKeys, NameKeysError, sealed, unsealed
 from api.tables import NameRow
+from api.texts import Language, spoken
 
 PADDED_TO_BYTES: Final = 256
 """Ciphertexts are as long for a short name as for a long one."""
@@ -43,14 +45,24 @@ class Name:
     roman: str = ""
 
     @property
-    def order(self) -> tuple[str, str]:
-        """Where it stands in a list of people: by its reading, else as it is written."""
-        return folded(self.kana or self.name), self.cardholder
+    def order(self) -> tuple[Order, str]:
+        """Where it stands in a list of people, in the language that is spoken."""
+        return self.order_in(spoken())
+
+    def order_in(self, language: Language) -> tuple[Order, str]:
+        """By its reading, else as it is written; in English by its Latin letters first."""
+        latin = self.roman if language == "en" else ""
+        return kana_order(latin or self.kana or self.name), self.cardholder
 
     @property
     def sought(self) -> str:
         """All that it may be looked for by, folded."""
         return folded(f"{self.name}\n{self.kana}\n{self.roman}")
+
+
+def order_of(name: Name | None, cardholder: str) -> tuple[bool, Order, str]:
+    """Where somebody stands in a list of people; whoever has no name stands last."""
+    return (True, kana_order(""), cardholder) if name is None else (False, *name.order)
 
 
 class Names:

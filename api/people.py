@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from api.names import Name
+from api.names import Name, order_of
 from api.parts import Parts
 from api.register import is_there, today
 
@@ -21,9 +21,5 @@ def people(
         found = here.view.names.matching(sought)
         docs = [doc for doc in docs if doc["id"] in found or sought in doc["id"]]
     if sort == "kana":
-        docs.sort(key=lambda doc: (doc["id"] not in names, _order(names.get(doc["id"])), doc["id"]))
+        docs.sort(key=lambda doc: order_of(names.get(doc["id"]), doc["id"]))
     return [(doc, names.get(doc["id"])) for doc in docs]
-
-
-def _order(name: Name | None) -> tuple[str, str]:
-    return ("", "") if name is None else name.order

@@ -16,6 +16,7 @@ from api import presence
 from api.access import Permission, Who
 from api.link import STATUS_OF
 from api.live import now_ms
+from api.names import order_of
 from api.parts import Parts
 from api.presence import FOUND, MISSING, Last, Roll, Tick, Unknown
 from api.problems import Problem
@@ -123,7 +124,7 @@ def _lines(here: Parts, places: Sequence[Last], ticked: dict[str, Tick], sort: S
             roman="" if name is None else name.roman,
             tick=ticked.get(place.cardholder),
         )  # fmt: skip
-        reading = ("~", place.cardholder) if name is None else name.order
+        reading = order_of(name, place.cardholder)
         found.append(((line.state == "found", reading if sort == "kana" else (place.since_ms, place.cardholder)), line))
     return tuple(line for _, line in sorted(found, key=lambda item: item[0]))
 
