@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import answer
+from api.problems import Problem, answer
 from api.texts import language_of
 
 KEPT_MAX: Final = 256
@@ -61,6 +62,8 @@ class Once:
             return await _refuse("key_reused", 422, scope, receive, send)
         if kept.messages is None:
             return await _refuse("key_in_use", 409, scope, receive, send)
+        if not _is_known(scope):  # whoever was signed out meanwhile is not told again what he was told
+            return await self._app(scope, receive, send)
         start, *rest = kept.messages
         await send({**start, "headers": [*start["headers"], (b"idempotency-replayed", b"true")]})
         for message in rest:
@@ -78,12 +81,26 @@ class Once:
         try:
             await self._app(scope, receive, keeping)
         finally:
-            if messages and 200 <= messages[0].get("status", 500) < 300:
+            if messages and 200 <= messages[0].get("status", 500) < 300 and not _signs_in(messages[0]):
                 kept.messages = messages
                 while len(self._kept) > KEPT_MAX:
                     self._kept.popitem(last=False)
             else:
                 self._kept.pop(key, None)
+
+
+def _is_known(scope: Scope) -> bool:
+    """Whether whoever asks is still signed in, or his token still good."""
+    try:
+        scope["app"].state.parts.keeper.who(Request(scope))
+    except Problem:
+        return False
+    return True
+
+
+def _signs_in(start: Message) -> bool:
+    """An answer that gives a browser its session is given once."""
+    return any(name.lower() == b"set-cookie" for name, _ in start.get("headers", ()))
 
 
 def _fingerprint(scope: Scope) -> bytes:

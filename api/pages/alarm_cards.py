@@ -53,7 +53,7 @@ def title(kind: str) -> str:
 def card(case: AlarmCase, doors: Mapping[str, str], zones: Mapping[str, str]) -> dict[str, Any]:
     """An alarm that somebody answers for. Where it is about a device, the device is named too."""
     at = doors.get(case.portal or "") or zones.get(case.zone or "") or ""
-    about = case.row.split("/")[0]
+    about = case.row if "." in case.row else case.row.split("/")[0]  # a device's line; a witness's name has a dot
     where = at or ("" if about == "site" else zones.get(about, about))
     todo = ALARM_DOS.get(CALLED.get(case.kind, case.kind))
     return {

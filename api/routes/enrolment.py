@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import pyotp
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 
 from api.access import Permission, Who, require
 from api.models import iso
 from api.parts import Here
 from api.problems import Problem
 from api.register import PROBLEMS
-from api.routes.signin import Anybody, OwnPage, session_of
+from api.routes.signin import Anybody, OwnPage, address_of, session_of
 from api.signin.enrolment import enrol, options_for
 from api.signin.links import Kind
 from api.signin.models import (
@@ -53,9 +53,9 @@ def ask_enrolment(here: Here, asked: EnrolmentAsked) -> PasskeyAsked:
 
 
 @router.post("/enrolment", dependencies=[OwnPage])
-def create_enrolment(here: Here, asked: Enrolment) -> Enrolled:
+def create_enrolment(here: Here, request: Request, asked: Enrolment) -> Enrolled:
     """A new passkey. With the console's ticket it is in force at once; with an officer's it waits for signatures."""
-    return enrol(here, asked.ticket, asked.response)
+    return enrol(here, asked.ticket, asked.response, address_of(request))
 
 
 @router.post("/officers/{id}/invitation", status_code=201)

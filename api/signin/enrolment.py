@@ -5,6 +5,7 @@ passkey becomes a change that waits for signatures like every other (docs/office
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from typing import Any
 
@@ -27,17 +28,24 @@ def options_for(here: Parts, ticket: str) -> dict[str, Any]:
         if found is None:
             raise Problem("link_over", 401)
         return here.signing_in.passkeys.creation_options(here.signing_in.challenges.make(_purpose(ticket)), found.who)
-    site = here.requests.welcome().vkey
-    return here.signing_in.passkeys.creation_options(enrolment_challenge(site=site, ticket=ticket), "")
+    return here.signing_in.passkeys.creation_options(enrolment_challenge(site=_site(here), ticket=ticket), "")
 
 
-def enrol(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
-    """What came of it. Raises Problem."""
-    return _invited(here, ticket, sent) if ticket.startswith(INVITATION) else _at_console(here, ticket, sent)
+def enrol(here: Parts, ticket: str, sent: RegistrationSent, address: str) -> Enrolled:
+    """What came of it. Raises Problem; 429 where that `address` tried too often: each attempt is the controller's to
+    judge.
+    """
+    by_address = f"enrolment {address}"
+    wait_s = here.signing_in.delays.begin(by_address)
+    if wait_s > 0:
+        raise Problem("sign_in_delayed", 429, headers={"Retry-After": str(math.ceil(wait_s))})
+    made = _invited(here, ticket, sent) if ticket.startswith(INVITATION) else _at_console(here, ticket, sent)
+    here.signing_in.delays.succeed("", by_address)
+    return made
 
 
 def _at_console(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
-    challenge = enrolment_challenge(site=here.requests.welcome().vkey, ticket=ticket)
+    challenge = enrolment_challenge(site=_site(here), ticket=ticket)
     made = here.signing_in.passkeys.registered(sent, challenge)
     message = EnrolKey(
         id=secrets.token_hex(16), ticket=ticket, client_data=made.client_data,
@@ -64,6 +72,13 @@ def _invited(here: Parts, ticket: str, sent: RegistrationSent) -> Enrolled:
     proposal = here.proposals.open(asker, lambda _: [("officer_key", row)], [("officer_key", row["id"])],
                                    reason="enrolment")  # fmt: skip
     return Enrolled(proposal=proposal.id)
+
+
+def _site(here: Parts) -> str:
+    """The ledger's public key, as it was told with the newest records. Raises Problem 503 before that."""
+    if not here.view.vkey:
+        raise Problem("controller_away", 503)
+    return here.view.vkey
 
 
 def registered_key(made: Registered, officer: str) -> dict[str, Any]:

@@ -31,6 +31,9 @@ FETCH_S_MAX: Final = 5.0
 BYTES_MAX: Final = 256 * 1024
 SKEW_S: Final = 60
 KNOWN_S: Final = 3600.0
+RETRY_S: Final = 10.0
+"""So long after it did not answer it is not asked again."""
+
 ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA"]
 TWO_FACTORS: Final = "mfa"
 """What stands in `amr` where somebody showed two (RFC 8176)."""
@@ -78,6 +81,8 @@ class Oidc:
         self._redirect = redirect
         self._lock = threading.Lock()
         self._flows: dict[str, _Flow] = {}
+        self._asking = threading.Lock()
+        self._failed_tick = float("-inf")
         self._known: tuple[float, dict[str, Any], KeySet] | None = None
 
     def begin(self) -> Begun:
@@ -147,9 +152,18 @@ class Oidc:
             raise Problem("oidc_failed", 503) from error
 
     def _provider(self) -> tuple[dict[str, Any], KeySet]:
-        known = self._known
-        if known is not None and time.monotonic() - known[0] < KNOWN_S:
-            return known[1], known[2]
+        with self._asking:  # one asks, the others wait for what it hears
+            known = self._known
+            if known is not None and time.monotonic() - known[0] < KNOWN_S:
+                return known[1], known[2]
+            if time.monotonic() - self._failed_tick < RETRY_S:  # strangers' attempts must not hold up every thread
+                raise Problem("oidc_failed", 503, headers={"Retry-After": str(int(RETRY_S))})
+            self._failed_tick = time.monotonic()
+            found = self._fetched()
+            self._failed_tick = float("-inf")
+            return found
+
+    def _fetched(self) -> tuple[dict[str, Any], KeySet]:
         described = _fetch(self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration")
         if described.get("issuer") != self._settings.issuer:  # OIDC Discovery §4.3
             raise Problem("oidc_failed", 503)

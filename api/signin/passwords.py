@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pyotp
@@ -32,6 +33,8 @@ STEPS_ASIDE: Final = 1
 
 AT_ONCE_MAX: Final = 2
 """Passwords that are checked at the same time: each takes 19 MiB and most of a core."""
+
+TURN_S_MAX: Final = 2.0
 
 _NAMES: Final = ("sekisho", "関所", "せきしょ", "security", "admin", "officer", "welcome", "company")
 _COMMON: Final = (
@@ -134,15 +137,25 @@ class Passwords:
             session.commit()
 
     def _hashed(self, password: str) -> str:
-        with self._busy:
+        with self._turn():
             return _hasher.hash(_normal(password))
 
     def _verifies(self, hashed: str, password: str) -> bool:
-        with self._busy:
+        with self._turn():
             try:
                 return _hasher.verify(hashed, _normal(password))
             except (VerificationError, InvalidHashError):
                 return False
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One of the few that are checked at once. Raises Problem 503: attempts that wait would hold up everybody."""
+        if not self._busy.acquire(timeout=TURN_S_MAX):
+            raise Problem("busy", 503, headers={"Retry-After": "5"})
+        try:
+            yield
+        finally:
+            self._busy.release()
 
     def _step_of(self, code_secret: str, code: str) -> int | None:
         """Which step's code this is, of those about now."""

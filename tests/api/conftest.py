@@ -178,8 +178,9 @@ class Web:
         """A new session, as a browser on our pages."""
         answer = self.sign_in(officer)
         assert answer.status_code == 200, answer.text
-        self.caught_up()
-        self.controller.heard[:] = [one for one in self.controller.heard if one.get("type") != "SIGN_IN"]
+        if self.controller is not None:  # else beside a ledger of the product's writer
+            self.caught_up()
+            self.controller.heard[:] = [one for one in self.controller.heard if one.get("type") != "SIGN_IN"]
         return self.page(cookie_of(answer))
 
     def caught_up(self) -> None:

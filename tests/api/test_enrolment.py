@@ -35,6 +35,7 @@ def test_the_consoles_ticket_and_the_passkey_go_to_the_controller(web: Any, kit:
         kit.created(SoftPasskey("newcomer", is_verified=False), options),
     ]
     for response in wrong:
+        web.parts.signing_in.delays._failures.clear()
         answer = page.post(ENROL, json={"ticket": TICKET, "response": response})
         assert answer.status_code == 422 and answer.json()["code"] == "passkey_wrong"
     assert not web.controller.heard_of("enrol_key")

@@ -92,6 +92,7 @@ def test_a_new_key_empties_nothing(web: Any, kit: Any, caplog: pytest.LogCapture
 
 def test_a_ledger_whose_end_was_set_aside_is_folded_anew(web: Any, kit: Any) -> None:
     """The page would show rights and doors of records that the ledger does not hold any more, and miss the new ones."""
+    client = web.client
     web.controller.record("REX", portal="front")
     web.controller.record("REX", portal="front")
     web.caught_up()
@@ -104,7 +105,7 @@ def test_a_ledger_whose_end_was_set_aside_is_folded_anew(web: Any, kit: Any) -> 
         web.controller.record("EXIT", portal="front")
     web.controller.start()
     kit.eventually(lambda: web.parts.view.seq == seen + 3)
-    found = web.client.get("/api/v1/events").json()["items"]
+    found = client.get("/api/v1/events").json()["items"]
     assert [row["type"] for row in found[-5:]] == ["TAIL_SET_ASIDE"] + ["EXIT"] * 4
     assert [row["seq"] for row in found] == list(range(len(found)))
 
@@ -112,11 +113,12 @@ def test_a_ledger_whose_end_was_set_aside_is_folded_anew(web: Any, kit: Any) -> 
 @pytest.mark.req("A-23")
 def test_alarms_of_a_start_stay_and_those_before_it_go(web: Any, kit: Any) -> None:
     """The alarm about a damaged ledger would be wiped by the very start that raised it, or stand for ever."""
-    pages = web.parts.rendered["pages"]
+    client = web.client
     now = 1_764_500_000_000
     web.controller.record("STORAGE_75", at_ms=now - 9, detail={"used_percent": 76, "free_mb": 900})
     web.caught_up()
-    assert "75%" in pages.live("ja") and "sekisho ledger capacity" in pages.live("ja")
+    shown = client.get("/live?lang=ja").text
+    assert "75%" in shown and "sekisho ledger capacity" in shown
     detail = {"first": 4, "count": 2, "file": "ledger.db.damaged-20261130T000000Z", "sha256": "00", "why": "bad"}
     web.controller.record("TAIL_SET_ASIDE", at_ms=now, detail=detail)
     web.controller.record("CONTROLLER_STARTED", at_ms=now)

@@ -204,6 +204,9 @@ def test_where_the_provider_is_away_passkeys_go_on(company: Any, provider: Provi
         assert company.sign_in("officer-01").status_code == 200
     finally:
         provider.is_down = False
+    assert company.anonymous().get("/sign-in/company").headers["retry-after"] == "10", "not asked again at once"
+    company.parts.signing_in.oidc._failed_tick = float("-inf")
+    assert company.anonymous().get("/sign-in/company").status_code == 303
 
 
 def test_without_a_provider_there_is_no_such_way(shared: Any) -> None:

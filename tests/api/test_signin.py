@@ -141,6 +141,21 @@ def test_every_sign_in_and_step_up_gives_a_new_id_and_the_old_one_is_dead(web: A
     assert web.page(third).get("/api/v1/session").status_code == 200
 
 
+def test_a_sign_in_is_not_answered_again_and_nothing_after_the_end(web: Any, kit: Any) -> None:
+    """Whoever caught one request could have its session's cookie, or its answer, by sending it once more."""
+    sent = {"response": kit.asserted(web.key("officer-01"), asked(web.page()))}
+    page = web.page(**{"Idempotency-Key": "sign-in-0001"})
+    assert page.post(SIGN_IN, json=sent).status_code == 200
+    again = page.post(SIGN_IN, json=sent)
+    assert again.status_code == 401 and "set-cookie" not in again.headers
+    client, key = web.as_("officer-01"), {"Idempotency-Key": "release-0001"}
+    released = [client.post("/api/v1/portals/front/release", json={"reason": "other"}, headers=key) for _ in range(2)]
+    assert [one.status_code for one in released] == [200, 200] and "idempotency-replayed" in released[1].headers
+    client.post("/api/v1/sign-out")
+    late = client.post("/api/v1/portals/front/release", json={"reason": "other"}, headers=key)
+    assert late.status_code == 401
+
+
 def test_nobody_steps_up_for_another(web: Any, kit: Any) -> None:
     """A guard at an officer's open page could make it do what needs the officer."""
     client = web.as_("officer-01")
