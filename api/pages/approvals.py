@@ -203,6 +203,8 @@ def _timed(name: str, value: Any) -> str:
 def _named(look: Look, name: str, value: str) -> str:
     if value in VALUES:
         return str(VALUES[value])
+    if name == "credential":
+        return f"…{value[-8:]}"
     if name in _OFFICERS:
         return look.officer_name(value)
     if name in _PEOPLE:
