@@ -143,7 +143,7 @@ def told(problem: Problem) -> str:
     if problem.code in HINDRANCES:
         detail = str(HINDRANCES[problem.code])
     field = str(problem.members.get("field") or "")
-    which = _("(%(field)s)", field=(FIELDS | SENT_AS).get(field, field)) if field else ""
+    which = _("(%(field)s)", field=SENT_AS.get(field) or FIELDS.get(field, field)) if field else ""
     why = f"({problem.members['why']})" if spoken() == "en" and problem.members.get("why") else ""
     return " ".join(part for part in (f"{title}:", detail, which, why) if part)
 
