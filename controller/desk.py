@@ -174,6 +174,8 @@ class Desk:
                 raise _Rejected("protocol", "officer must be lower-case letters, digits and dashes", "officer")
             self._judge(request, now, turn, next_grant)
         except _Rejected as rejected:
+            if rejected.code == "busy":
+                self._ids.pop(message.id, None)  # nothing was looked at: sent again, signed as it is, it is judged
             draft = self._refusal(message, rejected.code, now)
             after = AfterRefused(
                 index=self._standing.record(draft, turn),

@@ -57,6 +57,17 @@ def test_an_id_is_used_once_whatever_for(site, first):
     assert isinstance(site.commands("office", id="another-id"), Done)
 
 
+def test_what_came_while_another_change_was_recorded_is_sent_again_as_it_was_signed(site):
+    """A portal changes its zone in the same moment, and two officers have to sign anew what nobody looked at."""
+    site.engine._desk._is_editing = True
+    early = site.proposes(("cardholder", {"id": "h-2"}), id="the-same-id")
+    assert isinstance(early, Refused) and early.code == "busy"
+    site.engine._desk.edit_done()
+    assert isinstance(site.proposes(("cardholder", {"id": "h-2"}), id="the-same-id"), Done)
+    again = site.proposes(("cardholder", {"id": "h-3"}), id="the-same-id")
+    assert isinstance(again, Refused) and again.code == "repeated"
+
+
 @pytest.mark.parametrize(
     "bad", ["", "short", "x" * 65, "with\nnewline", "番号番号番号番号", "tab\tin-it-it", "\x7f" * 9]
 )
