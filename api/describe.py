@@ -19,7 +19,7 @@ from controller.link.messages import REFUSAL_CODES
 
 Doc = dict[str, Any]
 
-TAGS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+PARTS_OF_IT: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
         "sign-in": (
             "Who is signed in, and by what: passkeys, sessions, API tokens, one-time links.",
@@ -162,7 +162,7 @@ def describe(app: FastAPI) -> Doc:
     """The description of `app`, in which every error is a problem and nothing else; made once."""
     if app.openapi_schema is None:
         described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        described["tags"] = [{"name": name, "description": says} for name, (says, _) in TAGS.items()]
+        described["tags"] = [{"name": name, "description": says} for name, (says, _) in PARTS_OF_IT.items()]
         schemas = described["components"]["schemas"]
         _finish_problem(schemas)
         for path, operations in described["paths"].items():
@@ -174,7 +174,7 @@ def describe(app: FastAPI) -> Doc:
 
 def _finish(path: str, method: str, operation: Doc, schemas: Doc) -> None:
     """One operation: its tag, its words, its errors, its examples."""
-    operation["tags"] = [tag_of(path)]
+    operation["tags"] = [part_of(path)]
     operation.setdefault("description", f"{operation['summary']}.")
     for parameter in operation.get("parameters", ()):
         if "description" not in parameter and (says := PARAMETERS.get(parameter["name"].lower())):
@@ -190,10 +190,10 @@ def _finish(path: str, method: str, operation: Doc, schemas: Doc) -> None:
     _give_examples(operation.get("requestBody", {}).get("content", {}), schemas)
 
 
-def tag_of(path: str) -> str:
+def part_of(path: str) -> str:
     """The tag of an address, by the part behind /api/v1/."""
     first = path.removeprefix("/api/v1/").partition("/")[0]
-    return next((name for name, (_, firsts) in TAGS.items() if first in firsts), "service")
+    return next((name for name, (_, firsts) in PARTS_OF_IT.items() if first in firsts), "service")
 
 
 def _finish_error(path: str, status: int, response: Doc) -> None:

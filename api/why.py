@@ -94,7 +94,7 @@ SHOWN: Final[Mapping[PublicReason, tuple[Said, Said]]] = MappingProxyType(
 """What a reader showed -> words and lights (docs/decision.md, E-04)."""
 
 
-def seen_at_door(decision: RecordedDecision) -> tuple[str, str]:
+def seen_at_portal(decision: RecordedDecision) -> tuple[str, str]:
     """What the person saw: the words, and lights and tones."""
     try:
         public = public_reason(Reason(decision.decided))

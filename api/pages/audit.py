@@ -37,7 +37,7 @@ from api.sheets.table import Column, Table
 from api.tables import EventRow
 from api.texts import Said, _, spoken
 from api.transfer.exports import record_export
-from api.why import Line, checklist, decision_in, number_of, seen_at_door
+from api.why import Line, checklist, decision_in, number_of, seen_at_portal
 from api.words import PURPOSES, TYPES
 from controller.link.messages import PURPOSES as PURPOSE_CODES
 from controller.link.messages import Note
@@ -264,7 +264,7 @@ def _record(here: Parts, request: Request, who: Who, seq: int, name: str, proble
     asked = [one for one in here.agreements.asked_by(who) if one.kind == "UNMASK" and one.about == row.cardholder]
     return render(
         request, who, "record.html", status=422 if problem else 200, row=seen, event=event, lines=lines,
-        seen=None if decision is None else seen_at_door(decision), name=name, problem=problem,
+        seen=None if decision is None else seen_at_portal(decision), name=name, problem=problem,
         body=_pretty(seen) if who.may(Permission.REASONS) else "", is_purged=not row.body, agreements=asked,
         may_unmask=row.cardholder is not None and not who.may(Permission.PEOPLE), outcome=_outcome(row),
         purposes=[(code, PURPOSES[code][spoken()]) for code in PURPOSE_CODES], may_prove=who.may(Permission.LEDGER),

@@ -20,7 +20,7 @@ from api.problem_words import PROBLEMS
 from api.problems import Problem
 from api.tables import EventRow
 from api.texts import _, spoken
-from api.why import Step, checklist, decision_in, fix_for, number_of, seen_at_door, ways_of
+from api.why import Step, checklist, decision_in, fix_for, number_of, seen_at_portal, ways_of
 from controller.link.recorded import at_of
 from zones.ids import CardholderId, PortalId
 from zones.moment import JST, Moment
@@ -138,7 +138,7 @@ def _answer(who: Who, look: Look, row: EventRow) -> dict[str, Any]:
         return told | {"may_know": True, "is_purged": True}
     words = reason_words(decision.decided)
     return told | {
-        "may_know": True, "seen": seen_at_door(decision), "lines": checklist(decision),
+        "may_know": True, "seen": seen_at_portal(decision), "lines": checklist(decision),
         "person": look.name(row.cardholder) if row.cardholder else "",
         "statement": words.ja if spoken() == "ja" else words.en,
     }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -110,7 +110,7 @@ class Imports:
             if sum(kept.is_busy for kept in self._kept.values()) >= KEPT_MAX // 2:
                 raise Problem("busy", 503, headers={"Retry-After": "5"})
             self._kept[one.id] = one
-        self._pool.submit(self._read, here, who, one, content)
+        self._pool.submit(self._attempt, one, lambda: self._read(here, who, one, content))
         return one
 
     def get(self, who: Who, name: str) -> Import:
@@ -128,27 +128,33 @@ class Imports:
         for name in old + list(islice(self._kept, max(0, len(self._kept) - KEPT_MAX))):
             self._kept.pop(name, None)
 
-    def _read(self, here: Parts, who: Who, one: Import, content: bytes) -> None:
+    def _attempt(self, one: Import, work: Callable[[], str]) -> None:
+        """The rim of the thread: whatever happens, the file has a state that says so. `work` gives the next one."""
+        try:
+            state = work()
+        except Problem as problem:
+            one.code, one.why, state = problem.code, str(problem.members.get("why", "")), "STOPPED"
+        except Exception as error:  # noqa: BLE001  the rim: a fault of ours is told as one, and its words are not
+            log_fault(error, "IMPORT", one.register)
+            one.code, state = "internal", "STOPPED"
+        one.state = state
+
+    def _read(self, here: Parts, who: Who, one: Import, content: bytes) -> str:
         register = REGISTERS[one.register]
+
+        def progress(nth: int) -> None:
+            one.count = nth
+
         try:
             taken = read_table(content)
-            one.total = len(taken.rows)
-
-            def progress(nth: int) -> None:
-                one.count = nth
-
-            standing = standing_of(here, who, register)
-            one.preview = preview(
-                register, taken, standing, removes=one.removes, today=today(), progress=progress
-            )  # fmt: skip
-            one.state = "FAULTY" if one.preview.faults else "READY"
         except SheetFault as error:
             faults = tuple(Fault(row=each.place.row, column=each.place.column, code=each.code) for each in error.all)
             one.preview = Preview(register=one.register, how="", faults=faults)
-            one.state = "FAULTY"
-        except Exception as error:  # noqa: BLE001  the rim: a fault of ours is told as one, and its words are not
-            log_fault(error, "IMPORT", one.register)
-            one.code, one.state = "internal", "STOPPED"
+            return "FAULTY"
+        one.total = len(taken.rows)
+        standing = standing_of(here, who, register)
+        one.preview = preview(register, taken, standing, removes=one.removes, today=today(), progress=progress)
+        return "FAULTY" if one.preview.faults else "READY"
 
     # -- proposed -------------------------------------------------------------------------------------------------
 
@@ -159,10 +165,10 @@ class Imports:
             if one.state != "READY" or one.preview is None:
                 raise Problem("import_not_ready", 409, members={"state": one.state})
             one.state, one.count, one.total = "PROPOSING", 0, len(one.preview.moves)
-        self._pool.submit(self._propose, here, who, one)
+        self._pool.submit(self._attempt, one, lambda: self._propose(here, who, one))
         return one
 
-    def _propose(self, here: Parts, who: Who, one: Import) -> None:
+    def _propose(self, here: Parts, who: Who, one: Import) -> str:
         assert one.preview is not None, "it was READY"
         table = REGISTERS[one.register].table
         try:
@@ -172,15 +178,10 @@ class Imports:
                     one.proposals.append(_opened(here, who, table, chunk, f"{one.id}-{kind[0]}{nth}").id)
                     one.count += len(chunk)
             one.renamed = self._rename(here, who, one)
-            one.state = "PROPOSED"
-        except Problem as problem:
-            one.code, one.why, one.state = problem.code, str(problem.members.get("why", "")), "STOPPED"
-        except Exception as error:  # noqa: BLE001  the rim, as above
-            log_fault(error, "IMPORT", one.register)
-            one.code, one.state = "internal", "STOPPED"
         finally:
             one.preview = Preview(register=one.register, how=one.preview.how)  # with it the card numbers
             self._keep(one)
+        return "PROPOSED"
 
     def _rename(self, here: Parts, who: Who, one: Import) -> int:
         """Names of people who are there change at once: they are no register's."""

@@ -73,7 +73,7 @@ _ID_HINT: Final = Said("lower-case letters, digits and dashes")
 _DAY_HINT: Final = Said("a day as 2026-04-01")
 _FLAG_HINT: Final = Said("yes or no")
 _ID: Final = Field(code="id", title=Said("ID", "column"), hint=_ID_HINT, width=18, also=("社員番号", "職員番号"))
-_PERSON: Final = Field(
+_HOLDER: Final = Field(
     code="cardholder",
     title=Said("Person ID", "column"),
     hint=_ID_HINT,
@@ -148,7 +148,7 @@ CREDENTIALS: Final = Register(
     needed=("cardholder",),
     fields=(
         _ID,
-        _PERSON,
+        _HOLDER,
         _CALLED,
         Field(code="last4", title=Said("Last 4 signs"), width=10, is_told=True),
         Field(
@@ -184,7 +184,7 @@ ROSTERS: Final = Register(
     prefix="r",
     fixed=frozenset({"cardholder", "zone", "from_on"}),
     needed=("cardholder", "zone"),
-    fields=(_ID, _PERSON, _CALLED, *_PLACE),
+    fields=(_ID, _HOLDER, _CALLED, *_PLACE),
 )
 
 REGISTERS: Final[Mapping[str, Register]] = MappingProxyType({one.code: one for one in (PEOPLE, CREDENTIALS, ROSTERS)})
