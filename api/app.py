@@ -36,6 +36,7 @@ from api.pages import (
     history,
     items,
     live,
+    lockdown,
     me,
     naming,
     paper,
@@ -91,9 +92,9 @@ from api.view import View
 PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
-    files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, alarms, approvals,
-    plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, visitors, why, audit,
-    sheets, paper,
+    files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, lockdown, alarms,
+    approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, visitors, why,
+    audit, sheets, paper,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""
 

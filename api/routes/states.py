@@ -56,7 +56,8 @@ def _put(  # noqa: PLR0913 - each a different thing about one state
     return open_proposal(here, who, make=puts, places=(place,), reason=reason, key=key)
 
 
-def _order(here: Parts, who: Who, act: Any, cardholder: str | None, key: str | None) -> OrderDone:
+def ordered(here: Parts, who: Who, act: Any, cardholder: str | None, key: str | None) -> OrderDone:
+    """Have something done at once. Raises Problem."""
     not_after_ms = now_ms() + ORDER_MS
 
     def order(welcome: Welcome) -> Order:
@@ -169,24 +170,24 @@ def restore_device(
 @router.post("/presence/forgive")
 def forgive_presence(here: Here, who: OnShift, key: RequestKey = None) -> OrderDone:
     """Nobody's place is believed any more, until he is seen again (after a drill, a roll-call; B-06, B-07)."""
-    return _order(here, who, "forgive_presence", None, key)
+    return ordered(here, who, "forgive_presence", None, key)
 
 
 @router.post("/cardholders/{id}/forgive")
 def forgive_cardholder(here: Here, who: OnShift, id: str, key: RequestKey = None) -> OrderDone:
     """One cardholder's place is not believed any more: anti-passback lets him through once."""
     one(here, "cardholder", id)
-    return _order(here, who, "forgive_presence", id, key)
+    return ordered(here, who, "forgive_presence", id, key)
 
 
 @router.post("/cardholders/{id}/unlock-pin")
 def unlock_pin(here: Here, who: Proposer, id: str, key: RequestKey = None) -> OrderDone:
     """Lift the lock after five misses; the PIN stays what it is (B-13)."""
     one(here, "cardholder", id)
-    return _order(here, who, "unlock_pin", id, key)
+    return ordered(here, who, "unlock_pin", id, key)
 
 
 @router.post("/fire/reset")
 def reset_fire(here: Here, who: OnShift, key: RequestKey = None) -> OrderDone:
     """Doors lock again after a fire alarm: an officer's decision, never the program's (D-25)."""
-    return _order(here, who, "reset_fire", None, key)
+    return ordered(here, who, "reset_fire", None, key)
