@@ -23,7 +23,7 @@ OPEN = frozenset(
         "POST /api/v1/sign-in/link", "POST /api/v1/sign-out", "POST /sign-out", "GET /sign-in",
         "POST /sign-in/password",
         "GET /sign-in/company", "GET /sign-in/company/back", "GET /own-link", "GET /enrol", "GET /enrolled",
-        "POST /api/v1/enrolment/options", "POST /api/v1/enrolment", "GET /ca", "GET /ca.crt",
+        "POST /api/v1/enrolment/options", "POST /api/v1/enrolment", "GET /ca", "GET /ca/sekisho-ca.crt",
     }
 )  # fmt: skip
 """What whoever has no session yet must reach: the way in, and files that say nothing of this site."""
