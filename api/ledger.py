@@ -24,7 +24,7 @@ from controller.link.short_code import short_code
 from controller.link.tiles import LEVEL_MAX, TileSpot, bundle, parse_tile_path
 from controller.link.tree import TILE_LEAVES, leaf_hash
 
-WITHHELD: Final = ("POLICY_EDITED",)
+WITHHELD: Final = ("POLICY_EDITED", "EDIT_SUGGESTED")
 """Types of records that are proven here by their leaf alone; `sekisho ledger prove` on the controller shows all."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import burst, cards, commits, decisions, doors, ledger, modbus, mqtt, osdp, processes, stream
+from bench import burst, cards, commits, decisions, doors, ledger, modbus, mqtt, osdp, pages, processes, stream
 from bench.figures import Figure, not_run, table, write
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "build"
@@ -34,6 +34,7 @@ FIGURES: Final[dict[str, Take]] = {
     "ledger_commit": lambda folder, quick: ledger.commits(folder, is_quick=quick),
     "ledger_million": lambda folder, quick: ledger.million(folder, is_quick=quick),
     "sse_vs_raw": lambda folder, quick: stream.fan_out(folder, is_quick=quick),
+    "pages": lambda folder, quick: pages.pages(folder, is_quick=quick),
     "modbus_9600_relay": lambda folder, quick: modbus.order_to_relay(folder, is_quick=quick),
 }
 MEMBERS: Final = {
@@ -42,6 +43,7 @@ MEMBERS: Final = {
     "cards": cards.NAMES,
     "ledger_commit": ledger.COMMIT_NAMES,
     "ledger_million": ledger.MILLION_NAMES,
+    "pages": pages.NAMES,
 }
 """Takes of more than one figure."""
 
