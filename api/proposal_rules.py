@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import permutations
+from itertools import combinations
 from typing import Any, Final
 
 from controller.link.recorded import edit_of
@@ -99,10 +99,12 @@ def verdict(policy: Policy, puts: Sequence[tuple[str, Doc]], signed: Sequence[st
     """What a change that `signed` have signed needs still. Raises EditRefused where the policy does not take it."""
     weight = weight_by_anybody(policy, puts, day)
     found = _faults(policy, puts)
-    others = sorted((_signers_of(policy, day)) - set(signed))
+    others = sorted(_eligible(policy, puts, weight, day) - set(signed))
     missing = max(weight.signers - len(signed), 0)
     may, worst = set[str](), None
-    for more in permutations(others, missing):
+    for more in combinations(others, missing):
+        if missing and may.issuperset(more):
+            continue
         order = _order(policy, puts, (*signed, *more), day)
         if isinstance(order, tuple):
             may.update(more)
@@ -123,6 +125,18 @@ def _is_vacant(policy: Policy, day: date) -> bool:
     """Whether nobody holds the post that answers for protection: a deputy fills in for somebody, not for nobody."""
     held = (one for one in policy.officers.values() if one.is_in_post(day))
     return not any(Role.PROTECTION_OFFICER in one.roles for one in held)
+
+
+def _eligible(policy: Policy, puts: Sequence[tuple[str, Doc]], weight: Weight, day: date) -> set[str]:
+    """Whoever may be one of those who sign; the rules are asked of each alone before they are asked of pairs."""
+    edit, found = edit_by(puts, _ANYBODY), set[str]()
+    for officer in _signers_of(policy, day):
+        try:
+            refuse_signer(policy, edit, OfficerId(officer), weight, day)
+        except NotAuthorised:
+            continue
+        found.add(officer)
+    return found
 
 
 def _signers_of(policy: Policy, day: date) -> set[str]:

@@ -159,6 +159,7 @@ class Proposals:
         self._requests = requests
         self._signing_in = signing_in
         self._lock = threading.RLock()
+        self._verdicts: dict[str, tuple[tuple[object, ...], Verdict]] = {}
         self.in_force = InForce(view)
 
     # -- made ready ---------------------------------------------------------------------------------------------
@@ -187,7 +188,6 @@ class Proposals:
         was = {(table, row["id"]): snapshot.rows.get((table, row["id"])) for table, row in puts}
         puts = with_named(puts, {place: doc for place, doc in was.items() if doc is not None})
         weight = self._refuse_early(who, puts)
-        self._keep_names(puts, names)
         now = now_ms()
         row = ProposalRow(
             id=key or secrets.token_hex(16), state=PENDING, proposer=who.officer, reason=reason, made_at_ms=now,
@@ -195,13 +195,21 @@ class Proposals:
             was=_text([was[table, doc["id"]] for table, doc in puts]),
             named="\n".join(name.cardholder for name in names), weight=int(weight), suggestion=suggestion,
         )  # fmt: skip
-        with self._lock, Session(self._engine) as session:
+        with self._lock:
+            known = self._known(row.id)  # the same form, sent twice at once
+            if known is None:
+                self._keep(row, puts, names)
+                known = row
+            return self._shown(known)
+
+    def _keep(self, row: ProposalRow, puts: Puts, names: Sequence[Name]) -> None:
+        with Session(self._engine, expire_on_commit=False) as session:
             if len(session.exec(select(ProposalRow.id).where(col(ProposalRow.state).in_(OPEN))).all()) >= OPEN_MAX:
                 raise Problem("busy", 503)
+            self._keep_names(puts, names)
             session.add(row)
             session.commit()
-            session.refresh(row)
-            return self._shown(row)
+            session.expunge(row)
 
     def _refuse_size(self, puts: Puts) -> None:
         if not 0 < len(puts) <= ROWS_MAX:
@@ -475,10 +483,22 @@ class Proposals:
         if any(snapshot.rows.get((t, d["id"])) != was for (t, d), was in zip(proposal.puts, proposal.was, strict=True)):
             return replace(proposal, state="STALE", code="stale_base")
         try:
-            judged = verdict(self._policy(), proposal.puts, [one.officer for one in proposal.signed], today())
+            judged = self._judged(proposal)
         except EditRefused as error:
             return replace(proposal, state="STALE", code="edit_refused", why=str(error), field=error.field)
         return _with_verdict(proposal, judged)
+
+    def _judged(self, proposal: Proposal) -> Verdict:
+        """Kept while nothing is changed: an inbox is looked at more often than it changes."""
+        revision, policy = self._dated_policy()
+        signed, day = tuple(one.officer for one in proposal.signed), today()
+        of = (revision, signed, day)
+        kept = self._verdicts.get(proposal.id)
+        if kept is None or kept[0] != of:
+            kept = of, verdict(policy, proposal.puts, signed, day)
+            self._verdicts = {name: one for name, one in self._verdicts.items() if one[0][0] == of[0]}
+            self._verdicts[proposal.id] = kept
+        return kept[1]
 
     def _plain(self, row: ProposalRow) -> Proposal:
         with Session(self._engine) as session:
@@ -542,8 +562,11 @@ class Proposals:
             session.commit()
 
     def _policy(self) -> Policy:
+        return self._dated_policy()[1]
+
+    def _dated_policy(self) -> tuple[str, Policy]:
         try:
-            return self.in_force.policy()[1]
+            return self.in_force.policy()
         except EditRefused as error:
             raise Problem("history_broken", 503, members={"why": str(error)}) from error
 
