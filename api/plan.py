@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Engine, delete
 from sqlmodel import Session, select
 
-from api.plan_layout import Nest, Plan, Shape, drawn, laid_out
+from api.plan_layout import Nest, Plan, Shape, drawn, each, laid_out
 from api.tables import PlanShapeRow
 from api.view import View
 
@@ -33,12 +33,12 @@ def draw(engine: Engine, shapes: Drawing) -> None:
         session.commit()
 
 
-def nests(view: View) -> list[Nest]:
-    """The zones as they are nested, with the portals that lead into each."""
+def nests(view: View, seen: frozenset[str] | None = None) -> list[Nest]:
+    """The zones (of `seen`) as they are nested, with the portals that lead into each."""
     into: dict[str, list[str]] = {}
     for doc in view.rows(PORTAL):
         into.setdefault(doc["inner"], []).append(doc["id"])
-    docs = view.rows(ZONE)
+    docs = [doc for doc in view.rows(ZONE) if seen is None or doc["id"] in seen]
     found = {doc["id"]: Nest(id=doc["id"], portals=into.get(doc["id"], [])) for doc in docs}
     tops: list[Nest] = []
     for doc in docs:
@@ -47,10 +47,10 @@ def nests(view: View) -> list[Nest]:
     return tops
 
 
-def plan_of(view: View, width: int) -> tuple[Plan, bool]:
-    """The plan as it stands, and whether it was drawn."""
-    tops, shapes = nests(view), drawing(view.engine)
-    there = {(kind, doc["id"]) for kind in (ZONE, PORTAL) for doc in view.rows(kind)}
+def plan_of(view: View, width: int, seen: frozenset[str] | None = None) -> tuple[Plan, bool]:
+    """The plan of the zones that are `seen` (None: all) as it stands, and whether it was drawn."""
+    tops, shapes = nests(view, seen), drawing(view.engine)
+    there = {(ZONE, one.id) for one in each(tops)} | {(PORTAL, name) for one in each(tops) for name in one.portals}
     zones = {name: one for (kind, name), one in shapes.items() if kind == ZONE and (kind, name) in there}
     if not zones:
         return laid_out(tops, width), False

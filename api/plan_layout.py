@@ -67,9 +67,9 @@ def drawn(tops: Sequence[Nest], zones: Mapping[str, Shape], portals: Mapping[str
     width = max([WIDE, *(one.x + one.w + PAD for one in there)])
     bottom = max([0, *(one.y + one.h for one in there)])
     plan = Plan(width=width, zones=dict(zones), portals=dict(portals))
-    rest = [Nest(id=one.id, portals=one.portals) for one in _all(tops) if one.id not in zones]
+    rest = [Nest(id=one.id, portals=one.portals) for one in each(tops) if one.id not in zones]
     missing = [
-        portal for one in _all(tops) if one.id in zones for portal in one.portals if portal not in portals
+        portal for one in each(tops) if one.id in zones for portal in one.portals if portal not in portals
     ]  # fmt: skip
     plan.height = bottom + PAD
     if rest:
@@ -90,10 +90,11 @@ def cut_to(name: str, width: int) -> str:
     return name
 
 
-def _all(nests: Sequence[Nest]) -> list[Nest]:
+def each(nests: Sequence[Nest]) -> list[Nest]:
+    """All zones, from the outside in."""
     found: list[Nest] = []
     for one in nests:
-        found += [one, *_all(one.inside)]
+        found += [one, *each(one.inside)]
     return found
 
 

@@ -93,7 +93,7 @@ def _render(view: View, watcher: Watcher) -> str:
     )
     return fragment(
         "live.html",
-        zones=tree(zones(view), doors, now, heads(view)), may_release=watcher.may_release,
+        zones=tree(zones(view), doors, now, heads(view), sight.zones), may_release=watcher.may_release,
         alarms=found[:ALARMS_SHOWN], more_alarms=found[ALARMS_SHOWN:],
         events=[
             event_shown(row, names, door_names, zone_names, language) for row in newest(view, watcher, EVENTS_SHOWN)

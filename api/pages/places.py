@@ -41,11 +41,16 @@ def fire_released(view: View) -> frozenset[str]:
     return frozenset(doc["id"] for doc in view.rows("portal") if doc.get("fire_release") == "HARDWIRED")
 
 
+Seen = frozenset[str] | None
+"""The zones whose doors somebody sees; None: all."""
+
+
 def tree(
-    all_zones: list[ZonePublic], doors: list[PortalPublic], now: SiteNow, heads: Mapping[str, int]
+    all_zones: list[ZonePublic], doors: list[PortalPublic], now: SiteNow, heads: Mapping[str, int], seen: Seen = None
 ) -> list[ZoneBox]:
-    """Zones inside zones with their doors. No release where the controller refuses it anyway: into protected, secured
-    or locked down zones, in a lockdown of the site or of a zone around, through a portal in the mode LOCKED.
+    """Zones inside zones with their doors, as far as they are `seen`. No release where the controller refuses it
+    anyway: into protected, secured or locked down zones, in a lockdown of the site or of a zone around, through a portal
+    in the mode LOCKED.
     """
     language = spoken()
     around = {zone.id: zone.parent for zone in all_zones}
@@ -62,17 +67,18 @@ def tree(
         )
         for zone in all_zones
     }  # fmt: skip
+    shown = {name: box for name, box in boxes.items() if seen is None or name in seen}
     top: list[ZoneBox] = []
     for zone in all_zones:
-        parent = boxes.get(zone.parent or "")
-        (parent.inside if parent is not None else top).append(boxes[zone.id])
+        if zone.id in shown:
+            parent = shown.get(zone.parent or "")
+            (parent.inside if parent is not None else top).append(shown[zone.id])
     for door in doors:
-        box = boxes.get(door.inner)
+        box = shown.get(door.inner)
         if box is not None:
             outer = boxes[door.outer].name if door.outer in boxes else door.outer
             can_release = box.can_release and door.has_entry_reader and door.mode != "LOCKED"
-            shown = _door(door, outer, now, language, can_release=can_release)
-            box.doors.append(shown)
+            box.doors.append(_door(door, outer, now, language, can_release=can_release))
     return top
 
 

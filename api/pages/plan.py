@@ -15,7 +15,7 @@ from api.masks import Sight, masked, sight_of
 from api.pages.forms import Form, Sent
 from api.pages.frame import fragment, render
 from api.pages.live import heads
-from api.pages.places import SiteNow, ZoneBox, fire_released, tree
+from api.pages.places import Seen, SiteNow, ZoneBox, fire_released, tree
 from api.pages.rows import event_shown, place_names
 from api.pages.shared import Shared
 from api.parts import Here, Parts
@@ -35,26 +35,26 @@ Watching = Annotated[Who, Depends(require(Permission.LIVE))]
 Drawing = Annotated[Who, Depends(require(Permission.PLAN))]
 
 
-def plan_part(view: View) -> Shared[None]:
-    """The plan as it stands, the same for everybody who may watch."""
-    return Shared(view, lambda _: fragment("plan.html", **shown(view)))
+def plan_part(view: View) -> Shared[Seen]:
+    """The plan as it stands, the same for everybody who sees these zones."""
+    return Shared(view, lambda seen: fragment("plan.html", **shown(view, seen)))
 
 
-def boxes_now(view: View) -> list[ZoneBox]:
+def boxes_now(view: View, seen: Seen) -> list[ZoneBox]:
     """Zones inside zones with their doors and heads."""
     is_fire = any(alarm.kind == "FIRE_ON" for alarm in alarms(view))
     now = SiteNow(
         is_locked_down=site_status(view).is_locked_down,
         fire_released=fire_released(view) if is_fire else frozenset(),
     )
-    return tree(zones(view), portals(view), now, heads(view))
+    return tree(zones(view), portals(view), now, heads(view), seen)
 
 
-def shown(view: View) -> dict[str, Any]:
+def shown(view: View, seen: Seen) -> dict[str, Any]:
     """The values of the plan: once for a desk, once for a phone, and as a list."""
-    tops = boxes_now(view)
-    wide, is_drawn = plan_of(view, WIDE)
-    narrow = wide if is_drawn else plan_of(view, NARROW)[0]
+    tops = boxes_now(view, seen)
+    wide, is_drawn = plan_of(view, WIDE, seen)
+    narrow = wide if is_drawn else plan_of(view, NARROW, seen)[0]
     sizes = [("wide-plan", wide), *([] if is_drawn else [("narrow-plan", narrow)])]
     return {"plans": [_drawn(name, plan, tops) for name, plan in sizes], "zones": tops, "is_drawn": is_drawn}
 
@@ -84,15 +84,15 @@ def _flat(boxes: list[ZoneBox]) -> Iterator[ZoneBox]:
 @router.get("/map")
 def plan_page(here: Here, request: Request, who: Watching) -> Response:
     """The plan."""
-    part: Shared[None] = here.rendered["plan"]
-    return render(request, who, "map.html", plan=part.text(None), may_draw=who.may(Permission.PLAN))
+    part: Shared[Seen] = here.rendered["plan"]
+    return render(request, who, "map.html", plan=part.text(who.zones), may_draw=who.may(Permission.PLAN))
 
 
 @router.get("/map/part")
-async def plan_now(here: Here, request: Request, _who: Watching) -> Response:
+async def plan_now(here: Here, request: Request, who: Watching) -> Response:
     """What of it changes."""
-    part: Shared[None] = here.rendered["plan"]
-    return await part.answer(request, None)
+    part: Shared[Seen] = here.rendered["plan"]
+    return await part.answer(request, who.zones)
 
 
 @router.get("/map/draw")
@@ -128,7 +128,7 @@ def drawn_anew(here: Here, request: Request, who: Drawing, sent: Sent) -> Respon
             draw(view.engine, dict(_shapes(view, sent)))
         except ValueError:
             return _draw_page(here, request, who, 422)
-    part: Shared[None] = here.rendered["plan"]
+    part: Shared[Seen] = here.rendered["plan"]
     part.forget()
     here.broadcast.stir()
     return RedirectResponse("/map" if who.may(Permission.LIVE) else "/map/draw", 303)
@@ -149,7 +149,9 @@ def _shapes(view: View, sent: Form) -> Iterator[tuple[tuple[str, str], Shape]]:
 def door_page(here: Here, request: Request, who: Watching, portal: str) -> Response:
     """One door: how it stands, and what happened at it lately."""
     view, sight, language = here.view, sight_of(who), spoken()
-    found = next((door for box in _flat(boxes_now(view)) for door in box.doors if door["id"] == portal), None)
+    found = next(
+        (door for box in _flat(boxes_now(view, who.zones)) for door in box.doors if door["id"] == portal), None
+    )
     if found is None:
         raise Problem("not_found", 404)
     door_names, zone_names = place_names(view, portals(view), language)

@@ -81,6 +81,10 @@ def test_each_role_sees_the_live_page_that_is_his(web: Any) -> None:
     assert 0 < own.count("田中 一郎") <= whole.count("田中 一郎")
     assert guard.count("入室不可</span>") == 2
     assert not re.search("田中|c-2|名簿|NOT_ON_ROSTER|登録の変更|POLICY", guard)
+    for address in ("/live?lang=ja", "/map?lang=ja"):
+        assert "通用口" in clients["WORK_MANAGER"].get(address).text and "敷地" in clients["GUARD"].get(address).text
+        assert "plan-zone level-0" not in clients["WORK_MANAGER"].get(address).text
+    assert 'id="z-site"' in guard and 'id="z-site"' not in own and 'id="z-office"' in own
     menu = {role: set(re.findall(r'href="(/[a-z-]*)"', client.get("/").text)) for role, client in clients.items()}
     assert "/people" in menu["PROTECTION_OFFICER"] and not {"/people", "/rosters", "/history"} & menu["GUARD"]
     assert "/map" not in menu["AUDITOR"] | menu["ENGINEER"]
