@@ -189,6 +189,7 @@ def test_names_are_there_in_a_fire_and_in_a_drill_and_never_for_a_line_manager(h
     assert [one["detail"]["purpose"] for one in notes(house, "DRILL")] == ["begun", "ended"]
 
 
+@pytest.mark.needs("chromium")
 @pytest.mark.req("D-27")
 def test_a_fire_has_its_list_in_three_seconds_and_a_phone_ticks_without_a_network(house: Any) -> None:
     """The list would come when everybody is out, or die with the network; a tick would be lost, or counted twice."""
