@@ -49,8 +49,8 @@ def tree(
     all_zones: list[ZonePublic], doors: list[PortalPublic], now: SiteNow, heads: Mapping[str, int], seen: Seen = None
 ) -> list[ZoneBox]:
     """Zones inside zones with their doors, as far as they are `seen`. No release where the controller refuses it
-    anyway: into protected, secured or locked down zones, in a lockdown of the site or of a zone around, through a portal
-    in the mode LOCKED.
+    anyway: into protected, secured or locked down zones, in a lockdown of the site or of a zone around, through a
+    portal in the mode LOCKED.
     """
     language = spoken()
     around = {zone.id: zone.parent for zone in all_zones}
