@@ -24,6 +24,7 @@ LEAST: Final = 5
 """So many people at the least stand behind a figure that is shown."""
 
 DAYS_MAX: Final = 366
+FIRST_DAY: Final = date(2000, 1, 1)
 DAY_MS: Final = 86_400_000
 _JAPAN_MS: Final = 9 * 3_600_000
 
@@ -50,6 +51,17 @@ class Span:
     def days(self) -> list[date]:
         """Each of its days."""
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+
+def span_of(first: date | None, last: date | None, today: date, usual_days: int) -> tuple[date, date] | None:
+    """The days from one to another, both included; `usual_days` up to the last, or today, where one is not said. None:
+    these are no span, longer than `DAYS_MAX`, or to come.
+    """
+    until = last or today
+    if not FIRST_DAY < until <= today + timedelta(days=1):
+        return None
+    begin = first or until - timedelta(days=usual_days - 1)
+    return (begin, until) if begin <= until and (until - begin).days < DAYS_MAX else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

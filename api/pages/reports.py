@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,7 +15,6 @@ from api.alarm_words import CAUSES
 from api.charts import bars, lying_bars, steps
 from api.days import moment_of, short_date
 from api.figures import (
-    DAYS_MAX,
     LEAST,
     Figure,
     Span,
@@ -26,6 +25,7 @@ from api.figures import (
     occupancy,
     refusals_per_zone,
     reviews,
+    span_of,
     total,
     unknown_cards_per_zone,
 )
@@ -69,18 +69,17 @@ def reports(here: Here, request: Request, who: Counting, first: Day = "", last: 
 
 def _span(who: Who, first: str, last: str) -> tuple[Span, str]:
     """The days that are asked for; the last four weeks where none are, or none that can be."""
-    newest = today()
-    usual = Span(first=newest - timedelta(days=SPAN_DAYS - 1), last=newest, zones=who.zones)
-    if not first and not last:
-        return usual, ""
+    newest, fault = today(), ""
     try:
-        until = date.fromisoformat(last) if last else newest
-        begin = date.fromisoformat(first) if first else until - timedelta(days=SPAN_DAYS - 1)
+        begin, until = (date.fromisoformat(one) if one else None for one in (first, last))
     except ValueError:
-        return usual, _("These are no days.")
-    if begin > until or (until - begin).days >= DAYS_MAX or until > newest + timedelta(days=1):
-        return usual, _("From a day to a later one, at most a year, and none to come.")
-    return Span(first=begin, last=until, zones=who.zones), ""
+        begin, until, fault = None, None, _("These are no days.")
+    found = span_of(begin, until, newest, SPAN_DAYS)
+    if found is None:
+        found = span_of(None, None, newest, SPAN_DAYS)
+        fault = _("From a day to a later one, at most a year, and none to come.")
+    assert found is not None, "the days until today are a span"
+    return Span(first=found[0], last=found[1], zones=who.zones), fault
 
 
 def _sections(view: View, span: Span, names: dict[str, str]) -> list[Section]:

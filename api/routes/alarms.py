@@ -1,7 +1,6 @@
 """Alarms by the API: what is open, what it was, and how often each door raised one (A-14, docs/officers.md)."""
 
 import secrets
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -9,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from api.access import Permission, Who, require
 from api.alarms import AlarmCase, alarm, figures, open_alarms, past_alarms
+from api.figures import Span, span_of
 from api.link import done
 from api.masks import Sight, sight_of
 from api.models import Asked, Given, IsoDate, iso
@@ -18,7 +18,6 @@ from api.problems import Problem
 from api.proposals import VIEW_S_MAX
 from api.register import PROBLEMS, RequestKey, today
 from controller.link.messages import ALARM_CAUSES, HandleAlarm
-from zones.moment import JST, epoch_ms
 from zones.plain_words import NOTE_SIGNS_MAX
 
 router = APIRouter(responses=PROBLEMS)
@@ -30,7 +29,6 @@ CauseWord = Literal[
     "unknown",
 ]  # fmt: skip
 Number = Annotated[int, Path(ge=0, le=2**53)]
-SPAN_DAYS_MAX = 1096
 
 assert CauseWord.__args__ == ALARM_CAUSES  # type: ignore[attr-defined]
 
@@ -124,11 +122,11 @@ def alarm_figures(
     here: Here, _who: Counting, from_on: IsoDate | None = None, until_on: IsoDate | None = None
 ) -> FigurePage:
     """Which portal raises what, how often and for what cause, by month; of the last 92 days where no days are given."""
-    last = until_on or today()
-    first = from_on or last - timedelta(days=91)
-    if first > last or (last - first).days > SPAN_DAYS_MAX:
+    days = span_of(from_on, until_on, today(), 92)
+    if days is None:
         raise Problem("not_valid", 422)
-    found = figures(here.view.engine, _begins_ms(first), _begins_ms(last + timedelta(days=1)))
+    span = Span(first=days[0], last=days[1])
+    found = figures(here.view.engine, span.from_ms, span.until_ms)
     return FigurePage(
         items=[FigurePublic(month=f.month, portal=f.portal, kind=f.kind, cause=f.cause, count=f.count) for f in found]
     )
@@ -149,10 +147,6 @@ def handle_alarm(here: Here, who: Answering, seq: Number, said: AlarmHandle, key
     recorded = done(here.requests.ask(lambda _: message))
     here.view.wait_for(recorded.seq, VIEW_S_MAX)
     return AlarmHandled(recorded=recorded.seq, alarm=_public(alarm(here.view.engine, seq) or case, sight))
-
-
-def _begins_ms(day: date) -> int:
-    return epoch_ms(datetime.combine(day, time(), JST))
 
 
 def _public(case: AlarmCase, sight: Sight) -> AlarmPublic:

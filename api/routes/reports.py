@@ -1,13 +1,12 @@
 """Figures by the API: the same as on the page, of no fewer than five people each (E-12)."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
 from api.access import Permission, Who, require
 from api.figures import (
-    DAYS_MAX,
     LEAST,
     Figure,
     Span,
@@ -17,6 +16,7 @@ from api.figures import (
     occupancy,
     refusals_per_zone,
     reviews,
+    span_of,
     unknown_cards_per_zone,
 )
 from api.models import Given, IsoDate
@@ -71,10 +71,10 @@ class Reports(Given):
 @router.get("/reports")
 def get_reports(here: Here, who: Counting, from_on: IsoDate | None = None, until_on: IsoDate | None = None) -> Reports:
     """Figures of some days, at most a year; of the last four weeks where none are given."""
-    last = until_on or today()
-    first = from_on or last - timedelta(days=27)
-    if first > last or (last - first).days >= DAYS_MAX or last > today() + timedelta(days=1):
+    days = span_of(from_on, until_on, today(), 28)
+    if days is None:
         raise Problem("not_valid", 422)
+    first, last = days
     span, engine = Span(first=first, last=last, zones=who.zones), here.view.engine
     return Reports(
         from_on=first, until_on=last, least=LEAST,
