@@ -47,8 +47,6 @@ router = APIRouter(include_in_schema=False)
 Audits = Annotated[Who, Depends(require(Permission.EVENTS))]
 Exports = Annotated[Who, Depends(require(Permission.EXPORT))]
 Proves = Annotated[Who, Depends(require(Permission.LEDGER))]
-Exports = Annotated[Who, Depends(require(Permission.EXPORT))]
-Proves = Annotated[Who, Depends(require(Permission.LEDGER))]
 
 SHOWN: Final = 50
 CSV_ROWS_MAX: Final = 5_000
