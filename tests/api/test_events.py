@@ -236,13 +236,14 @@ def test_a_filtered_stream_tells_what_was_asked_for_and_all_of_it(web: Any) -> N
 
 def test_a_filtered_client_resumes_after_what_it_passed_over(web: Any) -> None:
     """After a cut a client would read a year of what it does not want again, or lose what came meanwhile."""
+    client = web.client
     web.controller.record("DOOR_HELD", portal="front", zone="office")
     for _ in range(300):
         web.controller.record("PASSAGE", portal="front", zone="office")
     web.caught_up()
     passed = len(web.controller.records) - 1
     last = None
-    for event in stream(web.client, type="DOOR_HELD", after=-1):  # type: ignore[arg-type]
+    for event in stream(client, type="DOOR_HELD", after=-1):  # type: ignore[arg-type]
         last = event["id"]
         if event["event"] == "snapshot" and int(last) == passed:
             break

@@ -57,6 +57,7 @@ def site(web: Any, controller: Any) -> Any:
     controller.edit(*ANA)
     web.seqs = [decided(controller, "front.in", "c-ana"), decided(controller, "front.in", None, "7KQX")]
     web.caught_up()
+    assert web.client, "signed in: a record"
     return web
 
 
