@@ -20,7 +20,7 @@ from sqlmodel import Session, col, delete, select
 from api.access import Permission, Who, refuse_weak
 from api.in_force import InForce
 from api.link import done
-from api.live import now_ms
+from api.live import is_current, now_ms
 from api.names import Name
 from api.problems import Problem
 from api.proposal_rules import (
@@ -138,6 +138,12 @@ class Proposal:
     def is_open(self) -> bool:
         """Whether it waits for somebody."""
         return self.state in ("PENDING_1", "PENDING_2", "STALE", SENT)
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether it has all its signatures, and the controller has not answered."""
+        is_signed = self.state.startswith(PENDING) and len(self.signed) >= self.weight.signers
+        return self.state == SENT or is_signed
 
     @property
     def etag(self) -> str:
@@ -351,6 +357,14 @@ class Proposals:
                 session.commit()
             return self._sent_when_ready(who.officer, id)
 
+    def send_again(self, who: Who, id: str) -> Proposal:
+        """What has its signatures and no answer yet, or could not be recorded: the same once more. Raises Problem."""
+        with self._lock:
+            proposal = self.get(who, id)
+            if not proposal.is_owed:
+                raise Problem("proposal_settled", 409, members={"state": proposal.state})
+            return self._sent_when_ready(who.officer, id)
+
     def _refuse_signing(self, who: Who, proposal: Proposal) -> None:
         """Raises Problem where this officer's signature is of no use here."""
         if proposal.state not in ("PENDING_1", "PENDING_2"):
@@ -377,12 +391,7 @@ class Proposals:
         row = self._known(id)
         assert row is not None, "it was signed just now"
         proposal = self._shown(row)
-        if proposal.state == SENT or (proposal.state.startswith(PENDING) and self._is_complete(proposal)):
-            return self._send(officer, proposal)
-        return proposal
-
-    def _is_complete(self, proposal: Proposal) -> bool:
-        return len(proposal.signed) >= proposal.weight.signers
+        return self._send(officer, proposal) if proposal.is_owed else proposal
 
     def _send(self, officer: str, proposal: Proposal) -> Proposal:
         """To the controller, once: the same id again is refused there. Raises Problem where no answer comes; then it is
@@ -474,7 +483,8 @@ class Proposals:
         """As it stands now: what has run out has, what changed beneath it is said."""
         if row.state == SENT and (seq := self._recorded(row.id)) is not None:
             return self._settle(row.id, state=IN_FORCE, seq=seq)
-        if row.state in OPEN | {SENT} and now_ms() > row.not_after_ms:
+        is_over = row.state in OPEN or (row.state == SENT and is_current(self._view))
+        if is_over and now_ms() > row.not_after_ms:
             return self._settle(row.id, state="EXPIRED", at_ms=now_ms())
         proposal = self._plain(row)
         if row.state != PENDING:

@@ -130,7 +130,7 @@ def _page(here: Parts, request: Request, who: Who, one: Proposal, fault: str = "
         signed=[(look.officer_name(by.officer), by.at_ms) for by in one.signed],
         findings=[finding[spoken()] for finding in one.findings], ban=_ban(one),
         options=None if options is None else json.dumps(options), is_open=one.is_open and one.state != "SENT",
-        is_stale=one.state == "STALE",
+        is_stale=one.state == "STALE", is_owed=one.is_owed,
         may_withdraw=one.proposer == who.officer or who.may(Permission.PROPOSE),
         is_weak=who.strength < STRONG and who.officer in one.may_sign, has_signed=_has_signed(who, one),
         doors=_doors(here, look, one) if one.state == "IN_FORCE" else [],
@@ -273,6 +273,16 @@ def withdraw(here: Here, request: Request, who: Anybody, id: str) -> Response:
     except Problem as problem:
         return _page(here, request, who, here.proposals.get(who, id), told(problem))
     return RedirectResponse("/proposals", 303)
+
+
+@router.post("/proposals/{id}/send")
+def send_again(here: Here, request: Request, who: Anybody, id: str) -> Response:
+    """With the signatures that it has: where no answer came."""
+    try:
+        here.proposals.send_again(who, id)
+    except Problem as problem:
+        return _page(here, request, who, here.proposals.get(who, id), told(problem))
+    return RedirectResponse(f"/proposals/{id}", 303)
 
 
 @router.post("/proposals/{id}/renew")

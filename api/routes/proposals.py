@@ -85,6 +85,12 @@ def sign_proposal(
     return _answered(here, who, here.proposals.sign(who, name, asked), response)
 
 
+@router.post("/proposals/{id}/send")
+def send_proposal(here: Here, who: Anybody, name: ProposalPath, response: Response) -> ProposalPublic:
+    """Once more to the controller, with the signatures that it has: where no answer came, or none could be recorded."""
+    return _answered(here, who, here.proposals.send_again(who, name), response)
+
+
 @router.post("/proposals/{id}/withdraw")
 def withdraw_proposal(
     here: Here, who: Anybody, name: ProposalPath, response: Response, if_match: IfMatch = None

@@ -320,6 +320,12 @@ def test_an_answer_that_was_lost_is_found_in_the_records(house: Any) -> None:
     house.caught_up()
     found = house.client.get(f"/api/v1/proposals/{told['id']}").json()
     assert (found["state"], found["seq"]) == ("IN_FORCE", len(house.controller.records) - 1)
+    full = house.client.post("/api/v1/proposals", json=asked(("cardholder", {"id": "c-5"}))).json()
+    house.controller.refusals = [{"code": "ledger_unavailable"}]
+    assert house.sign(full["id"], "officer-01").status_code == 503
+    assert f"/proposals/{full['id']}/send" in page(house.client, f"/proposals/{full['id']}")
+    assert house.client.post(f"/api/v1/proposals/{full['id']}/send").json()["state"] == "IN_FORCE"
+    assert house.client.post(f"/api/v1/proposals/{full['id']}/send").status_code == 409
 
 
 def test_who_gains_who_loses_and_who_is_inside_is_told_before_it_is_signed(house: Any) -> None:
