@@ -9,7 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +21,9 @@ from api.texts import Language, spoken
 from api.words import FIELD_FAULTS
 
 log = logging.getLogger(__name__)
+
+_WAIT: Final[Mapping[int, Mapping[str, str]]] = {429: {"Retry-After": "5"}, 503: {"Retry-After": "5"}}
+"""When to try again, where nobody said better."""
 
 _OF_STATUS = {404: "not_found", 405: "method_not_allowed", 400: "bad_request", 422: "not_valid"}
 
@@ -55,7 +58,7 @@ def answer(
     }  # fmt: skip
     return JSONResponse(
         _printable(content), status, media_type="application/problem+json",
-        headers={**(headers or {}), "Content-Language": language, "Cache-Control": "no-store"},
+        headers={**_WAIT.get(status, {}), **(headers or {}), "Content-Language": language, "Cache-Control": "no-store"},
     )  # fmt: skip
 
 
