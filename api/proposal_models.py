@@ -11,7 +11,7 @@ from webauthn.helpers import bytes_to_base64url
 from api.access import Who
 from api.models import Asked, Given, iso
 from api.parts import Parts
-from api.proposals import HASHES, Proposal
+from api.proposal import HASHES, Proposal
 from controller.link.messages import EDIT_REASONS
 
 ReasonWord = Literal[

@@ -22,9 +22,9 @@ from api.pages.frame import fragment, render
 from api.pages.looks import Look, look_of
 from api.parts import Here, Parts
 from api.problems import Problem
+from api.proposal import HASHES, STRONG, Proposal
 from api.proposal_effects import effects
 from api.proposal_words import BAN, FIELDS, HINDRANCES, STATES, VALUES, WEIGHTS
-from api.proposals import HASHES, STRONG, Proposal
 from api.suggestions import Suggestion
 from api.texts import _, spoken
 from api.words import TABLES

@@ -22,7 +22,8 @@ from api.access import Who
 from api.live import now_ms
 from api.names import Name
 from api.problems import Problem, log_fault
-from api.proposals import IN_FORCE, Proposal, open_proposal
+from api.proposal import IN_FORCE, Proposal
+from api.proposals import open_proposal
 from api.register import is_there, today
 from api.sheets.files import read_table
 from api.sheets.table import SheetFault
