@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Engine, func, or_, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, col, select
 
 from api.tables import EventRow, PolicyRow, PresenceRow, RollRow, TickRow
@@ -32,6 +33,8 @@ ROLL_MS_MAX: Final = 4 * 3_600_000
 
 TICKED_WITHIN_MS: Final = 24 * 3_600_000
 """A tick that was made without a network counts for the roll call of the day, though that is over by then."""
+
+_LAYOUT: Final = "zones within each portal"
 
 _OPEN_FIRES: Final = (col(RollRow.is_drill).is_(False), col(RollRow.ended_ms).is_(None))
 
@@ -142,12 +145,12 @@ def _passed(session: Session, told: Told) -> None:
     event = told.event
     if event["cardholder"] is None or event["zone"] is None:
         return
-    session.merge(
-        PresenceRow(
-            cardholder=event["cardholder"], zone=event["zone"], portal=event["portal"], since_ms=event["at_ms"] or 0
-        )
-    )  # fmt: skip
-    session.flush()
+    seen = {"zone": event["zone"], "portal": event["portal"], "since_ms": event["at_ms"] or 0}
+    seen |= {"is_certain": True, "was_certain": True}
+    put = insert(PresenceRow).values(
+        cardholder=event["cardholder"], **seen
+    )  # at a rebuild there are hundreds of thousands
+    session.execute(put.on_conflict_do_update(index_elements=["cardholder"], set_=seen))
 
 
 def _doubt(session: Session, zones: Iterable[str] | None, *, is_fire: bool = False) -> None:
@@ -168,15 +171,21 @@ def _doubt_one(session: Session, cardholder: str | None) -> None:
 
 
 def _within(session: Session, portal: str | None) -> list[str]:
-    """The zone that a portal leads into, and all that is nested in it."""
-    row = session.get(PolicyRow, ("portal", portal or ""))
-    if row is None:
-        return []
-    around = {zone.id: json.loads(zone.doc).get("parent") for zone in _rows(session, "zone")}
-    found = [json.loads(row.doc)["inner"]]
-    for zone in found:  # grows while it is walked
-        found += [one for one, parent in around.items() if parent == zone and one not in found]
-    return found
+    """The zone that a portal leads into, and all that is nested in it. Kept for a batch: see `layout_changed`."""
+    kept: dict[str | None, list[str]] = session.info.setdefault(_LAYOUT, {})
+    if portal not in kept:
+        row = session.get(PolicyRow, ("portal", portal or ""))
+        found = [] if row is None else [json.loads(row.doc)["inner"]]
+        around = {zone.id: json.loads(zone.doc).get("parent") for zone in _rows(session, "zone")} if found else {}
+        for zone in found:  # grows while it is walked
+            found += [one for one, parent in around.items() if parent == zone and one not in found]
+        kept[portal] = found
+    return kept[portal]
+
+
+def layout_changed(session: Session) -> None:
+    """Zones or portals were edited: what was kept of them is not so any more."""
+    session.info.pop(_LAYOUT, None)
 
 
 def _rows(session: Session, table: str) -> Iterable[PolicyRow]:

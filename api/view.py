@@ -401,6 +401,8 @@ def _follow(session: Session, item: Folded) -> None:
     """What officers answer for, and where people are."""
     if item.alarm is not None or item.starts:
         alarm_cases.follow(session, item.event, item.alarm, starts=item.starts)
+    if item.puts or item.drops:
+        presence.layout_changed(session)
     if item.told is not None:
         presence.follow(session, item.told)
 
