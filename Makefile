@@ -39,11 +39,12 @@ faults: ## kills, power cuts, rotten bits, cut-off logs, stepping clocks, full d
 	@$(BIN)/python -m tests.faults
 	@SEKISHO_TEST_ALL=1 SEKISHO_SOAK=1 $(BIN)/python -m pytest -m system tests/system/test_killed.py tests/system/test_disk.py
 
-soak: ## more crashes and longer stalls than `make test` has time for (ten minutes)
+soak: ## more crashes, longer stalls, every flipped byte, more examples than `make test` has time for (half an hour)
 	@tests/needs
 	@requirements/make-env .venv dev
 	@requirements/make-env .venv peers
-	@SEKISHO_TEST_ALL=1 SEKISHO_SOAK=1 $(BIN)/python -m pytest -m system tests/system/test_killed.py tests/system/test_disk.py
+	@SEKISHO_TEST_ALL=1 SEKISHO_SOAK=1 $(BIN)/python -m pytest -m system tests/system/test_{killed,disk,broken_lines}.py
+	@SEKISHO_TEST_ALL=1 SEKISHO_SOAK=1 $(BIN)/python -m pytest --timeout 1800 $$(grep -rl 'tests.share' tests --include='test_*.py')
 
 check: ## format, lint, types, imports and the rules of the house
 	@requirements/make-env .venv dev

@@ -12,7 +12,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import burst, cards, commits, decisions, doors, ledger, modbus, mqtt, osdp, pages, processes, stream
+from bench import (
+    burst,
+    cards,
+    commits,
+    decisions,
+    doors,
+    ledger,
+    modbus,
+    mqtt,
+    osdp,
+    pages,
+    processes,
+    stream,
+    web_load,
+)
 from bench.figures import Figure, not_run, table, write
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "build"
@@ -35,6 +49,7 @@ FIGURES: Final[dict[str, Take]] = {
     "ledger_million": lambda folder, quick: ledger.million(folder, is_quick=quick),
     "sse_vs_raw": lambda folder, quick: stream.fan_out(folder, is_quick=quick),
     "pages": lambda folder, quick: pages.pages(folder, is_quick=quick),
+    "badge_beside_pages": lambda folder, quick: web_load.badge_beside_pages(folder, is_quick=quick),
     "modbus_9600_relay": lambda folder, quick: modbus.order_to_relay(folder, is_quick=quick),
 }
 MEMBERS: Final = {

@@ -46,9 +46,16 @@ class Browser:
 
     def get(self, address: str) -> tuple[int, bytes, Mapping[str, str]]:
         """Status, the bytes that came over the wire, headers."""
-        self._line.request("GET", address, headers=self._headers)
-        answer = self._line.getresponse()
+        try:
+            answer = self._asked(address)
+        except (http.client.RemoteDisconnected, ConnectionError):  # it was let go while nobody asked
+            self._line.close()
+            answer = self._asked(address)
         return answer.status, answer.read(), dict(answer.getheaders())
+
+    def _asked(self, address: str) -> http.client.HTTPResponse:
+        self._line.request("GET", address, headers=self._headers)
+        return self._line.getresponse()
 
     def timed(self, address: str) -> float:
         """Milliseconds; raises where the page is not there."""
@@ -64,7 +71,7 @@ class Browser:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     command = [sys.executable, "-m", "bench.page_server", str(folder)]
     with subprocess.Popen(command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
         assert one.stdout is not None
@@ -78,7 +85,7 @@ def pages(folder: Path, *, is_quick: bool) -> list[Figure]:
     """All figures of one server."""
     records, rounds = (50_000, 10) if is_quick else (1_000_000, 50)
     cookie, _ = build(folder / "house", records)
-    with _served(folder / "house") as (server, port):
+    with served(folder / "house") as (server, port):
         browser = Browser(port, cookie)
         there = [one for one in PAGES if browser.get(one)[0] == 200]
         taken, cpu = {}, {}
@@ -86,7 +93,7 @@ def pages(folder: Path, *, is_quick: bool) -> list[Figure]:
             before = _cpu_ms(server.pid)
             taken[one] = [browser.timed(one) for _ in range(rounds)]
             cpu[one] = (_cpu_ms(server.pid) - before) / rounds
-        found = [*_times(taken, cpu, records), _searches(browser, records, rounds), _weight(browser, there)]
+        found = [*_times(taken, cpu, records), _searches(browser, server.pid, records, rounds), _weight(browser, there)]
         found.append(_memory(server.pid, records))
         found.append(_watched(server, port, cookie, seconds=4 if is_quick else 20))
         browser.close()
@@ -120,19 +127,23 @@ def _p99(values: list[float]) -> float:
     return percentile(values, 0.99)
 
 
-def _searches(browser: Browser, records: int, rounds: int) -> Figure:
+def _searches(browser: Browser, pid: int, records: int, rounds: int) -> Figure:
     """By door, day and both. One for a person is recorded by a controller first, and has no figure."""
     day = datetime.now(UTC).date() - timedelta(days=400)
     asked = {
         "door": "/events?portal=door-07", "day": f"/events?first_on={day}&last_on={day}",
         "door and day": f"/events?portal=door-07&first_on={day}&last_on={day}", "refusals": "/events?outcome=DENY",
     }  # fmt: skip
-    taken = {name: _p99([browser.timed(address) for _ in range(rounds)]) for name, address in asked.items()}
+    taken: dict[str, float] = {}
+    cpu: dict[str, float] = {}
+    for name, address in asked.items():
+        before = _cpu_ms(pid)
+        taken[name] = _p99([browser.timed(address) for _ in range(rounds)])
+        cpu[name] = (_cpu_ms(pid) - before) / rounds
     worst = max(taken.values())
-    told = ", ".join(f"{name} {short(value)}" for name, value in taken.items())
     return Figure(
         name="event_search", value=worst, unit="ms", ratio=worst / SEARCH_MS, of=f"{SEARCH_MS} ms, p99 of the slowest",
-        aim="<= 1", notes=(f"{records:,} records; p99 ms: {told}",),
+        aim="<= 1", notes=(f"{records:,} records; p99: {_told(taken)}", f"processor ms a search: {_told(cpu)}"),
     )  # fmt: skip
 
 
