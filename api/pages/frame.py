@@ -57,6 +57,7 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
             Place(address="/map", name=Said("Plan of the building"), permission=P.LIVE),
             Place(address="/roll-call", name=Said("Roll call"), permission=P.ROLL_CALL),
             Place(address="/visitors", name=Said("Visitors", "menu"), permission=P.DESK),
+            Place(address="/own-links", name=Said("Link to one's own records"), permission=P.DESK),
             Place(address="/lockdown", name=Said("Lockdown and reset"), permission=P.DESK),
         ),
     ),

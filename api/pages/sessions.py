@@ -21,6 +21,7 @@ from api.texts import Said
 from zones.ids import ID_PATTERN
 
 ADDRESS: Final = "/sessions"
+OWN_LINKS: Final = "/own-links"
 WAYS: Final = {
     "passkey": Said("Passkey", "sign-in"),
     "passkey_after_long": Said("Passkey", "sign-in"),
@@ -48,6 +49,7 @@ PERMISSIONS: Final = {
 
 router = APIRouter(include_in_schema=False)
 Anybody = Annotated[Who, Depends(require(Permission.OWN))]
+AtDesk = Annotated[Who, Depends(require(Permission.DESK))]
 Named = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 TokenId = Annotated[str, Path(pattern=f"^{ID_PATTERN}$")]
 
@@ -137,11 +139,21 @@ def _done(here: Here, request: Request, who: Who, act: Any, *, shows: bool = Fal
     return _page(here, request, who, made=made) if shows else RedirectResponse(ADDRESS, 303)
 
 
-@router.post("/people/{id}/own-link")
-def own_link(
-    here: Here, request: Request, who: Annotated[Who, Depends(require(Permission.DESK))],
-    id: Annotated[str, Path(pattern=f"^{ID_PATTERN}$")],
-) -> Response:  # fmt: skip
+@router.get(OWN_LINKS)
+def own_links(request: Request, who: AtDesk) -> Response:
+    """For the reception: for whom is the link."""
+    return render(request, who, "own_link_made.html", keeps_query=False, link="", cardholder="", fault="")
+
+
+@router.post(OWN_LINKS)
+def own_link(here: Here, request: Request, who: AtDesk, form: Sent) -> Response:
     """A one-time link for somebody to look at what is his own, to be handed out on paper or read off the screen."""
-    made = make_own_link(here, who, id)
-    return render(request, who, "own_link_made.html", keeps_query=False, link=made.link, cardholder=id)
+    sought = form.text("cardholder")
+    try:
+        made = make_own_link(here, who, sought)
+    except Problem as problem:
+        return render(
+            request, who, "own_link_made.html", status=problem.status, keeps_query=False, link="", cardholder=sought,
+            fault=told(problem),
+        )  # fmt: skip
+    return render(request, who, "own_link_made.html", keeps_query=False, link=made.link, cardholder=sought, fault="")

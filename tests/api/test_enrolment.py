@@ -152,6 +152,21 @@ def test_what_is_ones_own_is_changed_with_forms(web: Any, kit: Any) -> None:
     assert client.get("/api/v1/session").status_code == 401
 
 
+@pytest.mark.req("E-13")
+def test_the_reception_makes_the_link_on_a_page(web: Any) -> None:
+    """A person who asks what is kept about him would be sent away."""
+    web.controller.edit(("cardholder", {"id": "c-1"}))
+    web.caught_up()
+    guard = web.as_("guard-01")
+    assert 'href="/own-links"' in guard.get("/").text and guard.get("/own-links").status_code == 200
+    made = guard.post("/own-links", data={"cardholder": "c-1"})
+    assert made.status_code == 200 and "/own-link#skv_" in made.text
+    for wrong in ("nobody", "", "<b>"):
+        refused = guard.post("/own-links", data={"cardholder": wrong})
+        assert refused.status_code == 404 and "skv_" not in refused.text and "<b>" + "<" not in refused.text
+    assert web.as_("auditor-01").post("/own-links", data={"cardholder": "c-1"}).status_code == 403
+
+
 def test_the_form_with_a_password_works_without_scripts(shared: Any) -> None:
     """Whoever has no passkey at hand could not sign in on an old browser."""
     page = shared.page()
