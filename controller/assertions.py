@@ -77,27 +77,27 @@ def check_assertion(
     us: RelyingParty, public_key: str, challenge: bytes, *, client_data: str, authenticator_data: str, signature: str
 ) -> None:
     """Raises AssertionRefused unless this is `public_key` (COSE, hex) saying yes to `challenge`. Parts in hex."""
-    shown, data = _bytes(client_data), _bytes(authenticator_data)
+    shown, told = _bytes(client_data), _bytes(authenticator_data)
     _check_client_data(us, shown, "webauthn.get", challenge)
-    _check_head(us, data)
-    _check_signature(cose_key(bytes.fromhex(public_key)), _bytes(signature), data + hashlib.sha256(shown).digest())
+    _check_head(us, told)
+    _check_signature(cose_key(bytes.fromhex(public_key)), _bytes(signature), told + hashlib.sha256(shown).digest())
 
 
 def new_key(us: RelyingParty, challenge: bytes, *, client_data: str, authenticator_data: str) -> NewKey:
     """The passkey that was registered over `challenge`. Raises AssertionRefused. Parts in hex."""
     _check_client_data(us, _bytes(client_data), "webauthn.create", challenge)
-    data = _bytes(authenticator_data)
-    _check_head(us, data)
-    if not data[32] & ATTESTED or len(data) < _ATTESTED_HEAD:
+    told = _bytes(authenticator_data)
+    _check_head(us, told)
+    if not told[32] & ATTESTED or len(told) < _ATTESTED_HEAD:
         raise AssertionRefused("it brings no new passkey")
-    end = _ATTESTED_HEAD + int.from_bytes(data[_HEAD + 16 : _ATTESTED_HEAD], "big")
-    credential = data[_ATTESTED_HEAD:end]
+    end = _ATTESTED_HEAD + int.from_bytes(told[_HEAD + 16 : _ATTESTED_HEAD], "big")
+    credential = told[_ATTESTED_HEAD:end]
     if (
         len(credential) != end - _ATTESTED_HEAD
         or not CREDENTIAL_BYTES[0] <= end - _ATTESTED_HEAD <= CREDENTIAL_BYTES[1]
     ):
         raise AssertionRefused("the id of its passkey is cut off, too short or too long")
-    cose = data[end : _Cbor(data, end).end_of_map()]
+    cose = told[end : _Cbor(told, end).end_of_map()]
     cose_key(cose)
     return NewKey(credential=credential.hex(), public_key=cose.hex())
 
@@ -130,10 +130,10 @@ def _check_client_data(us: RelyingParty, shown: bytes, kind: str, challenge: byt
         raise AssertionRefused("it was made inside of somebody else's page")
 
 
-def _check_head(us: RelyingParty, data: bytes) -> None:
-    if len(data) < _HEAD or data[:32] != hashlib.sha256(us.rp_id.encode()).digest():
+def _check_head(us: RelyingParty, told: bytes) -> None:
+    if len(told) < _HEAD or told[:32] != hashlib.sha256(us.rp_id.encode()).digest():
         raise AssertionRefused("it was made for another site than ours")
-    if not data[32] & PRESENT or not data[32] & VERIFIED:
+    if not told[32] & PRESENT or not told[32] & VERIFIED:
         raise AssertionRefused("the passkey did not verify who used it; a finger, a face or its PIN is asked for")
 
 

@@ -65,24 +65,24 @@ class SoftPasskey:
     def creates(self, challenge: bytes, rp_id: str, origin: str) -> Registration:
         """Register at `origin`, as `navigator.credentials.create` would."""
         attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id
-        data = self._data(rp_id, _ATTESTED) + attested + bytes.fromhex(self.public_key)
+        told = self._told(rp_id, _ATTESTED) + attested + bytes.fromhex(self.public_key)
         head = bytes.fromhex("a363666d74646e6f6e656761747453746d74a0686175746844617461")
         return Registration(
             client_data=_client_data("webauthn.create", challenge, origin),
-            authenticator_data=data,
-            attestation_object=head + b"\x59" + len(data).to_bytes(2, "big") + data,
+            authenticator_data=told,
+            attestation_object=head + b"\x59" + len(told).to_bytes(2, "big") + told,
         )
 
     def signs(self, challenge: bytes, rp_id: str, origin: str) -> Assertion:
         """Answer a challenge, as `navigator.credentials.get` would."""
         self.count += self.counts
         client_data = _client_data("webauthn.get", challenge, origin)
-        data = self._data(rp_id, 0)
-        signed = data + hashlib.sha256(client_data).digest()
+        told = self._told(rp_id, 0)
+        signed = told + hashlib.sha256(client_data).digest()
         signature = self._private.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-        return Assertion(client_data=client_data, authenticator_data=data, signature=signature)
+        return Assertion(client_data=client_data, authenticator_data=told, signature=signature)
 
-    def _data(self, rp_id: str, flags: int) -> bytes:
+    def _told(self, rp_id: str, flags: int) -> bytes:
         flags |= _PRESENT | (_VERIFIED if self.is_verified else 0)
         return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + self.count.to_bytes(4, "big")
 
