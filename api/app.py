@@ -39,6 +39,7 @@ from api.pages import (
     lockdown,
     me,
     naming,
+    officers,
     paper,
     people,
     person,
@@ -93,8 +94,8 @@ PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
     files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, lockdown, alarms,
-    approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, visitors, why,
-    audit, sheets, paper,
+    approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, officers,
+    visitors, why, audit, sheets, paper,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
