@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, and_, delete, or_, update
+from sqlalchemy import Engine, and_, delete, or_, text, update
 from sqlmodel import Session, col, select
 
 from api.alarm_fold import KINDS, Handled, Over, Raised, Step
@@ -26,6 +26,12 @@ WORST: Final = (
     "FIRE_ON", "DURESS", "DOOR_FORCED", "TAMPER", "CREDENTIAL_ALARM", "OSDP_DOWNGRADE", "READER_REPLACED", "TAILGATE",
 )  # fmt: skip
 """Kinds that stand before all others, in this order."""
+
+
+_END: Final = text(
+    "UPDATE alarm_case SET ended_ms = :at_ms, is_doubted = 0"
+    " WHERE kind = :kind AND ended_ms IS NULL AND (:row IS NULL OR row = :row)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +127,13 @@ def _joined(session: Session, step: Raised, at_ms: int) -> AlarmCaseRow | None:
         .where(col(AlarmCaseRow.kind).in_(kinds), row, or_(col(AlarmCaseRow.ended_ms).is_(None), is_recent))
         .order_by(col(AlarmCaseRow.ended_ms).is_(None).desc(), col(AlarmCaseRow.seq).desc())
     )
-    return session.exec(query).first()
+    return session.exec(query, execution_options={"populate_existing": True}).first()
 
 
 def _end(session: Session, at_ms: int, step: Over) -> None:
-    over = update(AlarmCaseRow).where(col(AlarmCaseRow.kind).in_(step.kinds), col(AlarmCaseRow.ended_ms).is_(None))
-    if step.row is not None:
-        over = over.where(col(AlarmCaseRow.row) == step.row)
-    session.execute(over.values(ended_ms=at_ms, is_doubted=False))
+    """Most records of this kind end nothing: a leaf falls shut behind everybody."""
+    for kind in step.kinds:
+        session.connection().execute(_END, {"kind": kind, "row": step.row, "at_ms": at_ms})
 
 
 def _handle(session: Session, event: dict[str, Any], step: Handled) -> None:

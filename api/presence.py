@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Engine, func, or_, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Engine, func, or_, text, update
 from sqlmodel import Session, col, select
 
 from api.tables import EventRow, PolicyRow, PresenceRow, RollRow, TickRow
@@ -33,6 +32,17 @@ ROLL_MS_MAX: Final = 4 * 3_600_000
 
 TICKED_WITHIN_MS: Final = 24 * 3_600_000
 """A tick that was made without a network counts for the roll call of the day, though that is over by then."""
+
+_MOVE: Final = text(
+    "INSERT INTO presence (cardholder, zone, portal, since_ms, is_certain, was_certain)"
+    " VALUES (:who, :zone, :portal, :at_ms, 1, 1) ON CONFLICT (cardholder) DO UPDATE SET zone = excluded.zone,"
+    " portal = excluded.portal, since_ms = excluded.since_ms, is_certain = 1, was_certain = 1"
+)
+_DOUBT: Final = text(
+    "UPDATE presence SET is_certain = 0, was_certain = 0"
+    " WHERE zone IN (SELECT value FROM json_each(:zones)) AND (is_certain OR was_certain)"
+)
+"""Written out: a view that is folded anew does these hundreds of thousands of times."""
 
 _LAYOUT: Final = "zones within each portal"
 
@@ -145,12 +155,8 @@ def _passed(session: Session, told: Told) -> None:
     event = told.event
     if event["cardholder"] is None or event["zone"] is None:
         return
-    seen = {"zone": event["zone"], "portal": event["portal"], "since_ms": event["at_ms"] or 0}
-    seen |= {"is_certain": True, "was_certain": True}
-    put = insert(PresenceRow).values(
-        cardholder=event["cardholder"], **seen
-    )  # at a rebuild there are hundreds of thousands
-    session.execute(put.on_conflict_do_update(index_elements=["cardholder"], set_=seen))
+    at = {"who": event["cardholder"], "zone": event["zone"], "portal": event["portal"], "at_ms": event["at_ms"] or 0}
+    session.connection().execute(_MOVE, at)
 
 
 def _doubt(session: Session, zones: Iterable[str] | None, *, is_fire: bool = False) -> None:
@@ -158,6 +164,9 @@ def _doubt(session: Session, zones: Iterable[str] | None, *, is_fire: bool = Fal
     remembered: it alone tells who was never sure to be inside.
     """
     doubted = update(PresenceRow) if zones is None else update(PresenceRow).where(col(PresenceRow.zone).in_(zones))
+    if not is_fire and zones is not None:
+        session.connection().execute(_DOUBT, {"zones": json.dumps(list(zones))})
+        return
     if not is_fire:
         session.execute(doubted.values(is_certain=False, was_certain=False))
         return
