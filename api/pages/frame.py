@@ -68,7 +68,7 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
             Place(address="/people", name=Said("People and cards"), permission=P.PEOPLE),
             Place(address="/rosters", name=Said("Rosters", "menu"), permission=P.RIGHTS),
             Place(address="/items", name=Said("Information items", "menu"), permission=P.RIGHTS),
-            Place(address="/why", name=Said("Why not let in"), permission=P.REASONS),
+            Place(address="/why", name=Said("Why not let in"), permission=P.LIVE),
             Place(address="/what-if", name=Said("What if"), permission=P.RIGHTS),
             Place(address="/review", name=Said("Quarterly review"), permission=P.REVIEW),
         ),
