@@ -21,9 +21,7 @@ def add_parsers(commands: Any) -> None:
     actions = command.add_subparsers(required=True, metavar="ACTION")
 
     action = _action(actions, "add", "one of the first two officers: print a one-time link (最初の二名を登録する)")
-    action.add_argument(
-        "officer", metavar="OFFICER", help="a pseudonym: lower-case letters, digits, dashes"
-    )
+    action.add_argument("officer", metavar="OFFICER", help="a pseudonym: lower-case letters, digits, dashes")
     action.add_argument(
         "--role", action="append", choices=ROLES, metavar="ROLE", dest="roles",
         help=f"a post; may be repeated (default: work-manager and protection-officer): {', '.join(ROLES)} (職務)",
