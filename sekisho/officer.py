@@ -141,4 +141,5 @@ def _policy(socket: Path) -> Policy:
     with LinkClient(socket, NAME) as client:
         size = client.connect().size
     history = History(lambda seq: linked(socket, seq, size), revision_of=next_revision)
-    return history.until(size - 1).policy if size else Policy()
+    found = history.until(size - 1).policy if size else None
+    return found or Policy()
