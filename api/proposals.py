@@ -74,6 +74,8 @@ ROWS_MAX: Final = 100
 BYTES_MAX: Final = 48 * 1024
 OPEN_MAX: Final = 500
 _ID: Final = re.compile(ID_PATTERN)
+
+
 class Proposals:
     """Those of api.db at `engine`. Any thread; what settles one happens once."""
 
