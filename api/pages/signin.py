@@ -89,9 +89,11 @@ def sign_out(here: Here, request: Request) -> Response:
 # -- the company's provider -------------------------------------------------------------------------------------------
 
 
-@router.get("/sign-in/company")
+@router.get("/sign-in/company", dependencies=[OwnPage])
 def sign_in_by_company(here: Here) -> Response:
-    """Off to the company's provider. What belongs to this attempt stays in a cookie of this browser."""
+    """Off to the company's provider, from our own page alone: where it signs people in without a word, another site
+    would sign them in here. What belongs to this attempt stays in a cookie of this browser.
+    """
     if here.signing_in.oidc is None:
         raise Problem("not_set_up", 404)
     begun = here.signing_in.oidc.begin()

@@ -111,9 +111,12 @@ def company(provider: Provider, tmp_path_factory: pytest.TempPathFactory, api_ki
         yield web
 
 
+OWN = {"Sec-Fetch-Site": "same-origin"}
+
+
 def begun(web: Any) -> tuple[str, str]:
     """Where the browser is sent, and its cookie."""
-    answer = web.anonymous().get("/sign-in/company")
+    answer = web.anonymous(**OWN).get("/sign-in/company")
     assert answer.status_code == 303
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{FLOW}=") and "HttpOnly" in cookie and "SameSite=lax" in cookie
@@ -184,6 +187,14 @@ def test_state_browser_and_code_belong_together_and_are_good_once(company: Any, 
     assert back(company, mine[1], state, code).status_code == 401
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
+def test_no_other_site_begins_a_sign_in(company: Any, site: str) -> None:
+    """Another site's page opens ours, and an officer whose provider asks nothing is signed in without an act of his."""
+    sent = {"Sec-Fetch-Site": site} if site else {}
+    answer = company.anonymous(**sent).get("/sign-in/company")
+    assert answer.status_code == 403 and "location" not in answer.headers
+
+
 def test_another_key_signs_nobody_in(company: Any, provider: Provider) -> None:
     """Whoever can write a token would be any officer."""
     company.sign_in("officer-01")
@@ -200,16 +211,16 @@ def test_where_the_provider_is_away_passkeys_go_on(company: Any, provider: Provi
     company.parts.signing_in.oidc._known = None
     provider.is_down = True
     try:
-        assert company.anonymous().get("/sign-in/company").status_code == 503
+        assert company.anonymous(**OWN).get("/sign-in/company").status_code == 503
         assert company.sign_in("officer-01").status_code == 200
     finally:
         provider.is_down = False
-    assert company.anonymous().get("/sign-in/company").headers["retry-after"] == "10", "not asked again at once"
+    assert company.anonymous(**OWN).get("/sign-in/company").headers["retry-after"] == "10", "not asked again at once"
     company.parts.signing_in.oidc._failed_tick = float("-inf")
-    assert company.anonymous().get("/sign-in/company").status_code == 303
+    assert company.anonymous(**OWN).get("/sign-in/company").status_code == 303
 
 
 def test_without_a_provider_there_is_no_such_way(shared: Any) -> None:
     """A button would lead nowhere."""
-    assert shared.anonymous().get("/sign-in/company").status_code == 404
+    assert shared.anonymous(**OWN).get("/sign-in/company").status_code == 404
     assert "/sign-in/company" not in shared.anonymous().get("/sign-in").text
