@@ -1,6 +1,7 @@
 """Before any route: in which language, and counting which years, a request is answered. Plain ASGI, no state.
 
-`?lang=` and `?years=` of the address come first, then the cookies of the same names, then what the browser prefers.
+`?lang=` and `?years=` of the address come first, then the cookies of the same names (KEPT before them), then what the
+browser prefers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from api.texts import LANGUAGES, Language, language_of, speaking
 
 LANGUAGE_COOKIE: Final = "lang"
 YEARS_COOKIE: Final = "years"
+KEPT: Final = "__Host-"
+"""Before the name of each cookie that keeps a choice: it is of this host alone."""
 
 
 class Speaker:
@@ -41,7 +44,7 @@ class Speaker:
 
 def _chosen(scope: Scope, headers: Headers, name: str, allowed: Collection[str]) -> str | None:
     said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get(name, [])
-    return next((one for one in (*said, _cookie(headers, name)) if one in allowed), None)
+    return next((one for one in (*said, _cookie(headers, KEPT + name)) if one in allowed), None)
 
 
 def _cookie(headers: Headers, name: str) -> str:

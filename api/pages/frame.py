@@ -23,7 +23,7 @@ from api.access import Permission, Who
 from api.days import YEARS, counted, long_date, moment_of, short_date, short_moment
 from api.live import is_current, now_ms
 from api.nonce import nonce
-from api.speaker import LANGUAGE_COOKIE, YEARS_COOKIE
+from api.speaker import KEPT, LANGUAGE_COOKIE, YEARS_COOKIE
 from api.texts import LANGUAGES, Said, catalogue, spoken
 
 HERE: Final = Path(__file__).parent.parent
@@ -107,7 +107,9 @@ def render(
     answer = HTMLResponse(shown, status)
     for name, allowed in PREFERENCES.items():
         if request.query_params.get(name) in allowed:
-            answer.set_cookie(name, chosen[name], max_age=KEPT_S, path="/", samesite="lax", httponly=True)
+            answer.set_cookie(
+                KEPT + name, chosen[name], max_age=KEPT_S, path="/", samesite="lax", httponly=True, secure=True
+            )
     return answer
 
 
@@ -152,7 +154,7 @@ def _addresses(routes: list[tuple[str, Any]]) -> frozenset[str]:
 
 def _chosen(request: Request) -> dict[str, str]:
     """How pages look: as the address says, else as was chosen before."""
-    said = (request.query_params.get("theme"), request.cookies.get("theme"))
+    said = (request.query_params.get("theme"), request.cookies.get(KEPT + "theme"))
     theme = next((one for one in said if one in THEMES and one), THEMES[0])
     return {LANGUAGE_COOKIE: spoken(), YEARS_COOKIE: counted(), "theme": theme}
 

@@ -95,9 +95,12 @@ def test_language_eras_and_colours_are_chosen_once_and_kept(web: Any) -> None:
     """Each page would have to be set anew; or a link to English would lose the page that somebody was on."""
     client = web.as_("GUARD")
     english = client.get("/alarms?lang=en&theme=dark&years=japanese&x=1")
-    assert {line.partition("=")[0] for line in english.headers.get_list("set-cookie")} >= {"lang", "theme", "years"}
+    given = {line.partition("=")[0]: line for line in english.headers.get_list("set-cookie")}
+    assert set(given) >= {"__Host-lang", "__Host-theme", "__Host-years"} and all(
+        "Secure" in one for one in given.values()
+    )
     assert '<html lang="en" data-theme="dark">' in english.text and "/alarms?x=1&amp;lang=ja" in english.text
-    kept = {"Cookie": f"{client.headers['cookie']}; lang=en; theme=dark; years=japanese"}
+    kept = {"Cookie": f"{client.headers['cookie']}; __Host-lang=en; __Host-theme=dark; __Host-years=japanese"}
     assert '<html lang="en" data-theme="dark">' in client.get("/alarms", headers=kept).text
     assert '<html lang="ja"' in client.get("/alarms", headers={"Accept-Language": "fr, ja;q=0.8, en;q=0.2"}).text
     web.controller.record("DOOR_FORCED", portal="side", at_ms=1_788_188_399_000)
