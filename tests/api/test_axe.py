@@ -23,6 +23,7 @@ from zones.officers import Role
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, PHONE = {"width": 1366, "height": 860}, {"width": 390, "height": 844}
+TABLET = {"width": 1024, "height": 768}
 
 STRANGERS = ("/sign-in", "/enrol", "/own-link")
 DEEPER = (
@@ -97,9 +98,11 @@ class Reader:
         for theme in themes[: share(1, many=2)]:
             self.page.emulate_media(color_scheme=theme)
             self._judges(theme)
-        self.page.set_viewport_size(PHONE)
-        if self.page.evaluate(IS_WIDE):
-            self.found.append(f"{self.where}: scrolls sideways on a phone: {self.page.evaluate(WHAT_IS_WIDE)}")
+        for size in (WIDE, TABLET, PHONE):
+            self.page.set_viewport_size(size)
+            if self.page.evaluate(IS_WIDE):
+                wide = self.page.evaluate(WHAT_IS_WIDE)
+                self.found.append(f"{self.where}: scrolls sideways at {size['width']} px: {wide}")
 
     def _judges(self, theme: str) -> None:
         self.found += [f"{self.where} {theme}: {one}" for one in self.page.evaluate(LOOK, TAGS)]
