@@ -158,4 +158,4 @@ def test_people_are_found_by_any_way_of_writing_their_name(house: Any) -> None:
 def test_every_code_of_the_records_has_words() -> None:
     """The officer would choose between codes."""
     assert set(PURPOSES) == set(messages.PURPOSES) and set(FORGET_REASONS) == set(messages.FORGET_REASONS)
-    assert set(NOTE_KINDS) == set(NOTE_TYPES)
+    assert set(NOTE_KINDS) == {*NOTE_TYPES, "CARD_SEEN"}, "a card that was awaited is the controller's own note"
