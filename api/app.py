@@ -39,6 +39,7 @@ from api.pages import (
     lockdown,
     me,
     naming,
+    officer,
     officers,
     paper,
     people,
@@ -79,6 +80,7 @@ from api.routes import (
     transfer,
 )
 from api.routes import log_review as log_review_calls
+from api.routes import officers as officers_calls
 from api.routes import reports as reports_calls
 from api.routes import roll_call as roll_call_calls
 from api.settings import Settings
@@ -94,14 +96,14 @@ PREFIX = "/api/v1"
 API_DB = "api.db"
 PAGES = (
     files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, lockdown, alarms,
-    approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, officers,
+    approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, officers, officer,
     visitors, why, audit, sheets, paper,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""
 
 API = (
-    health, signin, enrolment, places, registers, proposals, personal, own, rights, states, review, events,
-    ledger, transfer, reports_calls, roll_call_calls, log_review_calls, alarms_calls,
+    health, signin, enrolment, officers_calls, places, registers, proposals, personal, own, rights, states, review,
+    events, ledger, transfer, reports_calls, roll_call_calls, log_review_calls, alarms_calls,
 )  # fmt: skip
 """What stands under PREFIX (`api.routes`)."""
 

@@ -60,9 +60,11 @@ def create_enrolment(here: Here, request: Request, asked: Enrolment) -> Enrolled
 
 @router.post("/officers/{id}/invitation", status_code=201)
 def invite_officer(here: Here, who: OfOfficers, id: Known) -> LinkMade:
-    """A one-time link with which an officer registers a (further) passkey; the passkey itself takes two signatures."""
+    """A one-time link with which another officer registers a (further) passkey; the passkey takes two signatures."""
     if all(one.id != id for one in here.signing_in.posts.officers()) or here.signing_in.posts.is_over(id):
         raise Problem("not_found", 404)
+    if id == who.officer:  # the passkey would be proposed in his own name, for himself (A-31)
+        raise Problem("self_grant", 403)
     return _link(here, who, "invitation", id, "/enrol")
 
 

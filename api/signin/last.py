@@ -46,11 +46,16 @@ class LastSignIns:
         """Whether he signed in from there since the start."""
         return (officer, address) in self._places
 
+    def last_ms(self, officer: str) -> int | None:
+        """When he signed in last; None: not since this api.db began."""
+        with Session(self._engine) as session:
+            row = session.get(SignedInRow, officer)
+        return None if row is None else row.at_ms
+
     def is_active(self, officer: Officer, keys: Iterable[OfficerKey]) -> bool:
         """Whether he signed in lately; a new officer counts from the day when he came, or enrolled a passkey."""
-        with Session(self._engine) as session:
-            row = session.get(SignedInRow, officer.id)
+        at_ms = self.last_ms(officer.id)
         days: list[date] = [officer.from_on, *(key.enrolled_on for key in keys)]
-        if row is not None:
-            days.append(datetime.fromtimestamp(row.at_ms / 1000, JST).date())
+        if at_ms is not None:
+            days.append(datetime.fromtimestamp(at_ms / 1000, JST).date())
         return (today() - max(days)).days <= self._days

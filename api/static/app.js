@@ -55,6 +55,8 @@ document.addEventListener("htmx:after:request", (event) => {
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) print();
+  const copy = event.target.closest("[data-copy]");
+  if (copy) navigator.clipboard.writeText(byId(copy.dataset.copy).textContent).then(() => { copy.textContent = copy.dataset.done; tell(copy.dataset.done); });
   const button = event.target.closest("button[commandfor]");
   if (button && !("commandForElement" in button)) { // browsers of before 2025
     const dialog = byId(button.getAttribute("commandfor"));

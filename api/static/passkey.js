@@ -9,6 +9,8 @@
 const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (sign) => sign.charCodeAt(0));
 const toText = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
+const inHex = (bytes) => Array.from(new Uint8Array(bytes), (one) => one.toString(16).padStart(2, "0")).join("");
+
 // The ticket leaves the address at once: it would stay in the history of the browser.
 const ticket = decodeURIComponent(location.hash.slice(1));
 if (ticket && document.querySelector("[data-ticket]")) history.replaceState(null, "", location.pathname + location.search);
@@ -45,7 +47,9 @@ async function ask(button) {
   const beside = "ticket" in button.dataset ? { ticket } : {};
   const asked = publicKey ? JSON.parse(publicKey) : (await post(from, beside)).publicKey;
   const credential = await navigator.credentials[passkey]({ publicKey: options(asked) });
+  const code = passkey === "create" ? inHex(credential.rawId).slice(-8) : "";
   const answer = await post(send, "bare" in button.dataset ? told(credential) : { ...beside, response: told(credential) });
+  if (code) sessionStorage.setItem("registered", code); // shown on the next page: of this browser's own making
   button.dispatchEvent(new CustomEvent("passkey", { bubbles: true, detail: answer }));
   if ("back" in button.dataset) history.back(); // to the form whose sending was refused, as it was filled in
   else if (next === undefined) location.reload();
@@ -75,6 +79,9 @@ document.addEventListener("click", (event) => {
 
 for (const one of document.querySelectorAll("[data-needs-ticket]")) one.hidden = !ticket;
 for (const one of document.querySelectorAll("[data-without-ticket]")) one.hidden = Boolean(ticket);
+const registered = sessionStorage.getItem("registered");
+for (const one of document.querySelectorAll("[data-needs-registered]")) one.hidden = !registered;
+for (const one of document.querySelectorAll("[data-registered]")) one.textContent = `…${registered}`;
 if (!window.PublicKeyCredential) for (const one of document.querySelectorAll("[data-without-passkeys]")) one.hidden = false;
 
 // Somebody who is signed in came by a link from elsewhere, whose first request carries no cookie: look once more.
