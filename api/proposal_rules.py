@@ -141,7 +141,7 @@ def _eligible(policy: Policy, puts: Sequence[tuple[str, Doc]], weight: Weight, d
 
 def _signers_of(policy: Policy, day: date) -> set[str]:
     """Who has a passkey and a post: guards sign for visitors, engineers for devices."""
-    keyed = {key.officer for key in policy.officer_keys.values() if key.ended_on is None or day < key.ended_on}
+    keyed = {key.officer for key in policy.officer_keys.values() if key.ended_on is None}
     return {one.id for one in policy.officers.values() if one.id in keyed and one.is_in_post(day)} | set(
         signing_officers(policy, day)
     )

@@ -112,6 +112,8 @@ def touched_by(puts: Iterable[Any]) -> frozenset[tuple[str, str]]:
     for table, row in puts:
         found.add((str(table), str(row.get("id"))))
         found.update((name, str(row[name])) for name in ("cardholder", "item", "officer") if row.get(name) is not None)
+        people = row.get("cardholders") or () if table == "override" else (row.get("id"),) if table == "pin" else ()
+        found.update(("cardholder", str(who)) for who in people)
     return frozenset(found)
 
 

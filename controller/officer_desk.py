@@ -19,11 +19,11 @@ from controller.clock import wall_ms
 from controller.link.challenge import enrolment_challenge
 from controller.link.messages import EnrolKey, OfficerOrder
 from controller.standing import Standing
-from zones.authority import signing_officers
+from zones.authority import posts_of, signing_officers
 from zones.ids import CardholderId, OfficerId, ZoneId
 from zones.moment import Moment, here
 from zones.officers import Officer, OfficerKey, Role
-from zones.policy import Edit
+from zones.policy import Edit, Policy
 
 TICKET_BYTES: Final = 16
 TICKET_MS: Final = 60 * 60_000
@@ -80,7 +80,7 @@ class OfficerDesk:
             return
         if known is not None:
             raise NotInvited("repeated", "there is such an officer already; reset lets him enrol again", "officer")
-        if len(signing_officers(policy, today)) >= FIRST_OFFICERS:
+        if can_name_others(policy, today):
             why = "there are two officers who can sign: they name the others, on their pages"
             raise NotInvited("two_people", why)
         unknown = [role for role in order.roles if role not in set(Role)]
@@ -130,6 +130,16 @@ class OfficerDesk:
             cardholder=None if order.cardholder is None else CardholderId(order.cardholder),
         )  # fmt: skip
         return (row,)
+
+
+def can_name_others(policy: Policy, today: date) -> bool:
+    """Whether officers can name another one themselves: two can sign, and the post that must be among them is held by
+    somebody who can. Where it is not, nothing that widens is ever approved again, and the console is the one way back.
+    """
+    signing = [policy.officers[name] for name in signing_officers(policy, today)]
+    people = {officer.cardholder or officer.id for officer in signing}
+    is_held = any(Role.PROTECTION_OFFICER in posts_of(policy, officer, today) for officer in signing)
+    return len(people) >= FIRST_OFFICERS and is_held
 
 
 def _ended(key: OfficerKey, today: date) -> OfficerKey:

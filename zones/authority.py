@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, timedelta
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,7 +30,7 @@ from zones.people import (
     Visit,
 )
 from zones.places import DeviceStatus, PortalMode, PortalStatus, SiteStatus, ZoneState, ZoneStatus
-from zones.policy import ATTRIBUTES, TABLE_OF, Edit, Policy, Row
+from zones.policy import TABLE_OF, Edit, Policy, Row
 
 
 class Weight(IntEnum):
@@ -55,6 +55,7 @@ class NotAuthorised(ValueError):
 
 
 EDITORS: Final = frozenset({Role.WORK_MANAGER, Role.PROTECTION_OFFICER})
+_DAY: Final = timedelta(days=1)
 _DESK: Final = EDITORS | {Role.GUARD}
 _TECHNICAL: Final = EDITORS | {Role.ENGINEER}
 
@@ -304,7 +305,7 @@ def posts_of(policy: Policy, officer: Officer, day: date) -> frozenset[Role]:
 
 def signing_officers(policy: Policy, day: date) -> frozenset[OfficerId]:
     """Who can sign a change of registers today: in an editor's post, with a passkey that was not ended."""
-    keyed = {key.officer for key in policy.officer_keys.values() if key.ended_on is None or day < key.ended_on}
+    keyed = {key.officer for key in policy.officer_keys.values() if key.ended_on is None}  # an end acts at once
     return frozenset(
         officer.id for officer in policy.officers.values()
         if officer.id in keyed and posts_of(policy, officer, day) & EDITORS
@@ -319,7 +320,7 @@ def judge(before: Policy, after: Policy, edit: Edit, signers: Sequence[OfficerId
         )
     officers = [_in_post(before, signer, day) for signer in signers]
     weight = weight_of(before, after, edit, day)
-    if len(set(signers)) < weight.signers:
+    if len({officer.cardholder or officer.id for officer in officers}) < weight.signers:
         raise NotAuthorised("two_people", "this widens who may enter: another officer must sign it too", "signatures")
     for row in edit.puts:
         _judge_row(before, row, officers, weight, day)
@@ -348,11 +349,16 @@ def _in_post(policy: Policy, signer: OfficerId, day: date) -> Officer:
 
 
 def _weight_of_losses(before: Policy, after: Policy, edit: Edit, day: date) -> Weight:
-    """One officer alone does not make himself the only one: then taking an officer away takes two."""
+    """One officer alone does not make himself the only one, not from some later day either: then taking an officer
+    away takes two.
+    """
     if not any(isinstance(row, Officer | OfficerKey) for row in edit.puts):
         return Weight.NARROWS
-    is_fewer = len(signing_officers(after, day)) < min(2, len(signing_officers(before, day)))
-    return Weight.WIDENS if is_fewer else Weight.NARROWS
+    ends = {end for row in edit.puts if isinstance(row, Officer) for end in (row.ended_on, row.until_on + _DAY) if end}
+    for then in {day, *(end for end in ends if end > day)}:
+        if len(signing_officers(after, then)) < min(2, len(signing_officers(before, then))):
+            return Weight.WIDENS
+    return Weight.NARROWS
 
 
 def _judge_row(before: Policy, row: Row, officers: Sequence[Officer], weight: Weight, day: date) -> None:
@@ -371,7 +377,8 @@ def _judge_signer(before: Policy, row: Row, officer: Officer, weight: Weight, da
     posts = posts_of(before, officer, day)
     if not posts & (allowed.narrows if own is Weight.NARROWS else allowed.others):
         raise NotAuthorised("not_your_role", f"{officer.id} holds no post that changes {table} rows", "signatures")
-    if own is not Weight.NARROWS and (own is Weight.WIDENS or weight is Weight.WIDENS):
+    is_giving = Weight.WIDENS in (own, weight) or isinstance(row, Training) or officer.id in _newly_named(before, row)
+    if own is not Weight.NARROWS and is_giving:
         _refuse_own(row, officer)
     if Role.WORK_MANAGER in posts and Role.PROTECTION_OFFICER not in posts:
         _refuse_elsewhere(before, row, officer)
@@ -413,20 +420,26 @@ def zones_of(policy: Policy, row: Row) -> frozenset[ZoneId]:
         return frozenset(row.zones)
     if isinstance(row, SiteStatus):
         return frozenset(policy.zones)
-    if isinstance(row, NeedToKnow):
-        return frozenset(zone.id for zone in policy.zones.values() if row.item in zone.items)
+    if isinstance(row, NeedToKnow | InformationItem):
+        number = row.item if isinstance(row, NeedToKnow) else row.id
+        return frozenset(zone.id for zone in policy.zones.values() if number in zone.items)
     zone = getattr(row, "zone", None)
     return frozenset() if zone is None else frozenset({zone})
 
 
 def _refuse_unnamed(before: Policy, row: Row, signers: Sequence[OfficerId]) -> None:
     """Whoever a row newly names as having done it has signed it."""
-    table = TABLE_OF[type(row)]
-    was = getattr(before, ATTRIBUTES[table]).get(row.id)
-    for name in NAMED.get(table, ()):
-        who = getattr(row, name)
-        if who is not None and who != (None if was is None else getattr(was, name)) and who not in signers:
+    for who, name in _newly_named(before, row).items():
+        if who not in signers:
             raise NotAuthorised("not_signed_by", f"{name} names {who}, who did not sign this", name)
+
+
+def _newly_named(before: Policy, row: Row) -> dict[str, str]:
+    """Officer -> the field in which this row says that he did it, as the row before did not."""
+    table = TABLE_OF[type(row)]
+    was = before.table(table).get(row.id)
+    named = ((getattr(row, name), name) for name in NAMED.get(table, ()))
+    return {who: name for who, name in named if who is not None and who != getattr(was, name, None)}
 
 
 def _judge_posts(before: Policy, edit: Edit, officers: Sequence[Officer], day: date) -> None:

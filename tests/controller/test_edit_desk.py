@@ -236,6 +236,45 @@ def test_the_console_names_the_first_two_and_nobody_after_them(site):
     assert "OFFICER_INVITED" not in site.story()
 
 
+@pytest.mark.req("D-07")
+def test_a_vacant_post_of_protection_is_filled_at_the_console(site):
+    """One stolen passkey would end the last protection officer, and nobody could ever be let in again."""
+    policy = site.engine.policy.policy
+    row = site_row(policy.officers["officer-03"])
+    two = ("officer-01", "officer-02")
+    manager = {**row, "roles": ["WORK_MANAGER"], "zones": ["office"]}
+    assert isinstance(site.proposes(("officer", manager), signers=two), Done)
+    assert isinstance(site.proposes(*officer_puts("officer-04", site.now().today), signers=two), Done)
+    fourth = {**site_row(site.engine.policy.policy.officers["officer-04"]), "roles": ["WORK_MANAGER"]}
+    assert isinstance(site.proposes(("officer", {**fourth, "zones": ["office"]}), signers=two), Done)
+    assert refused(orders(site, "invite", "officer-09"), "two_people")
+    for name in two:
+        gone = {**site_row(site.engine.policy.policy.officers[name]), "ended_on": "2026-11-24"}
+        assert isinstance(site.proposes(("officer", gone), signers=("officer-03",)), Done)
+    assert isinstance(site.proposes(("cardholder", {"id": "h-new"}), signers=("officer-03",)), Done)
+    assert refused(site.proposes(place(), signers=("officer-03", "officer-04")), "post_vacant")
+    invited = orders(site, "invite", "officer-09", roles=("PROTECTION_OFFICER",))
+    assert isinstance(invited, Invited), invited
+    assert isinstance(enrols(site, invited.ticket, passkey("officer-09")), Done)
+    assert isinstance(site.proposes(place(), signers=("officer-03", "officer-09")), Done)
+    assert refused(orders(site, "invite", "officer-10"), "two_people")
+
+
+@pytest.mark.req("A-32", "D-07")
+def test_break_glass_that_waited_is_not_for_whom_it_no_longer_should_be(site):
+    """Somebody whose rights were taken on Tuesday would get in by what was signed on Monday."""
+    newcomer(site)
+    signed_on = site.engine.policy.revision
+    glass = {
+        "id": "o-1", "zone": "office", "cardholders": ["h-new"], "reason_code": "FLOOD", "started_by": "@1",
+        "approved_by": "@2", "from_ms": site.now_ms, "until_ms": site.now_ms + 60_000,
+    }  # fmt: skip
+    assert isinstance(site.proposes(("cardholder", {"id": "h-new", "ended_on": "2026-11-24"})), Done)
+    assert refused(site.proposes(("override", glass), base=signed_on), "stale_base")
+    pin = {"id": "h-new", "salt": "0" * 32, "pin_hash": "1" * 64}
+    assert refused(site.proposes(("pin", pin), base=signed_on), "stale_base")
+
+
 @pytest.mark.req("A-01")
 def test_what_the_console_suggests_changes_nothing(site):
     """A card written at the console would open doors that no officer gave it."""

@@ -267,7 +267,52 @@ def test_nobody_makes_himself_the_last_who_can_sign():
         with pytest.raises(NotAuthorised) as refused:
             signed(row, by=("po",), before=few)
         assert refused.value.code == "two_people"
+    later = DAY + timedelta(days=1)
+    for row in (officer("wm", WM, zones=("outside",), ended_on=later), replace(key("wm"), ended_on=later)):
+        with pytest.raises(NotAuthorised) as refused:
+            signed(row, by=("po",), before=few)
+        assert refused.value.code == "two_people", "what is over tomorrow leaves him alone tomorrow"
+    with pytest.raises(NotAuthorised):
+        signed(officer("wm", WM, zones=("outside",), until_on=later), by=("po",), before=few)
     assert signed(officer("guard", GUARD, ended_on=DAY), by=("po",)) is NARROWS
+
+
+@pytest.mark.req("A-31", "D-07")
+def test_one_person_under_two_pseudonyms_is_one_person():
+    """Somebody who is named twice, as a work manager and as a deputy, would let people in by himself."""
+    twice = with_officers(officer("po-3", PO, cardholder="ana"))
+    bo = replace(PLACE, id="r-9", cardholder="bo", zone="office")
+    with pytest.raises(NotAuthorised) as refused:
+        signed(bo, by=("po-3", "wm-away"), before=twice)
+    assert refused.value.code == "two_people"
+    assert signed(bo, by=("po", "wm-away"), before=twice) is WIDENS
+
+
+OWN = [
+    replace(NEED, id="n-9", approved_by_1="wm-own", approved_by_2=None),
+    replace(CLEARED, id="k-9", recorded_by="wm-own", confirmed_by=None),
+    Training(id="t", cardholder="ana", course="SAFE", done_on=DAY, due_on=YEAR),
+]
+
+
+@pytest.mark.req("A-31")
+@pytest.mark.parametrize("row", OWN)
+def test_nobody_vouches_for_himself_in_what_takes_one_signature(row):
+    """Half of an approval would be one's own, given while it was a draft; or one is trained by one's own word."""
+    own = with_officers(officer("wm-own", WM, zones=("outside",), cardholder="ana"))
+    with pytest.raises(NotAuthorised) as refused:
+        signed(row, by=("wm-own",), before=own)
+    assert refused.value.code == "self_grant"
+
+
+@pytest.mark.req("A-31")
+def test_an_item_is_of_the_zones_where_it_is_handled():
+    """A work manager would shut zones that are not his, by ending the designation of what is handled there."""
+    away = with_officers(officer("wm-2", WM, zones=("outside",)), officer("wm-3", WM))
+    assert signed(replace(ITEM, lifted_on=DAY), by=("wm-2",), before=away) is NARROWS
+    with pytest.raises(NotAuthorised) as refused:
+        signed(replace(ITEM, lifted_on=DAY), by=("wm-3",), before=away)
+    assert refused.value.code == "not_your_zone"
 
 
 def test_every_table_that_officers_change_has_its_row_in_the_table():
