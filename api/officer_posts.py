@@ -78,13 +78,9 @@ def posts_today(policy: Policy, day: date) -> list[Post]:
 _ORDER: Final = (Role.PROTECTION_OFFICER, Role.WORK_MANAGER, Role.GUARD, Role.AUDITOR, Role.ENGINEER, Role.LINE)
 
 
-def keys_of(policy: Policy, officer: str, day: date) -> list[OfficerKey]:
-    """His passkeys that count, the oldest first."""
-    keys = [
-        key
-        for key in policy.officer_keys.values()
-        if key.officer == officer and (key.ended_on is None or day < key.ended_on)
-    ]
+def keys_of(policy: Policy, officer: str) -> list[OfficerKey]:
+    """His passkeys that count, the oldest first: an end acts at once."""
+    keys = [key for key in policy.officer_keys.values() if key.officer == officer and key.ended_on is None]
     return sorted(keys, key=lambda key: (key.enrolled_on, key.id))
 
 

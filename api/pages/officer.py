@@ -82,7 +82,7 @@ def end_key(here: Here, request: Request, who: OfOfficers, id: Known, key: Known
     """Propose that one of his passkeys counts no more: lost, or stolen."""
     look = look_of(here, who)
     found = look.policy.officer_keys.get(OfficerKeyId(key))
-    if found is None or found not in keys_of(look.policy, id, look.day):
+    if found is None or found not in keys_of(look.policy, id):
         raise Problem("not_found", 404)
     return _proposed(here, request, who, id, form, lambda look: ended(found, look.day), "other")
 
@@ -126,7 +126,7 @@ def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
             "used_ms": here.signing_in.passkeys.used_ms(key.credential), "waits": ending.get(key.id, ""),
             "signers": signers_of_end(look.policy, key, look.day),
         }
-        for key in keys_of(look.policy, id, look.day)
+        for key in keys_of(look.policy, id)
     ]  # fmt: skip
     year = look.day + timedelta(days=TERM_DAYS)
     return render(

@@ -80,7 +80,7 @@ def order_of_officer(look: Look, officer: Officer) -> Any:
 
 def line_of(here: Parts, look: Look, officer: Officer, change: str) -> Line:
     """One officer, as lists show him."""
-    keys = keys_of(look.policy, officer.id, look.day)
+    keys = keys_of(look.policy, officer.id)
     return Line(
         officer=officer, posts=post_words(officer.roles), deputises=post_words(officer.deputises),
         left=days_left(officer, look.day), keys=len(keys), signed_in_ms=here.signing_in.last.last_ms(officer.id),

@@ -30,7 +30,7 @@ DEEPER = (
     "/alarms/{seq}", "/proposals/{proposal}", "/doors/{portal}", "/zones/{zone}/roster", "/zones/{zone}/roster/new",
     "/roster/{roster}", "/people/new", "/people/{person}", "/people/{person}/leave",
     "/items/{item}", "/review/{zone}", "/events/{decision}", "/visitors/new", "/map/draw", "/transfer", "/agreements",
-    "/print/{register}", "/sessions", "/why?number=7QK4", "/nowhere",
+    "/print/{register}", "/sessions", "/officers/new", "/officers/officer-02", "/why?number=7QK4", "/nowhere",
 )  # fmt: skip
 """Pages behind those of the menu; {…} as `moves_in` names it."""
 
