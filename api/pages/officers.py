@@ -22,11 +22,15 @@ from api.pages.looks import Look, joined, look_of
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.proposal_words import VALUES
+from zones.authority import signing_officers
 from zones.ids import OfficerId, OfficerKeyId
 from zones.officers import Officer, Role
 
 TERM_DAYS: Final = 364
 """For how long a post is given where nothing else is said: a year, with its first day."""
+
+SIGNERS_NEEDED: Final = 3
+"""Who can sign: two for what is for the third (A-31)."""
 
 NAMING: Final = ("enrolment", "transferred")
 
@@ -62,6 +66,7 @@ def officers(here: Here, request: Request, who: OfOfficers) -> HTMLResponse:
     new = [(name, change) for name, (change, _row) in waiting.items() if OfficerId(name) not in look.policy.officers]
     return render(
         request, who, "officers.html", look=look, new=new, keys=waiting_keys(here, look),
+        is_few=len(signing_officers(look.policy, look.day)) < SIGNERS_NEEDED,
         posts=[_post(one) for one in posts_today(look.policy, look.day)],
         lines=[line for line in lines if not is_over(line.officer, look)],
         over=[line for line in lines if is_over(line.officer, look)],

@@ -111,6 +111,17 @@ def test_a_stolen_passkey_is_ended_by_one_other_officer(shared: Any) -> None:
     assert "…77777777" not in shown(shared, "/officers/officer-02")
 
 
+@pytest.mark.req("A-31", "D-07")
+def test_that_a_third_is_missing_is_said_in_time(shared: Any) -> None:
+    """Two officers alone: a year later nobody can make their terms longer, and the page never said so."""
+    row = shared.parts.view.row("officer", "officer-02")
+    for ended_on, is_said in ((DAY.isoformat(), True), (None, False)):
+        more = {} if ended_on is None else {"ended_on": ended_on}
+        shared.controller.edit(("officer", {key: row[key] for key in row if key != "ended_on"} | more))
+        shared.caught_up()
+        assert ("Name a third" in shown(shared)) is is_said
+
+
 def test_officers_stand_in_the_order_of_their_names(shared: Any) -> None:
     """An officer looks for a colleague by name and finds numbers."""
     for at, (name, kana) in enumerate((("渡辺 誠", "わたなべ まこと"), ("青木 陽", "あおき よう"))):
