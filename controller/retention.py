@@ -186,30 +186,31 @@ class Sweep:
     def take(self, entries: Iterable[Entry]) -> None:
         """Look at the records that follow."""
         for entry in entries:
-            if entry.at_ms is None:  # dropped already; or not understood, and then never dropped
-                if entry.has_body and entry.class_ in self._classes:
-                    self._classes[entry.class_].is_open = False
-                continue
-            if not entry.is_trusted:
+            if entry.at_ms is None or not entry.is_trusted:
                 self._waiting.append(entry)
                 continue
-            for one in self._waiting:
-                self._judge(one, Span(self._before_ms, entry.at_ms))
-            self._waiting.clear()
+            self._judge_waiting(entry.at_ms)
             self._before_ms = entry.at_ms
             self._beyond = self._beyond + 1 if entry.at_ms >= self._latest_ms else 0
             self._judge(entry, Span(entry.at_ms, entry.at_ms))
 
     def due(self) -> tuple[Due, ...]:
         """What is due. Records of an untrusted clock that no trusted one follows are kept: nobody knows their age."""
-        for one in self._waiting:
-            self._judge(one, Span(self._before_ms, EVER))
-        self._waiting.clear()
+        self._judge_waiting(EVER)
         return tuple(
             Due(class_=class_, ranges=tuple(found.ranges), count=found.count)
             for class_, found in self._classes.items()
             if found.ranges
         )
+
+    def _judge_waiting(self, until_ms: int) -> None:
+        """Those whose time nobody vouches for, in order: they happened before `until_ms`."""
+        for one in self._waiting:
+            if one.at_ms is not None:
+                self._judge(one, Span(self._before_ms, until_ms))
+            elif one.has_body and one.class_ in self._classes:  # not understood, and so never dropped; else it has gone
+                self._classes[one.class_].is_open = False
+        self._waiting.clear()
 
     def _judge(self, entry: Entry, span: Span) -> None:
         found = self._classes.get(entry.class_)

@@ -141,6 +141,13 @@ def test_a_record_of_a_purge_stays_small():
     assert len(found.ranges) == found.count == RANGES_MAX and sweep.first_kept == 0
 
 
+def test_what_is_not_understood_is_kept_among_records_whose_time_nobody_vouches_for():
+    """A record of a newer program would be dropped together with its neighbours of a wrong clock."""
+    odd = Entry(1, "alarm", None, is_trusted=True, has_body=True)
+    around = [Entry(0, "alarm", OLD_MS, is_trusted=False, has_body=True), odd, entry(2, "alarm")]
+    assert due(around) == {"alarm": (((0, 0), (2, 2)), 2)}
+
+
 entries = st.lists(
     st.tuples(
         st.sampled_from(["access", "alarm", "policy"]),
