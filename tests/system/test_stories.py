@@ -18,10 +18,13 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as LateError
 
 from tests.system.parts import eventually
 from tests.system.site import SATO, SUZUKI, Api, Site
 from zones.moment import JST
+
+expect.set_options(timeout=20_000)
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "chromium")]
 
@@ -55,6 +58,7 @@ class Desk:
         self.office.picture("enrol", self.page)
         self.page.locator("button[data-passkey=create]").click()
         expect(self.page).to_have_url(re.compile("/enrolled"))
+        expect(self.page.locator("[data-registered]")).to_have_text(re.compile(r"^…[0-9a-f]{8}$"))
 
     def signs_in(self) -> None:
         self.goes("/sign-in")
@@ -171,6 +175,16 @@ def change_of(page: Page) -> str:
     return "/proposals/" + page.url.rpartition("/")[2]
 
 
+def _held(site: Site, page: Page) -> bool:
+    """Hold the card to the reader, and again a while later where that was taken for the same presentation."""
+    site.presents(SATO, "rd-front-in")
+    try:
+        page.locator("#card .good").wait_for(timeout=2_500)
+    except LateError:
+        return False
+    return True
+
+
 @pytest.mark.req("A-01", "D-07", "A-02")
 def test_from_recruit_to_first_entry_with_two_officers(office: Office) -> None:
     """Somebody new could not enter on the first day, or on one officer's word alone."""
@@ -182,8 +196,8 @@ def test_from_recruit_to_first_entry_with_two_officers(office: Office) -> None:
     page.fill("input[name=roman]", "SATO Misaki")
     page.select_option("select[name=reader]", "rd-front-in")
     page.locator("button[hx-post='/cards/wait']").click()
-    expect(page.locator("#card [role=timer]")).to_be_visible()
-    site.presents(SATO, "rd-front-in")
+    expect(page.locator("#card [role=timer]")).to_be_visible(timeout=15_000)
+    eventually(lambda: _held(site, page), 30, "the card is read")
     expect(page.locator("#card .good")).to_contain_text(SATO[-4:])
     page.select_option("select[name=basis]", "KEIZAI_ANPO")
     page.fill("input[name=notified_on]", f"{datetime.now(JST).date() - timedelta(days=200)}")
@@ -354,6 +368,10 @@ def test_an_auditor_finds_and_verifies_one_record(office: Office, tmp_path: Path
     auditor = office.opens("auditor-01", accept_downloads=True)
     auditor.enrols(link.replace(link.partition("/enrol")[0], office.api.url))
     waiting = eventually(lambda: _waiting(first), 20, "the passkey waits for its signatures")
+    eight = auditor.page.locator("[data-registered]").inner_text()
+    office.picture("officers", first.goes("/officers"))
+    expect(first.page.get_by_text(eight)).to_be_visible()
+    expect(first.goes(waiting).get_by_text(eight)).to_be_visible()
     first.signs(waiting, count=1)
     second.signs(waiting, count=2)
     auditor.signs_in()
