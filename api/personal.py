@@ -7,13 +7,14 @@ and the name is destroyed when it is folded (`api.view`), so that a stop in betw
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from api.access import Who
 from api.link import done
+from api.masks import masked, sight_of
 from api.name_keys import NameKeysError
 from api.names import Name
 from api.parts import Parts
@@ -39,10 +40,12 @@ class History:
     before: int | None
 
 
-def look(here: Parts, officer: str, cardholder: str, purpose: str | None, cursor: int | None, limit: int) -> History:
-    """One page of somebody's history, recorded first. Raises Problem: 422 without a purpose (recorded as well, where
-    that can be), 404 for nobody, 503 where it cannot be recorded; then nothing is shown.
+def look(here: Parts, who: Who, cardholder: str, purpose: str | None, cursor: int | None, limit: int) -> History:
+    """One page of somebody's history, recorded first; of zones that `who` answers for. Raises Problem: 422 without a
+    purpose (recorded as well, where that can be), 404 for nobody, 503 where it cannot be recorded; then nothing is
+    shown.
     """
+    officer, sight = who.officer, sight_of(who)
     _check_purpose(here, officer, purpose)
     known = here.view.row("cardholder", cardholder) is not None or here.view.events_of(cardholder, None, 1)
     if not known:
@@ -52,8 +55,9 @@ def look(here: Parts, officer: str, cardholder: str, purpose: str | None, cursor
     before = recorded.seq if cursor is None else min(cursor, recorded.seq)  # the look itself is not in what it shows
     rows = here.view.events_of(cardholder, before, limit + 1)
     return History(
-        recorded=recorded.seq, events=rows[:limit], before=rows[limit - 1].seq if len(rows) > limit else None
-    )
+        recorded=recorded.seq, events=[seen for row in rows[:limit] if (seen := masked(row, sight)) is not None],
+        before=rows[limit - 1].seq if len(rows) > limit else None,
+    )  # fmt: skip
 
 
 def record_look(here: Parts, officer: str, cardholder: str, purpose: str | None) -> Done:
@@ -64,21 +68,6 @@ def record_look(here: Parts, officer: str, cardholder: str, purpose: str | None)
         purpose=purpose,
     )  # fmt: skip
     return done(here.requests.ask(lambda _: note))
-
-
-def record_looks(
-    here: Parts, officer: str, cardholders: Collection[str], purpose: str | None, second: str | None
-) -> None:
-    """Have it recorded that several people's entries are shown: of more than one only with a second officer (E-07)."""
-    if len(cardholders) == 1:
-        record_look(here, officer, next(iter(cardholders)), purpose)
-        return
-    _check_purpose(here, officer, purpose)
-    note = Note(
-        id=secrets.token_hex(16), type="EXPORT", officer=officer, purpose=purpose, second=second,
-        count=len(cardholders),
-    )  # fmt: skip
-    done(here.requests.ask(lambda _: note))
 
 
 def _check_purpose(here: Parts, officer: str, purpose: str | None) -> None:

@@ -59,7 +59,7 @@ def history(
     problem, status = "", 200
     if asked.cardholder:
         try:
-            found = look(here, who.officer, asked.cardholder, asked.purpose or None, asked.cursor, SHOWN)
+            found = look(here, who, asked.cardholder, asked.purpose or None, asked.cursor, SHOWN)
         except Problem as error:
             title, detail = PROBLEMS.get(error.code, PROBLEMS["not_done"])[spoken()]
             problem = f"{title}{_STOP[spoken()]}{'' if error.code == 'no_purpose' else detail}"

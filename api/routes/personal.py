@@ -25,10 +25,10 @@ def get_history(
     cursor: Annotated[int | None, Query(ge=0, le=2**53, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> HistoryPage:
-    """What is recorded about one person, the newest first. Each page asked for is itself recorded with its purpose
-    (`recorded`) before it is shown; where it cannot be recorded, nothing is shown.
+    """What is recorded about one person in zones that the officer answers for, the newest first. Each page asked for is
+    itself recorded with its purpose (`recorded`) before it is shown; where it cannot be recorded, nothing is shown.
     """
-    found = look(here, who.officer, id, purpose, cursor, limit)
+    found = look(here, who, id, purpose, cursor, limit)
     return HistoryPage(
         items=[event_public(row) for row in found.events], next=found.before, recorded=found.recorded
     )  # fmt: skip

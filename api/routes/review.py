@@ -8,9 +8,9 @@ from pydantic import Field
 
 from api.access import Permission, Who, require
 from api.live import now_ms
-from api.models import Asked, Id, Pseudonym
+from api.models import Asked, Id
 from api.parts import Here
-from api.personal import record_looks
+from api.personal import record_look
 from api.problems import Problem
 from api.register import PROBLEMS
 from api.review import HORIZON_DAYS_MAX
@@ -31,7 +31,7 @@ Last = Annotated[int | None, Query(alias="to", ge=0, le=2**53, description="last
 class WhatIfAsked(Asked):
     """A proposed edit, rows as in POLICY_EDITED records (a new credential by `number_hash` and `last4`), and over which
     records it is tried. The decisions that it turns round are people's entries: they are told for a `purpose` alone, of
-    several people only where `second`, another officer, agrees; each is recorded (E-07).
+    one person alone, and recorded (E-07). Of several people `sekisho what-if` tells them, at the console.
     """
 
     puts: list[list[Any]] = Field(default_factory=list, max_length=500)
@@ -39,7 +39,6 @@ class WhatIfAsked(Asked):
     first: Annotated[int | None, Field(alias="from", ge=0, le=2**53)] = None
     last: Annotated[int | None, Field(alias="to", ge=0, le=2**53)] = None
     purpose: Annotated[str, Field(max_length=64)] | None = None
-    second: Pseudonym | None = None
 
 
 @router.get("/decisions/{decision}/explanation")
@@ -72,14 +71,28 @@ def what_if(here: Here, who: SeesRights, asked: WhatIfAsked) -> dict[str, Any]:
         edit = edit_of({"puts": asked.puts, "drops": asked.drops})
     except EditRefused as error:
         raise Problem("edit_refused", 422, members={"why": str(error), "field": error.field}) from error
-    told = here.reviewer.what_if(edit, asked.first, asked.last, _now(None))
+    told = _within(who, here.reviewer.what_if(edit, asked.first, asked.last, _now(None)))
     people = {flip["cardholder"] for flip in told["flips"] if flip["cardholder"] is not None}
     if not people:
         return told
     if asked.purpose is None:
         return told | {"flips": [], "flips_withheld": len(told["flips"])}
-    record_looks(here, who.officer, people, asked.purpose, asked.second)
+    if len(people) > 1:
+        raise Problem("two_people", 409)
+    record_look(here, who.officer, people.pop(), asked.purpose)
     return told
+
+
+def _within(who: Who, told: dict[str, Any]) -> dict[str, Any]:
+    """Of what an edit does, what is of the zones that he answers for: numbers of all would tell of the others."""
+    if who.zones is None:
+        return told
+    lists = {
+        name: [one for one in told[name] if who.may_see_zone(one["zone"] or "")]
+        for name in ("flips", "gains", "loses", "stranded")
+    }
+    numbers = dict.fromkeys(("decisions", "other_reason", "purged", "not_applicable", "differing"))
+    return told | lists | numbers | {"flipped": len(lists["flips"])}
 
 
 @router.get("/zones/{id}/who-can")
@@ -102,14 +115,18 @@ def lint_site(here: Here) -> dict[str, Any]:
     return here.reviewer.lint()
 
 
-@router.get("/proofs", dependencies=[Depends(require(Permission.RIGHTS))])
+@router.get("/proofs")
 def prove_site(
     here: Here,
+    who: SeesRights,
     zone: Annotated[Id | None, Query()] = None,
     days: Annotated[int, Query(ge=0, le=HORIZON_DAYS_MAX, description="how far ahead")] = 0,
 ) -> dict[str, Any]:
-    """Proofs about who could be where, each with its steps."""
-    return here.reviewer.proofs(None if zone is None else ZoneId(zone), _now(None), days)
+    """Proofs about who could be where, each with its steps; of zones that the officer answers for."""
+    if zone is not None and not who.may_see_zone(zone):
+        raise Problem("not_found", 404)
+    told = here.reviewer.proofs(None if zone is None else ZoneId(zone), _now(None), days)
+    return told | {"proofs": [one for one in told["proofs"] if who.zones is None or one["zone"] in who.zones]}
 
 
 def _now(at: datetime | None) -> Moment:
