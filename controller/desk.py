@@ -314,10 +314,10 @@ class Desk:
         index = self._standing.record(draft, turn)
         turn.after.append(AfterEdit(index=index, policy=policy, session=asked[0], request_id=asked[1]))
 
-    def _prepare(self, request: LinkRequest, message: Prepare, _now: Moment, turn: Turn) -> None:
+    def _prepare(self, request: LinkRequest, message: Prepare, now: Moment, turn: Turn) -> None:
         """Changes nothing, so nothing is recorded."""
         try:
-            puts = self._edits.prepared(message, is_prepared=request.is_prepared)
+            puts = self._edits.prepared(message, now, is_prepared=request.is_prepared)
         except EditRejected as error:
             raise _Rejected(error.code, error.why, error.field) from None
         turn.urgent.append(Answer(session=request.session, message=Prepared(id=message.id, puts=puts)))

@@ -31,6 +31,12 @@ ROWS_MAX: Final = 100
 SIGNED_MS_MAX: Final = 7 * 86_400_000
 """How far ahead a change may expire: long enough for the second officer to come back from a journey."""
 
+NUMBERS_MAX: Final = 5_000
+NUMBER_EACH_MS: Final = 5_000
+"""So many card numbers are hashed at once (a whole company's), then one in so long: whoever may ask without end finds
+out the number behind a hash, of cards with short ones within minutes.
+"""
+
 SIGNATURES_MAX: Final = 4
 BASES_MAX: Final = 1_000
 EDITABLE: Final = frozenset(
@@ -123,15 +129,25 @@ class EditDesk:
     def __init__(self, numbers: CardNumbers, setup: OfficersSetup) -> None:
         self._numbers = numbers
         self._setup = setup
+        self._numbers_left, self._numbers_tick = NUMBERS_MAX, 0
         self.bases = Bases()
 
-    def prepared(self, message: Prepare, *, is_prepared: bool) -> list[tuple[str, dict[str, Any]]]:
+    def prepared(self, message: Prepare, now: Moment, *, is_prepared: bool) -> list[tuple[str, dict[str, Any]]]:
         """The rows as they can be signed. `is_prepared`: PINs are hashes made here. Raises EditRejected."""
         _check_size(message.puts)
+        self._spend(sum(table == "credential" and "number" in row for table, row in message.puts), now)
         try:
             return [(table, self._prepared(table, row, is_prepared=is_prepared)) for table, row in message.puts]
         except EditRefused as error:
             raise EditRejected("edit_refused", str(error), error.field) from None
+
+    def _spend(self, numbers: int, now: Moment) -> None:
+        gained = (now.tick_ms - self._numbers_tick) // NUMBER_EACH_MS
+        self._numbers_tick += gained * NUMBER_EACH_MS
+        self._numbers_left = min(NUMBERS_MAX, self._numbers_left + gained)
+        if numbers > self._numbers_left:
+            raise EditRejected("busy", "too many card numbers were asked about; try again later", "number")
+        self._numbers_left -= numbers
 
     def _prepared(self, table: str, row: dict[str, Any], *, is_prepared: bool) -> dict[str, Any]:
         """Card numbers become keyed hashes here and go no further."""

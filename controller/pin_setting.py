@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -75,7 +75,7 @@ class PinSetter:
             except MemoryError:
                 return _refused(request, message, row, "there is not enough memory to keep it safely; try again")
         prepared = msgspec.structs.replace(message, puts=puts)
-        return PinsHashed(request=LinkRequest(session=request.session, message=prepared, is_prepared=True))
+        return PinsHashed(request=replace(request, message=prepared, is_prepared=True))
 
     def stop(self) -> None:
         """End the thread; what waits is given up."""
@@ -99,4 +99,4 @@ def _refused(request: LinkRequest, message: Prepare, row: dict[str, Any], why: s
     """The digits go no further, not even into a message about them."""
     emptied = msgspec.structs.replace(message, puts=[])
     named = str(row.get("id", "?"))[:64]
-    return PinsHashed(request=LinkRequest(session=request.session, message=emptied), row=named, why=why)
+    return PinsHashed(request=replace(request, message=emptied), row=named, why=why)

@@ -260,6 +260,22 @@ def test_a_vacant_post_of_protection_is_filled_at_the_console(site):
     assert refused(orders(site, "invite", "officer-10"), "two_people")
 
 
+@pytest.mark.req("A-34")
+def test_nobody_finds_out_the_numbers_of_cards_by_asking_for_their_hashes(site):
+    """Whoever has the web process would try 65,536 numbers in a minute, and copy every card that has a short one."""
+
+    def asked(nth: int) -> object:
+        cards = [("credential", {"id": f"c-{n}", "number": f"{nth:04x}{n:04x}"}) for n in range(100)]
+        return site.asks(Prepare(id=f"prepare-{nth:04}", puts=cards, officer="officer-01"))
+
+    told = [asked(nth) for nth in range(60)]
+    hashed = sum(isinstance(one, Prepared) for one in told)
+    assert hashed == 49, "those of a whole company at once; the house has some cards already"
+    assert refused(told[-1], "busy") and site.records[-1].type == "EDIT_REFUSED"
+    site.passes(300_000)
+    assert [isinstance(asked(nth), Prepared) for nth in (97, 98, 99)] == [True, False, False]
+
+
 @pytest.mark.req("A-32", "D-07")
 def test_break_glass_that_waited_is_not_for_whom_it_no_longer_should_be(site):
     """Somebody whose rights were taken on Tuesday would get in by what was signed on Monday."""
