@@ -6,7 +6,7 @@ No button here is for more than one change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -96,17 +96,23 @@ def _title(look: Look, puts: Iterable[tuple[str, dict[str, Any]]]) -> str:
     return ("、" if spoken() == "ja" else ", ").join(told) + (_(" and %(num)s more", num=more) if more > 0 else "")
 
 
-def _about(look: Look, table: str, row: dict[str, Any]) -> str:
+def _both(name: str, id: str) -> str:
+    """A name with the pseudonym that is signed: names are given by one officer, and two people may have the same."""
+    return name if name == id else f"{name} ({id})"
+
+
+def _about(look: Look, table: str, row: dict[str, Any], said: Callable[[str, str], str] = lambda name, _: name) -> str:
     """Whom and where a row is about."""
     cardholder = row["id"] if table in ("cardholder", "pin") else row.get("cardholder")
     zone = row["id"] if table == "zone_status" else row.get("zone")
     parts = [
-        look.name(cardholder) if cardholder else "",
-        look.zone_name(zone) if zone else "",
+        said(look.name(cardholder), cardholder) if cardholder else "",
+        said(look.zone_name(zone), zone) if zone else "",
         str(row.get("item", "")),
     ]
     if not any(parts):
-        parts = [look.officer_name(row.get("officer", row["id"])) if table.startswith("officer") else row["id"]]
+        officer = row.get("officer", row["id"])
+        parts = [said(look.officer_name(officer), officer) if table.startswith("officer") else row["id"]]
     return " ".join(part for part in parts if part)
 
 
@@ -169,7 +175,7 @@ def _change(look: Look, table: str, row: dict[str, Any], was: dict[str, Any] | N
         if name != "id" and (was is None or was.get(name) != row.get(name))
     ]
     return {
-        "table": str(TABLES[table][spoken()]), "about": _about(look, table, row), "id": row["id"],
+        "table": str(TABLES[table][spoken()]), "about": _about(look, table, row, _both), "id": row["id"],
         "is_new": was is None, "fields": fields,
     }  # fmt: skip
 
@@ -206,10 +212,10 @@ def _named(look: Look, name: str, value: str) -> str:
     if name == "credential":
         return f"…{value[-8:]}"
     if name in _OFFICERS:
-        return look.officer_name(value)
+        return _both(look.officer_name(value), value)
     if name in _PEOPLE:
-        return look.name(value)
-    return look.zone_name(value) if name == "zone" else value
+        return _both(look.name(value), value)
+    return _both(look.zone_name(value), value) if name == "zone" else value
 
 
 def _doors(here: Parts, look: Look, one: Proposal) -> list[dict[str, Any]]:

@@ -267,6 +267,17 @@ def test_hostile_rows_are_refused_or_shown_as_text(house: Any) -> None:
     assert house.client.get("/api/v1/proposals?limit=200").status_code == 200 and page(house.client, "/proposals")
 
 
+@pytest.mark.req("D-07")
+def test_two_people_of_one_name_are_told_apart_before_anybody_signs(house: Any) -> None:
+    """An officer would sign that a stranger enters, whom another officer gave the name of somebody who is known."""
+    named = {"name": "佐藤 美咲", "kana": "さとう みさき"}
+    for one in ("c-11", "c-12"):
+        house.in_force(house.client.post("/api/v1/cardholders", json={"id": one, **named}))
+    told = house.client.post("/api/v1/proposals", json=asked(roster("ro-12", cardholder="c-12"))).json()
+    shown = page(house.client, f"/proposals/{told['id']}").partition("<main")[2]
+    assert "佐藤 美咲 (c-12)" in shown and "c-11" not in shown
+
+
 @pytest.mark.req("E-06")
 def test_a_change_is_shown_to_those_who_may_see_its_rows(house: Any) -> None:
     """The reception learns from the inbox who is about to be cleared for what."""
