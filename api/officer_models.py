@@ -8,10 +8,10 @@ from api.models import Given
 
 
 class PasskeyPublic(Given):
-    """A passkey that counts. `ends_in`: the last eight characters of its id, as its holder's screen shows them."""
+    """A passkey that counts. `code`: of its id and its public key, as its holder's screen shows it."""
 
     id: str
-    ends_in: str
+    code: str
     enrolled_on: date
 
 

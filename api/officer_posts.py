@@ -84,11 +84,6 @@ def keys_of(policy: Policy, officer: str) -> list[OfficerKey]:
     return sorted(keys, key=lambda key: (key.enrolled_on, key.id))
 
 
-def ends_in(credential: str) -> str:
-    """The last eight characters of a passkey's id: two people compare them by voice."""
-    return credential[-8:]
-
-
 def days_left(officer: Officer, day: date) -> int | None:
     """How many days his term goes on, where that is soon; None: longer, or he is not in post."""
     left = (officer.until_on - day).days

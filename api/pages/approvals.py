@@ -25,6 +25,7 @@ from api.problems import Problem
 from api.proposal import HASHES, STRONG, Proposal
 from api.proposal_effects import effects
 from api.proposal_words import BAN, FIELDS, HINDRANCES, STATES, VALUES, WEIGHTS
+from api.signin.key_code import code_in
 from api.suggestions import Suggestion
 from api.texts import _, spoken
 from api.words import TABLES
@@ -168,6 +169,9 @@ def _ban(one: Proposal) -> list[str]:
 
 def _change(look: Look, table: str, row: dict[str, Any], was: dict[str, Any] | None) -> dict[str, Any]:
     """One row, old and new, field by field: only what changes; of a new row all of it."""
+    if table == "officer_key":  # what is compared before it is signed
+        row = {**row, "credential": code_in(row)}
+        was = None if was is None else {**was, "credential": code_in(was)}
     names = [name for name in (*row, *(name for name in was or {} if name not in row)) if name not in UNTOLD]
     fields = [
         (_label(name), _said(look, name, (was or {}).get(name)), _said(look, name, row.get(name)))
@@ -209,8 +213,6 @@ def _timed(name: str, value: Any) -> str:
 def _named(look: Look, name: str, value: str) -> str:
     if value in VALUES:
         return str(VALUES[value])
-    if name == "credential":
-        return f"…{value[-8:]}"
     if name in _OFFICERS:
         return _both(look.officer_name(value), value)
     if name in _PEOPLE:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api.access import Who
-from api.officer_posts import ended, ends_in, keys_of, renewed, signers_of_end, with_posts
+from api.officer_posts import ended, keys_of, renewed, signers_of_end, with_posts
 from api.pages.forms import REASONS, Form, Sent, begun, new_key
 from api.pages.frame import render
 from api.pages.looks import Look, joined, look_of
@@ -22,6 +22,7 @@ from api.pages.officers import TERM_DAYS, OfOfficers, choices, is_over, line_of,
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.routes.enrolment import invite_officer
+from api.signin.key_code import code_of
 from zones.ids import ID_PATTERN, OfficerId, OfficerKeyId
 from zones.officers import Officer
 
@@ -122,7 +123,7 @@ def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
     ending = {name: one for name, (one, _row) in here.proposals.waiting_rows("officer_key").items()}
     keys = [
         {
-            "id": key.id, "ends_in": ends_in(key.credential), "enrolled_on": key.enrolled_on,
+            "id": key.id, "code": code_of(key.credential, key.public_key), "enrolled_on": key.enrolled_on,
             "used_ms": here.signing_in.passkeys.used_ms(key.credential), "waits": ending.get(key.id, ""),
             "signers": signers_of_end(look.policy, key, look.day),
         }

@@ -15,13 +15,14 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Permission, Who, require
 from api.names import order_of
-from api.officer_posts import Post, days_left, ends_in, keys_of, posts_today
+from api.officer_posts import Post, days_left, keys_of, posts_today
 from api.pages.forms import REASONS, Form, Sent, begun, new_key
 from api.pages.frame import render
 from api.pages.looks import Look, joined, look_of
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.proposal_words import VALUES
+from api.signin.key_code import code_in
 from zones.authority import signing_officers
 from zones.ids import OfficerId, OfficerKeyId
 from zones.officers import Officer, Role
@@ -99,7 +100,7 @@ def waiting_keys(here: Parts, look: Look, officer: str = "") -> list[tuple[str, 
     for name, (change, row) in here.proposals.waiting_rows("officer_key").items():
         of = str(row.get("officer", ""))
         if OfficerKeyId(name) not in look.policy.officer_keys and officer in ("", of):
-            found.append((look.officer_name(of), ends_in(str(row["credential"])), change))
+            found.append((look.officer_name(of), code_in(row), change))
     return sorted(found)
 
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from api.access import Permission, Who, require
 from api.models import ListQuery, PageOf, iso
 from api.officer_models import OfficerPublic, PasskeyPublic
-from api.officer_posts import ends_in
 from api.parts import Here, Parts
 from api.problems import Problem
 from api.register import PROBLEMS
+from api.signin.key_code import code_of
 from api.signin.posts import today
 from zones.ids import ID_PATTERN
 from zones.officers import Officer
@@ -47,6 +47,7 @@ def _shown(here: Parts, one: Officer) -> OfficerPublic:
         fills=sorted(ways.posts.roles(one)), signs=bool(keys) and one.is_in_post(day),
         is_active=ways.last.is_active(one, keys), signed_in=iso(ways.last.last_ms(one.id)),
         passkeys=[
-            PasskeyPublic(id=key.id, ends_in=ends_in(key.credential), enrolled_on=key.enrolled_on) for key in keys
+            PasskeyPublic(id=key.id, code=code_of(key.credential, key.public_key), enrolled_on=key.enrolled_on)
+            for key in keys
         ],
     )  # fmt: skip

@@ -9,6 +9,14 @@
 const fromText = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (sign) => sign.charCodeAt(0));
 const toText = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
+// Over its id and its public key, as api/signin/key_code.py makes it: an id alone could be borrowed.
+async function codeOf(credential) {
+  const key = credential.response.getPublicKey?.();
+  if (!key) return "";
+  const signed = new Uint8Array([...new Uint8Array(credential.rawId), ...new Uint8Array(key)]);
+  return inHex(await crypto.subtle.digest("SHA-256", signed)).slice(0, 16).replace(/(.{4})(?=.)/g, "$1 ");
+}
+
 const inHex = (bytes) => Array.from(new Uint8Array(bytes), (one) => one.toString(16).padStart(2, "0")).join("");
 
 // The ticket leaves the address at once: it would stay in the history of the browser.
@@ -47,7 +55,7 @@ async function ask(button) {
   const beside = "ticket" in button.dataset ? { ticket } : {};
   const asked = publicKey ? JSON.parse(publicKey) : (await post(from, beside)).publicKey;
   const credential = await navigator.credentials[passkey]({ publicKey: options(asked) });
-  const code = passkey === "create" ? inHex(credential.rawId).slice(-8) : "";
+  const code = passkey === "create" ? await codeOf(credential) : "";
   const answer = await post(send, "bare" in button.dataset ? told(credential) : { ...beside, response: told(credential) });
   if (code) sessionStorage.setItem("registered", code); // shown on the next page: of this browser's own making
   button.dispatchEvent(new CustomEvent("passkey", { bubbles: true, detail: answer }));
@@ -81,7 +89,7 @@ for (const one of document.querySelectorAll("[data-needs-ticket]")) one.hidden =
 for (const one of document.querySelectorAll("[data-without-ticket]")) one.hidden = Boolean(ticket);
 const registered = sessionStorage.getItem("registered");
 for (const one of document.querySelectorAll("[data-needs-registered]")) one.hidden = !registered;
-for (const one of document.querySelectorAll("[data-registered]")) one.textContent = `…${registered}`;
+for (const one of document.querySelectorAll("[data-registered]")) one.textContent = registered;
 if (!window.PublicKeyCredential) for (const one of document.querySelectorAll("[data-without-passkeys]")) one.hidden = false;
 
 // Somebody who is signed in came by a link from elsewhere, whose first request carries no cookie: look once more.

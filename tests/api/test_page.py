@@ -244,6 +244,23 @@ def test_a_release_asks_for_the_passkey_where_it_was_not_shown_lately(web: Any, 
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.req("A-31")
+def test_the_new_officers_screen_shows_the_code_that_those_see_who_sign(web: Any, screens: Any) -> None:
+    """Two people would compare by voice, and either find a difference each time or never one."""
+    from playwright.sync_api import expect
+
+    screen = screens(web, WIDE, "en")
+    holds_passkey(screen, web, "officer-01")
+    made = web.as_("officer-01").post("/api/v1/officers/guard-01/invitation").json()
+    screen.page.goto(f"{screen.home}/enrol{made['link'].partition('/enrol')[2]}")
+    screen.page.locator("[data-passkey=create]").click()
+    shown = screen.page.locator("[data-registered]")
+    expect(shown).to_have_text(re.compile(r"^[0-9a-f]{4}( [0-9a-f]{4}){3}$"), timeout=10_000)
+    (waiting,) = web.as_("officer-01").get("/api/v1/proposals?state=open").json()["items"]
+    assert shown.text_content() in web.as_("officer-01").get(f"/proposals/{waiting['id']}").text
+
+
+@pytest.mark.needs("chromium")
 def test_a_hostile_name_is_text_and_nothing_else(web: Any, screens: Any) -> None:
     """Whoever may write a name could open doors from an officer's browser."""
     from playwright.sync_api import expect
