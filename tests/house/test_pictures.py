@@ -13,7 +13,7 @@ PICTURES: Final = ROOT / "docs" / "pictures"
 SHOWN: Final = re.compile(r"pictures/([^)\s\"']+)")
 STORIES: Final = (
     *("first-start", "enrol", "live", "live-alarm", "roster", "recruit", "approvals", "approval", "why", "map"),
-    *("review", "roll-call", "audit", "record", "me", "devices", "reports", "people", "person", "print"),
+    *("review", "roll-call", "audit", "record", "me", "devices", "reports", "people", "person", "print", "officers"),
 )
 NAME: Final = re.compile(rf"({'|'.join(STORIES)})-(ja|en)-(1366|390)\.png")
 
