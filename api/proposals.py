@@ -22,6 +22,7 @@ from api.in_force import InForce
 from api.link import done
 from api.live import is_current, now_ms
 from api.names import Name
+from api.once import KEY
 from api.problems import Problem
 from api.proposal import (
     HASHES,
@@ -102,7 +103,7 @@ class Proposals:
         suggestion: int | None = None,
     ) -> Proposal:
         """See `open_proposal`."""
-        if reason not in EDIT_REASONS:
+        if reason not in EDIT_REASONS or (key is not None and not KEY.fullmatch(key)):
             raise Problem("not_valid", 422)
         if key is not None and (known := self._known(key)) is not None:
             if known.proposer != who.officer:
@@ -471,11 +472,19 @@ class Proposals:
             self._view.unname(gone)
 
     def _recorded(self, id: str) -> int | None:
-        """The record by which a change came into force."""
+        """The record by which a change came into force: of this id, and signed until then. An id alone may have been
+        chosen after that of an older change.
+        """
         mark = json.dumps({"id": id}, separators=(",", ":"))[1:-1]
-        query = select(EventRow.seq).where(EventRow.type == "POLICY_EDITED", col(EventRow.body).contains(mark))
+        holds = col(EventRow.body).contains(mark, autoescape=True)
+        query = select(EventRow.seq, EventRow.body).where(EventRow.type == "POLICY_EDITED", holds)
+        row = self._known(id)
         with Session(self._engine) as session:
-            return session.exec(query.order_by(col(EventRow.seq).desc()).limit(1)).first()
+            for seq, body in session.exec(query.order_by(col(EventRow.seq).desc())):
+                detail = json.loads(body or "{}").get("detail") or {}
+                if row is not None and (detail.get("id"), detail.get("not_after_ms")) == (id, row.not_after_ms):
+                    return seq
+        return None
 
     def _recorded_ms(self, seq: int) -> int:
         """When that was: by the controller's clock, from when on every door goes by it."""

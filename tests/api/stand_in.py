@@ -114,7 +114,7 @@ class StandIn:
 
     def edit(
         self, *puts: tuple[str, dict[str, Any]], drops: list[tuple[str, str]] | None = None, name: str = "x",
-        signers: list[str] | None = None,
+        signers: list[str] | None = None, not_after_ms: int | None = None,
     ) -> int:  # fmt: skip
         """Record an edit of policy, as from the site's files; or as `signers` signed it."""
         with self._changed:
@@ -125,6 +125,7 @@ class StandIn:
             keys = [row for table, row in puts if table == "officer_key"]
             self.passkeys |= {row["credential"]: row["officer"] for row in keys}
             detail = {"id": name, "edit": edit, "revision": self.revision, "base": base, "signed": bool(signers)}
+            detail |= {"not_after_ms": not_after_ms}
             return self.record("POLICY_EDITED", detail=detail)
 
     def set_status(self, **fields: Any) -> None:
@@ -259,7 +260,7 @@ class StandIn:
         rows = [(table, {field: _put_in(names, value) for field, value in row.items()}) for table, row in puts]
         if len(set(signers)) < len(signers) or "@2" in json.dumps(rows):
             return {"is": "refused", "id": name, "code": "two_people", "why": "another must sign"}
-        seq = self.edit(*rows, name=name, signers=signers)
+        seq = self.edit(*rows, name=name, signers=signers, not_after_ms=message["not_after_ms"])
         return {"is": "done", "id": name, "seq": seq, "revision": self.revision}
 
     def _stream(self, line: socket.socket, at: int) -> None:

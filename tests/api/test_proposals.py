@@ -267,6 +267,15 @@ def test_hostile_rows_are_refused_or_shown_as_text(house: Any) -> None:
     assert house.client.get("/api/v1/proposals?limit=200").status_code == 200 and page(house.client, "/proposals")
 
 
+def test_a_change_has_no_name_that_leads_elsewhere(house: Any) -> None:
+    """An officer who looks at what awaits him, or turns it down, would do something else in his own name."""
+    for key in ("../history?cardholder=c-1&purpose=audit", "../lockdown/site?", "x" * 61, "short", "a b c d e f"):
+        form = {"name": "佐藤", "kana": "さとう", "key": key}
+        answer = house.client.post("/people", data=form, follow_redirects=False)
+        assert answer.status_code == 422 and "Location" not in answer.headers, (key, answer.status_code)
+    assert not house.client.get("/api/v1/proposals").json()["items"]
+
+
 @pytest.mark.req("D-07")
 def test_two_people_of_one_name_are_told_apart_before_anybody_signs(house: Any) -> None:
     """An officer would sign that a stranger enters, whom another officer gave the name of somebody who is known."""
@@ -331,6 +340,13 @@ def test_an_answer_that_was_lost_is_found_in_the_records(house: Any) -> None:
     house.caught_up()
     found = house.client.get(f"/api/v1/proposals/{told['id']}").json()
     assert (found["state"], found["seq"]) == ("IN_FORCE", len(house.controller.records) - 1)
+    old = house.controller.edit(("cardholder", {"id": "c-9"}), name="an-old-change", not_after_ms=7)
+    house.caught_up()
+    more, borrowed = {"Idempotency-Key": "an-old-change"}, asked(("cardholder", {"id": "c-8"}))
+    house.client.post("/api/v1/proposals", json=borrowed, headers=more)
+    house.controller.refusals = [{"code": "repeated"}]
+    state = house.sign("an-old-change", "officer-01").json()
+    assert state["state"] == "STALE" and state["seq"] != old, "another change's record is none of this one"
     full = house.client.post("/api/v1/proposals", json=asked(("cardholder", {"id": "c-5"}))).json()
     house.controller.refusals = [{"code": "ledger_unavailable"}]
     assert house.sign(full["id"], "officer-01").status_code == 503
