@@ -7,6 +7,7 @@ there when the fire alarm's record is, and it says what is not certain. `tests/a
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, func, or_, text, update
 from sqlmodel import Session, col, select
 
+from api.days import moment_of
 from api.tables import EventRow, PolicyRow, PresenceRow, RollRow, TickRow
 
 FOUND: Final = "found"
@@ -268,7 +270,7 @@ def last_places(engine: Engine) -> list[Last]:
     """Where everybody who is not outside was last seen: the outermost zones are outside."""
     with Session(engine) as session:
         outside = [row.id for row in _rows(session, "zone") if json.loads(row.doc).get("parent") is None]
-        gone = {row.id for row in _rows(session, "cardholder") if json.loads(row.doc).get("ended_on")}
+        gone = {row.id for row in _rows(session, "cardholder") if _is_gone(json.loads(row.doc))}
         rows = list(session.exec(select(PresenceRow).where(col(PresenceRow.zone).not_in(outside))))
     return [
         Last(
@@ -280,11 +282,22 @@ def last_places(engine: Engine) -> list[Last]:
     ]  # fmt: skip
 
 
+def _is_gone(doc: dict[str, Any]) -> bool:
+    """Whoever leaves next month is here, and whoever was taken off this morning may be."""
+    return str(doc.get("ended_on", "9999")) < _today()
+
+
+def _today() -> str:
+    at = moment_of(time.time_ns() // 1_000_000)
+    assert at is not None, "now is a moment"
+    return at.date().isoformat()
+
+
 def counted_places(engine: Engine) -> dict[str, int]:
     """How many of those of `last_places` were last seen in each zone: counted where they are kept."""
     with Session(engine) as session:
         outside = [row.id for row in _rows(session, "zone") if json.loads(row.doc).get("parent") is None]
-        ended = func.json_extract(PolicyRow.doc, "$.ended_on").is_not(None)
+        ended = func.json_extract(PolicyRow.doc, "$.ended_on") < _today()
         gone = select(PolicyRow.id).where(PolicyRow.kind == "cardholder", ended)
         counted = select(PresenceRow.zone, func.count()).where(
             col(PresenceRow.zone).not_in(outside),

@@ -249,3 +249,16 @@ def offline_on_a_phone(web: Any) -> None:
         assert not [one for one in said if "Content Security" in one or "Trusted" in one or "rror:" in one], said
         browser.close()
     web.caught_up()
+
+
+@pytest.mark.req("D-27")
+def test_whoever_leaves_next_month_is_looked_for_today(house: Any) -> None:
+    """Somebody whose last day is known would not be on the list after a power cut, and nobody would go back for him."""
+    house.controller.edit(("cardholder", {"id": "c-2", "ended_on": "2099-12-31"}))
+    house.controller.edit(("cardholder", {"id": "c-3", "ended_on": "2026-01-01"}))
+    house.controller.record("CONTROLLER_STARTED")
+    house.controller.record("POWER_LOST", detail={"device": "board"})
+    house.caught_up()
+    found = house.as_("PROTECTION_OFFICER").get("/api/v1/roll-call").json()
+    people = [one["cardholder"] for zone in found["zones"] for one in zone["people"]]
+    assert "c-2" in people and "c-3" not in people and found["total"] == len(people)
