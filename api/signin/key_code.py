@@ -17,7 +17,7 @@ from webauthn.helpers.decoded_public_key_to_cryptography import decoded_public_k
 from webauthn.helpers.exceptions import WebAuthnException
 
 SIGNS: Final = 16
-GROUP: Final = 4
+APART: Final = 4
 
 
 def code_of(credential: str, public_key: str) -> str:
@@ -28,7 +28,7 @@ def code_of(credential: str, public_key: str) -> str:
         made = hashlib.sha256(bytes.fromhex(credential) + spki).hexdigest()[:SIGNS]
     except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    return " ".join(made[at : at + GROUP] for at in range(0, SIGNS, GROUP))
+    return " ".join(made[at : at + APART] for at in range(0, SIGNS, APART))
 
 
 def code_in(row: Mapping[str, Any]) -> str:
