@@ -171,6 +171,10 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
         rows = view.events_after(seq, limit, types=wanted.types, zones=wanted.zones)
         return Page(list(map(event_frame, rows)), rows[-1].seq if len(rows) == limit else max(seq, tail))
 
+    def cardholder_of(officer: str) -> str | None:
+        found = signing_in.posts.officer(officer)
+        return None if found is None else found.cardholder
+
     def snapshot() -> dict[str, object]:
         return {"seq": view.seq, "version": view.version, "is_current": is_current(view), "at": iso(now_ms())}
 
@@ -179,7 +183,7 @@ def _parts(settings: Settings, engine: Engine, view: View, answers: Answers) -> 
         settings=settings, keeper=signing_in.keeper, signing_in=signing_in, view=view, broadcast=broadcast,
         requests=requests,
         reviewer=Reviewer(settings.socket), answers=answers,
-        proposals=proposals, suggestions=Suggestions(engine, proposals), agreements=Agreements(engine),
+        proposals=proposals, suggestions=Suggestions(engine, proposals), agreements=Agreements(engine, cardholder_of),
         imports=Imports(engine),
         feed=Feed(settings.socket, view, broadcast, requests.renew),
         rendered={"live": live_part(view), "plan": plan_part(view)},

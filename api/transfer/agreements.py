@@ -6,7 +6,7 @@ One asks, another agrees with a passkey that he has just shown, the first does i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -28,10 +28,11 @@ AGREES: Final[Mapping[str, Permission]] = MappingProxyType({"EXPORT": Permission
 
 
 class Agreements:
-    """Those of api.db at `engine`."""
+    """Those of api.db at `engine`. `cardholder`: the same person as one who enters, of an officer."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cardholder: Callable[[str], str | None]) -> None:
         self._engine = engine
+        self._cardholder = cardholder
 
     def ask(self, who: Who, kind: str, purpose: str, about: str, count: int) -> AgreementRow:
         """Ask a second officer. The same question again is the same request. Raises Problem."""
@@ -68,7 +69,8 @@ class Agreements:
     def agree(self, who: Who, name: str) -> AgreementRow:
         """A second officer agrees. Raises Problem where he is no second, or has not shown his passkey just now."""
         row = self._row(name)
-        if row.asker == who.officer:
+        is_himself = who.cardholder is not None and who.cardholder == self._cardholder(row.asker)
+        if row.asker == who.officer or is_himself:
             raise Problem("two_people", 409)
         if not who.may(AGREES[row.kind]) or who.scopes is not None:
             raise Problem("not_your_role", 403)

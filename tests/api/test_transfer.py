@@ -24,6 +24,7 @@ ROWS = [
                 "review_on": "2099-01-01"}),
     ("credential", {"id": "k-01", "cardholder": "c-01", "number_hash": "ab" * 32, "last4": "0012", "state": "ACTIVE"}),
 ]  # fmt: skip
+CHIEF = {"roles": ["PROTECTION_OFFICER"], "from_on": "2026-01-01", "until_on": "2099-12-31"}
 JA = {"Accept-Language": "ja"}
 
 
@@ -71,6 +72,13 @@ def test_a_register_goes_out_with_two_officers_once_and_without_card_numbers(hou
     own = house.client.post(f"/api/v1/agreements/{asked['id']}/agree")
     assert (own.status_code, own.json()["code"]) == (409, "two_people")
     assert house.as_("GUARD").post(f"/api/v1/agreements/{asked['id']}/agree").status_code == 403
+    for one in ("officer-01", "officer-03"):
+        house.controller.edit(("officer", {**CHIEF, "id": one, "cardholder": "c-01"}))
+    house.caught_up()
+    same = house.as_("officer-03").post(f"/api/v1/agreements/{asked['id']}/agree")
+    assert same.status_code == 409 and same.json()["code"] == "two_people", "one person under two pseudonyms"
+    house.controller.edit(*(("officer", {**CHIEF, "id": one}) for one in ("officer-01", "officer-03")))
+    house.caught_up()
     name = agreed(house, "people")
     assert name == asked["id"], "asked twice is asked once"
     other = house.client.get(place, params={"purpose": "incident", "agreement": name})
