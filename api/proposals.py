@@ -74,6 +74,9 @@ VIEW_S_MAX: Final = 3.0
 ROWS_MAX: Final = 100
 BYTES_MAX: Final = 48 * 1024
 OPEN_MAX: Final = 500
+EACH_MAX: Final = 200
+"""So many wait at once, and of one officer: whoever has one session must not keep others from shutting a door."""
+
 _ID: Final = re.compile(ID_PATTERN)
 
 
@@ -131,7 +134,8 @@ class Proposals:
 
     def _keep(self, row: ProposalRow, puts: Puts, names: Sequence[Name]) -> None:
         with Session(self._engine, expire_on_commit=False) as session:
-            if len(session.exec(select(ProposalRow.id).where(col(ProposalRow.state).in_(OPEN))).all()) >= OPEN_MAX:
+            by = session.exec(select(ProposalRow.proposer).where(col(ProposalRow.state).in_(OPEN))).all()
+            if len(by) >= OPEN_MAX or by.count(row.proposer) >= EACH_MAX:
                 raise Problem("busy", 503)
             self._keep_names(puts, names)
             session.add(row)

@@ -9,8 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
+from api.proposals import EACH_MAX
 from api.register import today
+from api.tables import ProposalRow
 
 
 def day(offset: int = 0) -> str:
@@ -274,6 +277,25 @@ def test_a_change_has_no_name_that_leads_elsewhere(house: Any) -> None:
         answer = house.client.post("/people", data=form, follow_redirects=False)
         assert answer.status_code == 422 and "Location" not in answer.headers, (key, answer.status_code)
     assert not house.client.get("/api/v1/proposals").json()["items"]
+
+
+def test_one_session_does_not_keep_others_from_changes(house: Any) -> None:
+    """Whoever has an officer's cookie would begin changes without end, and nobody could lock anything down."""
+    usual = {
+        "state": "PENDING",
+        "proposer": "officer-01",
+        "reason": "other",
+        "base": "0" * 64,
+        "puts": "[]",
+        "was": "[]",
+    }
+    with Session(house.parts.view.engine) as store:
+        for n in range(EACH_MAX):
+            store.add(ProposalRow(id=f"flood-{n:04}", made_at_ms=n, not_after_ms=2**52, **usual))
+        store.commit()
+    assert house.client.post("/api/v1/proposals", json=asked(roster())).json()["code"] == "busy"
+    shut = {"on": "on", "reason": "emergency"}
+    assert house.as_("guard-01").post("/lockdown/site", data=shut, follow_redirects=False).status_code == 303
 
 
 @pytest.mark.req("D-07")
