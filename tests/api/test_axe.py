@@ -135,3 +135,25 @@ def test_every_page_can_be_read_by_everybody(browser: Any, shared: Any, places: 
         reader.context.close()
         found += reader.found
     assert not found, "\n".join(found)
+
+
+LONG = """() => [...document.querySelectorAll('table.events tbody tr')].map(row => {
+  row.querySelector('.what span').textContent = '権限による入室許可を取り消しました（再確認）';
+  row.querySelector('.who').textContent = 'Bartholomew-Christopherson 長谷川健太郎左衛門';
+  row.querySelector('.where').textContent = '第二情報システム開発室北側防火扉（常時閉鎖・避難経路）';
+  row.querySelector('.why').textContent = '番号を伝えてください: NEED_TO_KNOW_EXPIRED_FOR_THE_ITEM_OF_THIS_ZONE';
+  row.querySelector('td.number').textContent = '1234567'; }).length"""
+"""Events as a large company has them."""
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_long_words_do_not_push_the_first_page_aside(browser: Any, shared: Any, places: Any, language: str) -> None:
+    """A long reason hides the newest alarm to the right of the screen."""
+    reader = Reader(browser, shared, "officer-01")
+    reader.page.goto(f"{reader.home}/?show=all&lang={language}")
+    for width in (1366, 1200, 1024, 993, 390):
+        reader.page.set_viewport_size({"width": width, "height": 860})
+        rows, is_wide = reader.page.evaluate(f"[({LONG})(), {IS_WIDE}]")  # at once: the page moves by itself
+        assert rows and not is_wide, (width, reader.page.evaluate(WHAT_IS_WIDE))
+    reader.context.close()
