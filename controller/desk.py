@@ -445,6 +445,8 @@ class Desk:
         who = None if message.cardholder is None else CardholderId(message.cardholder)
         if who is not None and who not in self._standing.policy.cardholders:
             raise _Rejected("unknown_cardholder", "there is no such cardholder", "cardholder")
+        if who is not None and who == self._standing.policy.officers[OfficerId(message.officer)].cardholder:
+            raise _Rejected("self_grant", f"{message.officer} orders nothing for himself (A-31)", "cardholder")
         if message.act == "unlock_pin" and who is None:
             raise _Rejected("protocol", "say whose PIN", "cardholder")
         if message.act == "reset_fire" and self._is_fire():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -201,6 +202,20 @@ def test_an_order_that_is_refused_says_why(web: Any) -> None:
     answer = officer.post("/api/v1/fire/reset")
     assert answer.status_code == 409 and answer.json()["code"] == "fire_lasts" and answer.json()["seq"] == 7
     assert web.client.post("/api/v1/cardholders/c-9/unlock-pin").status_code == 404
+
+
+@pytest.mark.req("A-30", "B-13")
+def test_a_stolen_cookie_lifts_no_lock_of_a_pin(web: Any) -> None:
+    """Somebody with an officer's cookie and a found card would try one PIN after the other."""
+    web.controller.edit(("cardholder", {"id": "c-1"}))
+    web.caught_up()
+    assert web.client.get("/api/v1/session").status_code == 200, "signed in"
+    sessions = web.parts.signing_in.sessions
+    sessions._all = {name: replace(one, fresh_ms=0) for name, one in sessions._all.items()}
+    for path in ("unlock-pin", "forgive"):
+        answer = web.client.post(f"/api/v1/cardholders/c-1/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "step_up")
+    assert not web.controller.heard_of("order")
 
 
 BEGINNINGS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [

@@ -260,6 +260,16 @@ def test_a_vacant_post_of_protection_is_filled_at_the_console(site):
     assert refused(orders(site, "invite", "officer-10"), "two_people")
 
 
+@pytest.mark.req("A-31", "B-13")
+def test_nobody_orders_anything_for_himself(site):
+    """An officer whose PIN is locked, or who went in behind somebody, would put that right by himself."""
+    puts = officer_puts("officer-04", site.now().today, cardholder="h-sato")
+    assert isinstance(site.proposes(*puts, signers=("officer-01", "officer-02")), Done)
+    for act in ("unlock_pin", "forgive_presence"):
+        assert refused(site.orders(act, "h-sato", officer="officer-04"), "self_grant")
+        assert isinstance(site.orders(act, "h-sato", officer="officer-01"), Done)
+
+
 @pytest.mark.req("A-34")
 def test_nobody_finds_out_the_numbers_of_cards_by_asking_for_their_hashes(site):
     """Whoever has the web process would try 65,536 numbers in a minute, and copy every card that has a short one."""
