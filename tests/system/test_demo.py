@@ -181,7 +181,7 @@ def test_a_demo_that_is_stopped_half_way_leaves_nothing_either(tmp_path):
         program.wait_said("starting the controller", 60)
         below = children_of(program.process.pid)
         program.signal(signal.SIGTERM)
-        assert program.ends(20) == 0, program.said
+        assert program.ends(60) == 0, program.said
     finally:
         program.kill()
     eventually(lambda: not any(is_running(pid) for pid in below), 15, "every process of the demo has ended")
