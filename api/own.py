@@ -111,7 +111,7 @@ def own_records(here: Parts, cardholder: str) -> dict[str, list[dict[str, Any]]]
     looks = [_look(row) for row in mine if row.type == "NOTE"]
     return {
         "entries": entries[:SHOWN], "refusals": refusals[:SHOWN],
-        "looks": [one for one in looks if one["kind"] in ("VIEW_PERSONAL", "EXPORT")][:LOOKED_AT],
+        "looks": [one for one in looks if one["kind"] in ("VIEW_PERSONAL", "EXPORT", "LINK_MADE")][:LOOKED_AT],
     }  # fmt: skip
 
 

@@ -70,14 +70,18 @@ def invite_officer(here: Here, who: OfOfficers, id: Known) -> LinkMade:
 
 @router.post("/cardholders/{id}/own-link", status_code=201)
 def make_own_link(here: Here, who: OfDesk, id: Known) -> LinkMade:
-    """A one-time link for a cardholder to look at what is his own. Hand it to that person, and to nobody else."""
+    """A one-time link for a cardholder to look at what is his own. Hand it to that person, and to nobody else: he sees
+    among those who looked that it was made, and by whom.
+    """
+    _stepped_up(here, who)
     if not here.keeper.is_holder(id):
         raise Problem("not_found", 404)
     return _link(here, who, "own", id, "/own-link")
 
 
 def _link(here: Here, who: Who, kind: Kind, about: str, page: str) -> LinkMade:
-    here.signing_in.notes.record("LINK_MADE", who.officer, purpose=kind)
+    whose = about if kind == "own" else None
+    here.signing_in.notes.record("LINK_MADE", who.officer, purpose=kind, cardholder=whose)
     ticket, until_ms = here.signing_in.links.make(kind, about, who.officer)
     return LinkMade(link=f"{here.settings.page_origin}{page}#{ticket}", until=iso(until_ms) or "")
 

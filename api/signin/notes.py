@@ -35,9 +35,12 @@ class SignInNotes:
         self._told = 0
         self._untold = 0
 
-    def record(self, kind: str, officer: str, *, purpose: str | None = None, second: str | None = None) -> int:
+    def record(
+        self, kind: str, officer: str, *, purpose: str | None = None, second: str | None = None,
+        cardholder: str | None = None,
+    ) -> int:  # fmt: skip
         """Have it recorded, before it takes effect; the number of the record. Raises Problem where it cannot be."""
-        return done(self._requests.ask(lambda _: _note(kind, officer, purpose, second, None))).seq
+        return done(self._requests.ask(lambda _: _note(kind, officer, purpose, second, None, cardholder))).seq
 
     def try_to(self, kind: str, officer: str, *, purpose: str | None = None, second: str | None = None) -> None:
         """Have it recorded where that can be: what takes away takes effect all the same."""
@@ -58,7 +61,10 @@ class SignInNotes:
             done(self._requests.ask(lambda _: _note(kind, officer, purpose, None, count if count > 1 else None)))
 
 
-def _note(kind: str, officer: str, purpose: str | None, second: str | None, count: int | None) -> Note:
+def _note(
+    kind: str, officer: str, purpose: str | None, second: str | None, count: int | None, cardholder: str | None = None
+) -> Note:
     return Note(
-        id=secrets.token_hex(16), type=kind, officer=officer, purpose=purpose, second=second, count=count
+        id=secrets.token_hex(16), type=kind, officer=officer, purpose=purpose, second=second, count=count,
+        cardholder=cardholder,
     )  # fmt: skip

@@ -300,6 +300,10 @@ def test_the_reception_hands_out_a_look_at_what_is_ones_own(web: Any, kit: Any) 
     guard = web.as_("guard-01")
     assert web.as_("auditor-01").post("/api/v1/cardholders/c-1/own-link").status_code == 403
     assert guard.post("/api/v1/cardholders/c-2/own-link").status_code == 404
+    asked = {"name": "desk", "scopes": ["desk"], "days": 1}
+    token = guard.post("/api/v1/tokens", json=asked).json()["token"]
+    program = web.page(Authorization=f"Bearer {token}")
+    assert program.post("/api/v1/cardholders/c-1/own-link").status_code == 403, "a program reads nobody's own"
     older = guard.post("/api/v1/cardholders/c-1/own-link").json()["link"].partition("#")[2]
     made = guard.post("/api/v1/cardholders/c-1/own-link").json()
     assert made["link"].startswith("http://localhost/own-link#")
@@ -311,6 +315,10 @@ def test_the_reception_hands_out_a_look_at_what_is_ones_own(web: Any, kit: Any) 
     assert page.post("/api/v1/sign-in/link", json={"ticket": ticket}).status_code == 401, "used once"
     own = web.page(kit.cookie_of(answer))
     assert own.get("/api/v1/session").json()["roles"] == []
+    web.caught_up()
+    looks = own.get("/api/v1/me").json()["looks"]
+    assert [(one["kind"], one["officer"]) for one in looks] == [("LINK_MADE", "guard-01")] * 2, "or uses it himself"
+    assert "One-time link made" in own.get("/me", params={"lang": "en"}).text
     for path in ("cardholders", "cardholders/c-1", "zones", "events", "rosters"):
         assert own.get(f"/api/v1/{path}").status_code == 403, path
     assert own.post("/api/v1/tokens", json={"name": "x", "scopes": ["own"], "days": 1}).status_code == 403
