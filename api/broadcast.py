@@ -12,7 +12,7 @@ import json
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -82,6 +82,7 @@ class Broadcast:
         self._stirs = 0
         self._shown: tuple[int, float, bytes] | None = None
         self.followers = 0
+        self._of: Counter[str] = Counter()
 
     @property
     def tail(self) -> int:
@@ -138,18 +139,28 @@ class Broadcast:
             found = [self._ring[index] for index in range(skip, min(len(self._ring), skip + PAGE))]
         return Page(found if wanted.is_all else [frame for frame in found if wanted.takes(frame)], found[-1].seq)
 
-    def follow(self, position: int, stopping: anyio.Event, wanted: Wanted = EVERYTHING) -> AsyncIterator[bytes]:
+    def is_full(self, whose: str, most: int) -> bool:
+        """Whether there are as many followers as may be, or a quarter of that of one person."""
+        return self.followers >= most or self._of[whose] >= -(-most // 4)
+
+    def follow(
+        self, position: int, stopping: anyio.Event, wanted: Wanted = EVERYTHING, whose: str = ""
+    ) -> AsyncIterator[bytes]:
         """Every wanted event after `position`, then those that come, with a snapshot at least every SNAPSHOT_S, until
         `stopping` is set. The follower's place is taken now, not when it starts to read, and given back when nobody
         holds what is returned.
         """
         self.followers += 1
+        self._of[whose] += 1
         frames = self._frames(position, stopping, wanted)
-        weakref.finalize(frames, self._leave).atexit = False
+        weakref.finalize(frames, self._leave, whose).atexit = False
         return frames
 
-    def _leave(self) -> None:
+    def _leave(self, whose: str) -> None:
         self.followers -= 1
+        self._of[whose] -= 1
+        if not self._of[whose]:
+            del self._of[whose]
 
     async def _frames(self, position: int, stopping: anyio.Event, wanted: Wanted) -> AsyncGenerator[bytes]:
         """Events that wait and the snapshot after them go out as one piece."""

@@ -41,7 +41,9 @@ def _listens(app: FastAPI) -> None:
 
 
 def main(folder: Path) -> None:
-    app = create_app(Settings(socket=folder / "none.sock", state_dir=folder, port=0, origin="http://localhost"))
+    app = create_app(
+        Settings(socket=folder / "none.sock", state_dir=folder, port=0, origin="http://localhost", streams_max=256)
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1_024)

@@ -193,10 +193,11 @@ async def live(here: Here, request: Request, who: Watching, show: Show = "all") 
 @router.get("/signals")
 async def signals(here: Here, who: Anybody) -> EventSourceResponse:
     """`snapshot` at least every 2 s, and when something changed: what a page needs to know that it is old."""
-    if here.broadcast.followers >= here.settings.streams_max:
+    whose = who.officer if who.roles else ""  # all who look at what is their own share one part
+    if here.broadcast.is_full(whose, here.settings.streams_max):
         raise Problem("too_many", 503, headers={"Retry-After": "5"})
     stopping = anyio.Event()
-    frames = here.broadcast.follow(here.broadcast.tail, stopping, NOTHING)
+    frames = here.broadcast.follow(here.broadcast.tail, stopping, NOTHING, whose)
     return EventSourceResponse(
         while_signed_in(here.keeper, who, _spaced(frames)), ping=0, send_timeout=SEND_TIMEOUT_S, cleanup_timeout=2.0,
         shutdown_event=stopping, shutdown_grace_period=1.0,

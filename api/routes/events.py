@@ -48,13 +48,14 @@ async def stream_events(
 
     `snapshot` events come at least every 2 s, so that a dead line can be told from a quiet one.
     """
-    if here.broadcast.followers >= here.settings.streams_max:
+    if here.broadcast.is_full(who.officer, here.settings.streams_max):
         raise Problem("too_many", 503, headers={"Retry-After": "5"})
     await run_in_threadpool(_refuse_unknown, here, query)
     position = int(last_event_id) if last_event_id is not None else query.after
     stopping = anyio.Event()
     wanted = Wanted(types=frozenset(query.type), zones=frozenset(query.zone))
-    frames = here.broadcast.follow(max(position, -1) if position is not None else here.broadcast.tail, stopping, wanted)
+    begin = max(position, -1) if position is not None else here.broadcast.tail
+    frames = here.broadcast.follow(begin, stopping, wanted, who.officer)
     return EventSourceResponse(
         while_signed_in(here.keeper, who, frames),
         ping=0,

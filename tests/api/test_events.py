@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 
 
@@ -105,6 +107,21 @@ def test_streams_are_bounded(web: Any) -> None:
     web.parts.broadcast.followers += web.settings.streams_max
     answer = client.get("/api/v1/events/stream")
     assert answer.status_code == 503 and answer.json()["code"] == "too_many" and answer.headers["retry-after"]
+
+
+def test_one_person_does_not_take_everybodys_streams(web: Any) -> None:
+    """A visitor's link, or one stolen cookie, would leave every page of the guards without news."""
+    part = -(-web.settings.streams_max // 4)
+    held = [web.parts.broadcast.follow(0, anyio.Event(), whose=one) for one in ("officer-01", "") for _ in range(part)]
+    for address in ("/signals", "/api/v1/events/stream"):
+        answer = web.client.get(address)
+        assert answer.status_code == 503 and answer.json()["code"] == "too_many"
+    with web.as_("guard-01").stream("GET", "/signals") as answer:
+        assert answer.status_code == 200
+    assert web.parts.broadcast.is_full("", web.settings.streams_max), "those who look at what is their own share a part"
+    del held
+    gc.collect()
+    assert not web.parts.broadcast.is_full("officer-01", web.settings.streams_max)
 
 
 def test_a_release_is_answered_when_it_is_recorded(web: Any) -> None:
