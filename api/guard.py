@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.nonce import new_nonce
+from api.once import is_known
 from api.problems import answer, log_fault
 from api.texts import language_of
 
 BODY_BYTES_MAX: Final = 64 * 1024
 FILE_PATH: Final = "/api/v1/imports"
 FILE_BYTES_MAX: Final = 10 * 1024 * 1024 + BODY_BYTES_MAX
-"""The one address that takes a file, of 10 MB and what a form puts around it; only of somebody who shows something."""
+"""The one address that takes a file, of 10 MB and what a form puts around it; only of somebody who is known: a stranger
+would hold both places.
+"""
 
 FILES_MAX: Final = 2
 """How many of them are held at a time."""
@@ -87,7 +91,8 @@ class Guard:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        if scope["path"] == FILE_PATH and ("cookie" in headers or "authorization" in headers):
+        shows = "cookie" in headers or "authorization" in headers
+        if scope["path"] == FILE_PATH and shows and await run_in_threadpool(is_known, scope):
             return await self._file(scope, receive, send)
         body = await _body(receive, BODY_BYTES_MAX)
         if body is None:

@@ -62,7 +62,7 @@ class Once:
             return await _refuse("key_reused", 422, scope, receive, send)
         if kept.messages is None:
             return await _refuse("key_in_use", 409, scope, receive, send)
-        if not _is_known(scope):  # whoever was signed out meanwhile is not told again what he was told
+        if not is_known(scope):  # whoever was signed out meanwhile is not told again what he was told
             return await self._app(scope, receive, send)
         start, *rest = kept.messages
         await send({**start, "headers": [*start["headers"], (b"idempotency-replayed", b"true")]})
@@ -89,7 +89,7 @@ class Once:
                 self._kept.pop(key, None)
 
 
-def _is_known(scope: Scope) -> bool:
+def is_known(scope: Scope) -> bool:
     """Whether whoever asks is still signed in, or his token still good."""
     try:
         scope["app"].state.parts.keeper.who(Request(scope))

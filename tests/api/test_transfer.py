@@ -202,7 +202,8 @@ def test_ten_megabytes_are_taken_here_alone_and_no_more(house):
     assert house.client.post("/api/v1/imports?register=people", content=body).json()["code"] == "file_too_large"
     big = read(house, b"id,name\r\n" + b"x" * (200 * 1024), "people")
     assert big["faults"][0]["code"] == "cell_too_long"
-    assert house.anonymous().post("/api/v1/imports", content=b"x" * 70_000).json()["code"] == "too_large"
+    for stranger in (house.anonymous(), house.page("made-up"), house.page(Authorization="Bearer skt_made-up")):
+        assert stranger.post("/api/v1/imports", content=b"x" * 70_000).json()["code"] == "too_large"
     assert house.client.post("/api/v1/agreements", content=b"x" * 70_000).json()["code"] == "too_large"
 
 
