@@ -107,7 +107,6 @@ FIXED: Final[Mapping[type[Row], tuple[str, ...]]] = MappingProxyType(
         Declaration: ("cardholder", "zone"),
         Visit: ("cardholder", "host", "zones"),
         Override: ("zone", "cardholders", "reason_code", "started_by", "approved_by", "from_ms", "until_ms"),
-        Officer: ("cardholder",),
         OfficerKey: ("officer", "credential", "public_key", "enrolled_on"),
     }
 )
@@ -118,6 +117,7 @@ ONCE: Final[Mapping[type[Row], tuple[str, ...]]] = MappingProxyType(
         Clearance: ("confirmed_by",),
         NeedToKnow: ("requested_by", "approved_by_1", "approved_by_2"),
         Override: ("ended_ms",),
+        Officer: ("cardholder",),
         OfficerKey: ("ended_on",),
     }
 )

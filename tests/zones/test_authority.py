@@ -39,7 +39,7 @@ from zones.places import (
     ZoneState,
     ZoneStatus,
 )
-from zones.policy import EMPTY, TABLES, Edit
+from zones.policy import EMPTY, TABLES, Edit, EditRefused
 
 DAY = date(2026, 11, 24)
 YEAR = DAY + timedelta(days=330)
@@ -303,6 +303,15 @@ def test_nobody_vouches_for_himself_in_what_takes_one_signature(row):
     with pytest.raises(NotAuthorised) as refused:
         signed(row, by=("wm-own",), before=own)
     assert refused.value.code == "self_grant"
+
+
+@pytest.mark.req("A-31")
+def test_who_an_officer_is_as_one_who_enters_is_said_once():
+    """Somebody who was named without it would sign for himself until he is replaced; or take it off for one change."""
+    assert signed(officer("po", PO, cardholder="bo"), by=("po-2", "wm")) is WIDENS
+    for other in ({"cardholder": "bo"}, {}):
+        with pytest.raises(EditRefused):
+            signed(officer("wm-away", WM, zones=("office",), **other), by=("po", "po-2"))
 
 
 @pytest.mark.req("A-31")
