@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-3.13 faults soak test-quick check year mutants bench lock clean
+.PHONY: help env demo test test-3.13 faults soak test-quick check pictures year mutants bench lock clean
 
 BIN := .venv/bin
 
@@ -53,6 +53,11 @@ check: ## format, lint, types, imports and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -q tests/house
+
+pictures: ## take the pictures of docs/pictures anew, from the officers' stories in a browser
+	@tests/needs
+	@requirements/make-env .venv dev
+	@SEKISHO_TEST_ALL=1 SEKISHO_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/system/test_stories.py
 
 year: ## a virtual year of a small company, every decision replayed and every promise checked after each event
 	@requirements/make-env .venv dev

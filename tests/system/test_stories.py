@@ -29,7 +29,7 @@ expect.set_options(timeout=20_000)
 pytestmark = [pytest.mark.system, pytest.mark.needs("mosquitto", "chromium")]
 
 ROOT = Path(__file__).parents[2]
-PICTURES = Path(os.environ.get("SEKISHO_PICTURES", ROOT / "build" / "pictures"))
+PICTURES = ROOT / os.environ.get("SEKISHO_PICTURES", "build/pictures")
 WIDE, PHONE = {"width": 1366, "height": 850}, {"width": 390, "height": 844}
 LOCALES = {"ja": "ja-JP", "en": "en-GB"}
 AUTHENTICATOR = {
