@@ -116,7 +116,7 @@ def test_the_page_is_served_and_a_device_comes_to_trust_it(tmp_path: Path, kit: 
         assert fingerprint(ca) in page and "信頼されたルート証明機関" in page
         assert given.headers["content-type"] == "application/x-x509-ca-cert"
         for load in (load_der_private_key, load_pem_private_key):
-            with pytest.raises(ValueError, match="(?i)key|PEM|DER|data"):
+            with pytest.raises(ValueError, match=r"(?i)key|PEM|DER|data"):
                 load(given.content, None)
         trusting = ssl.create_default_context(cadata=given.content)
         with httpx2.Client(base_url=url, verify=trusting) as device:
