@@ -49,6 +49,7 @@ def apply(policy: Policy, edit: Edit) -> Policy:
         _put(draft, row)
     for row in edit.puts:
         _check_references(draft, row)
+        _check_one_kind(draft, row)
     for table, row_id in edit.drops:
         _check_unreferenced(draft, table, row_id)
     _check_places(draft, edit)
@@ -256,6 +257,13 @@ def _check_references(draft: _Draft, row: Row) -> None:
         for row_id in named if isinstance(named, tuple) else () if named is None else (named,):
             if draft.get(ATTRIBUTES[table], row_id) is None:
                 raise refusal(row, field, f"there is no {table} {row_id!r}")
+
+
+def _check_one_kind(draft: _Draft, row: Row) -> None:
+    """A pseudonym is a cardholder's or an officer's: records name both in one field, and sessions go by it."""
+    other = {Officer: "cardholders", Cardholder: "officers"}.get(type(row))
+    if other is not None and draft.get(other, row.id) is not None:
+        raise refusal(row, "id", f"is taken among the {other}: an officer and a cardholder have names of their own")
 
 
 def _is_about_cardholder(row: Row) -> bool:

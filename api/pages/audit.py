@@ -150,7 +150,8 @@ def search_page(
     query = urlencode(asked.filled)
     return render(
         request, who, "audit.html", status=422 if problem else 200, keeps_query=not asked.cardholder, look=look,
-        asked=asked, problem=problem, events=shown(here, who, hits.rows), looked_back_to=hits.looked_back_to,
+        asked=asked, problem=problem, looked_back_to=hits.looked_back_to,
+        events=shown(here, who, hits.rows, with_names=bool(asked.cardholder)),
         older="" if hits.before is None else f"/events?{urlencode({**asked.filled, 'before': hits.before})}",
         query=query, may_export=who.may(Permission.EXPORT), is_asked=bool(asked.filled),
         is_first=before is None, **choices(who, look),
@@ -171,10 +172,12 @@ def choices(who: Who, look: Look) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def shown(here: Parts, who: Who, rows: Iterable[EventRow]) -> list[dict[str, Any]]:
-    """Records as rows of a table, as `who` may see them."""
+def shown(here: Parts, who: Who, rows: Iterable[EventRow], *, with_names: bool = True) -> list[dict[str, Any]]:
+    """Records as rows of a table, as `who` may see them. `with_names`: it is on record who looks at whom, and for what
+    (E-07); who was in a zone on a day is read by pseudonym.
+    """
     sight = sight_of(who)
-    names: dict[str, Name] = here.view.names.all() if who.may(Permission.PEOPLE) else {}
+    names: dict[str, Name] = here.view.names.all() if with_names and who.may(Permission.PEOPLE) else {}
     doors, zones = place_names(here.view, portals(here.view), spoken())
     found = []
     for row in rows:

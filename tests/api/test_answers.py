@@ -132,7 +132,7 @@ def rows(text: str) -> list[int]:
     return [int(one) for one in re.findall(r'href="/events/(\d+)"', text)]
 
 
-@pytest.mark.req("A-25")
+@pytest.mark.req("A-25", "E-07")
 def test_records_are_found_and_a_look_at_somebody_is_recorded(house):
     """An auditor does not find what he looks for, or looks through somebody's days unseen."""
     assert rows(page(house, "AUDITOR", "/events?number=7kqx").text) == [house.denied]
@@ -147,6 +147,11 @@ def test_records_are_found_and_a_look_at_somebody_is_recorded(house):
     assert rows(page(house, "AUDITOR", "/events?cardholder=h-ana&purpose=audit").text) == [house.denied]
     (note,) = house.controller.heard_of("note")[before:]
     assert (note["type"], note["officer"], note["cardholder"]) == ("VIEW_PERSONAL", "auditor-01", "h-ana")
+    for address, is_named in (("/events?portal=front", False), ("/events?cardholder=h-ana&purpose=audit", True)):
+        text = page(house, "PROTECTION_OFFICER", address).text
+        assert ("穴山" in text[text.index('class="events"') :]) is is_named, (
+            "who was where on a day is read by pseudonym"
+        )
     assert page(house, "AUDITOR", "/events?first_on=soon").status_code == 422
     assert page(house, "GUARD", "/events").status_code == 403
 

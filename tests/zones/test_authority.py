@@ -348,3 +348,11 @@ def test_whatever_is_taken_was_signed_by_enough(rows, by):
     assert len(set(by)) >= weight.signers
     if weight is WIDENS:
         assert {"po", "po-2", "deputy"} & set(by)
+
+
+def test_an_officer_and_a_cardholder_have_names_of_their_own():
+    """Whoever has the page of his own records would see the sessions of the officer of that name."""
+    for rows in ((officer("ana", GUARD),), (Cardholder(id="guard"),), (officer("new", GUARD), Cardholder(id="new"))):
+        with pytest.raises(EditRefused) as refused:
+            apply(BEFORE, Edit(puts=rows))
+        assert refused.value.field == "id"
