@@ -51,10 +51,12 @@ from api.pages import (
     sheets,
     visitors,
     why,
+    zone_acts,
 )
 from api.pages import log_review as log_review_page
 from api.pages import reports as reports_page
 from api.pages import roll_call as roll_call_page
+from api.pages import settings as settings_page
 from api.pages import signin as signin_pages
 from api.pages.live import live_part
 from api.pages.plan import plan_part
@@ -97,7 +99,7 @@ API_DB = "api.db"
 PAGES = (
     files, reports_page, roll_call_page, log_review_page, signin_pages, sessions, certificate, live, lockdown, alarms,
     approvals, plan, history, roster, people, person, naming, cards, items, quarterly, me, devices, officers, officer,
-    visitors, why, audit, sheets, paper,
+    visitors, why, audit, sheets, paper, zone_acts, settings_page,
 )  # fmt: skip
 """The officers' pages (`api.pages`)."""
 

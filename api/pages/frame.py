@@ -59,6 +59,7 @@ MENU: Final[tuple[tuple[Said, tuple[Place, ...]], ...]] = (
             Place(address="/visitors", name=Said("Visitors", "menu"), permission=P.DESK),
             Place(address="/own-links", name=Said("Link to one's own records"), permission=P.DESK),
             Place(address="/lockdown", name=Said("Lockdown and reset"), permission=P.DESK),
+            Place(address="/zone-acts", name=Said("Doors and zones for a while"), permission=P.DESK),
         ),
     ),
     (

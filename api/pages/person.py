@@ -27,12 +27,13 @@ from api.changes import (
     transferring,
 )
 from api.pages.cards import readers_of, waits_of
-from api.pages.forms import REASONS, TAKING_OFF, Form, Sent, begun, new_key
+from api.pages.forms import REASONS, TAKING_OFF, Form, Sent, begun, new_key, told
 from api.pages.frame import render
 from api.pages.looks import Look, holder_of, look_of, shown_state, zone_of
 from api.pages.people import BASES, KINDS, PLACE_DAYS, REVIEW_DAYS, shown_card
 from api.parts import Here, Parts
 from api.problems import Problem
+from api.routes.states import ordered_for
 from api.row_states import LACKS, RosterState, card_holders, missing_keys, roster_state
 from api.texts import Said, _
 from api.words import CARD_SCHEMES
@@ -158,7 +159,7 @@ def cardholder(here: Here, request: Request, who: SeesPeople, id: str) -> HTMLRe
     return _page(here, request, who, id, "")
 
 
-def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTMLResponse:
+def _page(here: Parts, request: Request, who: Who, id: str, problem: str, *, done: bool = False) -> HTMLResponse:
     look = look_of(here, who)
     one = holder_of(look, id)
     holder = look.policy.holders.get(one) or Holder(cardholder=look.policy.cardholders[one])
@@ -177,6 +178,7 @@ def _page(here: Parts, request: Request, who: Who, id: str, problem: str) -> HTM
         kind=str(KINDS[holder.cardholder.kind.value]), cards=cards(look, one), **rights, problem=problem,
         declarations=[row for row in holder.declarations if not is_ended(row.ended_on, look.day)],
         waiting=sorted(waiting), key=new_key(), reasons=REASONS, bases=BASES, has_pin=one in look.policy.pins,
+        done=done, may_order=who.may(Permission.HANDLE), is_fresh=who.is_fresh,
         may_propose=who.may(Permission.PROPOSE), may_look_back=who.may(Permission.HISTORY),
         is_ended=is_ended(holder.cardholder.ended_on, look.day), readers=readers_of(here, look),
         until_on=look.day + timedelta(days=PLACE_DAYS), review_on=look.day + timedelta(days=REVIEW_DAYS),
@@ -188,6 +190,34 @@ def _waiting(here: Parts, table: str, one: CardholderId) -> list[str]:
     """Changes about this person that wait for signatures."""
     rows = here.proposals.waiting_rows(table)
     return [change for name, (change, row) in rows.items() if one in (name, row.get("cardholder"))]
+
+
+@router.post("/people/{id}/forgive")
+def forgive(here: Here, request: Request, who: SeesPeople, id: str, form: Sent) -> HTMLResponse:
+    """His place is not believed any more: anti-passback lets him through once."""
+    return _told(here, request, who, id, "forgive_presence", form)
+
+
+@router.post("/people/{id}/unlock-pin")
+def unlock(here: Here, request: Request, who: SeesPeople, id: str, form: Sent) -> HTMLResponse:
+    """Lift the lock after too many misses; the PIN stays what it is (B-13)."""
+    return _told(here, request, who, id, "unlock_pin", form)
+
+
+def _told(here: Parts, request: Request, who: Who, id: str, act: str, form: Form) -> HTMLResponse:
+    """Done at once, with a passkey shown just now; or what is wrong. Raises Problem 403 `step_up`, 404."""
+    permission = Permission.PROPOSE if act == "unlock_pin" else Permission.HANDLE
+    if not who.may(permission):
+        here.keeper.refused(who, permission)
+        raise Problem("not_your_role", 403)
+    holder_of(look_of(here, who), id)
+    try:
+        ordered_for(here, who, act, id, form.text("key") or None)
+    except Problem as problem:
+        if problem.code == "step_up":
+            raise
+        return _page(here, request, who, id, told(problem))
+    return _page(here, request, who, id, "", done=True)
 
 
 @router.get("/people/{id}/place")

@@ -69,7 +69,7 @@ def ordered(here: Parts, who: Who, act: Any, cardholder: str | None, key: str | 
     return OrderDone(act=act, seq=done(here.requests.ask(order)).seq)
 
 
-def _ordered_for(here: Parts, who: Who, act: str, cardholder: str, key: str | None) -> OrderDone:
+def ordered_for(here: Parts, who: Who, act: str, cardholder: str, key: str | None) -> OrderDone:
     """What makes it easier for one person to enter: with a passkey shown just now, or a stolen cookie and a found card
     would try PINs without end. Raises Problem.
     """
@@ -186,13 +186,13 @@ def forgive_presence(here: Here, who: OnShift, key: RequestKey = None) -> OrderD
 @router.post("/cardholders/{id}/forgive")
 def forgive_cardholder(here: Here, who: OnShift, id: str, key: RequestKey = None) -> OrderDone:
     """One cardholder's place is not believed any more: anti-passback lets him through once."""
-    return _ordered_for(here, who, "forgive_presence", id, key)
+    return ordered_for(here, who, "forgive_presence", id, key)
 
 
 @router.post("/cardholders/{id}/unlock-pin")
 def unlock_pin(here: Here, who: Proposer, id: str, key: RequestKey = None) -> OrderDone:
     """Lift the lock after five misses; the PIN stays what it is (B-13)."""
-    return _ordered_for(here, who, "unlock_pin", id, key)
+    return ordered_for(here, who, "unlock_pin", id, key)
 
 
 @router.post("/fire/reset")
