@@ -229,6 +229,8 @@ ACTORS: Final[dict[str, Words]] = {
     "portal": Said("Controller"),
     "controller": Said("Controller"),
     "streams": Said("Streams"),
+    "console": Said("Console", "actor"),
+    "unknown": Said("Nobody known", "actor"),
 }
 """Who stands in records without being a person: the one officer until officers sign in, and the controller itself."""
 

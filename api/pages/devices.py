@@ -34,6 +34,13 @@ KINDS: Final[Mapping[str, Said]] = {
     "gpio": Said("GPIO pins"),
 }
 
+KEY_STATES: Final[Mapping[str, Said]] = {
+    "ACTIVE": Said("in use", "key"),
+    "RETIRING": Said("still taken, replaced by a newer one", "key"),
+    "RETIRED": Said("out of use", "key"),
+}
+"""How a version of a key stands (`KeyStanding.state`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
@@ -104,7 +111,7 @@ def _page(here: Parts, request: Request, who: Who, problem: str) -> HTMLResponse
     lines.sort(key=lambda line: (line.condition is SOUND, line.device.id))
     return render(
         request, who, "devices.html", look=look, lines=lines, keys=keys, is_away=is_away, problem=problem,
-        key=new_key(), status=422 if problem else 200,
+        key=new_key(), key_states=KEY_STATES, status=422 if problem else 200,
     )  # fmt: skip
 
 

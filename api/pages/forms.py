@@ -22,6 +22,7 @@ from api.problem_words import PROBLEMS
 from api.problems import Problem
 from api.proposal_words import FIELDS, HINDRANCES
 from api.proposals import open_proposal
+from api.rule_words import rule_told
 from api.texts import Said, _, spoken
 from controller.link.messages import EDIT_REASONS
 
@@ -54,6 +55,11 @@ SENT_AS: Final[dict[str, Said]] = {
     "number": Said("Card"),
     "again": Said("Once more"),
     "decision": Said("Decision"),
+    "cause": Said("Cause"),
+    "note": Said("Note"),
+    "purpose": Said("For what"),
+    "outcome": Said("Outcome"),
+    "register": Said("Register"),
     "keep": Said("Still needed"),
     "reason": Said("Reason"),
     "pin": Said("PIN"),
@@ -139,13 +145,17 @@ def begun(
 
 def told(problem: Problem) -> str:
     """A problem in a sentence or two, for the top of a form; with the field at fault, by its name."""
-    title, detail = PROBLEMS.get(problem.code, PROBLEMS["not_done"])[spoken()]
-    if problem.code in HINDRANCES:
-        detail = str(HINDRANCES[problem.code])
-    field = str(problem.members.get("field") or "")
+    field, why = str(problem.members.get("field") or ""), str(problem.members.get("why") or "")
+    is_form = problem.code == "not_valid" or (problem.code == "protocol" and bool(field))
+    title, detail = PROBLEMS.get("not_valid" if is_form else problem.code, PROBLEMS["not_done"])[spoken()]
+    rule = rule_told(why) if problem.code == "edit_refused" else None
+    if is_form:
+        detail = _("Fill it in or put it right, then send again.")
+    elif rule or problem.code in HINDRANCES:
+        detail = str(rule or HINDRANCES[problem.code])
     which = _("(%(field)s)", field=SENT_AS.get(field) or FIELDS.get(field, field)) if field else ""
-    why = f"({problem.members['why']})" if spoken() == "en" and problem.members.get("why") else ""
-    return " ".join(part for part in (f"{title}:", detail, which, why) if part)
+    shown = f"({why})" if spoken() == "en" and why and not rule else ""
+    return " ".join(part for part in (f"{title}:", detail, which, shown) if part)
 
 
 def new_key() -> str:

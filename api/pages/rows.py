@@ -112,7 +112,7 @@ def _told(row: EventRow, language: Language) -> tuple[str, str]:
     if row.type == "ACCESS_DENIED":
         why = REASONS.get(row.reason or "", {language: row.reason or ""})[language]
         number = str(body.get("number") or "")
-        return "", f"{why}\n{_('Code %(number)s', number=number)}" if number else why
+        return "", "\n".join((why, _("Code %(number)s", number=number))) if number else why
     officer = (body.get("actor") or {}).get("officer", "")
     if row.type == "RELEASED":
         reason = detail.get("reason", "")

@@ -1,7 +1,7 @@
 """Signing in and out, and what is signed in: sessions and tokens, one's own and, for who may, everybody's."""
 
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -38,9 +38,26 @@ def drop_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict", path="/")
 
 
+BROWSERS: Final = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"), ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+SYSTEMS: Final = (
+    ("Windows", "Windows"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Macintosh", "Mac"),
+    ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+"""Signs of browsers and systems, the telling ones first: each claims to be its forerunners too."""
+
+
 def agent_of(request: Request) -> str:
-    """What the browser calls itself, for people who look at their sessions: printable, and short."""
-    return "".join(sign for sign in request.headers.get("user-agent", "")[:80] if sign.isprintable())
+    """Which browser on what, for people who look at their sessions: "Chrome, Windows"; else what it calls itself,
+    printable and short. Only the end of what browsers call themselves tells them apart.
+    """
+    said = request.headers.get("user-agent", "")
+    browser, system = (next((name for sign, name in signs if sign in said), "") for signs in (BROWSERS, SYSTEMS))
+    if browser:
+        return ", ".join(part for part in (browser, system) if part)
+    return "".join(sign for sign in said[:80] if sign.isprintable())
 
 
 def browser_of(request: Request, here: Here) -> Browser:
