@@ -41,7 +41,7 @@ from controller.link.rows import row_to_doc
 from zones.decision.ask import is_ended
 from zones.decision.keys import asks_for_roster
 from zones.ids import CardholderId
-from zones.people import Basis, Clearance, Credential, NeedToKnow
+from zones.people import Basis, Clearance, Credential, CredentialState, NeedToKnow
 from zones.policy import Holder
 
 router = APIRouter(include_in_schema=False)
@@ -56,6 +56,9 @@ CARD_STATES: Final[Mapping[str, tuple[Said, str]]] = {
     "DESTROYED": (Said("Destroyed", "card"), "plain"),
 }
 
+CARD_ACTS: Final = {"lost": ("LOST", "lost_card"), "returned": ("RETURNED", "other"), "found": ("ACTIVE", "correction")}
+"""What may be done with a card: its state from then on, and the reason of the change."""
+
 
 # -- values ----------------------------------------------------------------------------------------------------------
 
@@ -68,6 +71,11 @@ class Card:
     state: str
     tone: str
     scheme: str
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it may be found again."""
+        return self.row.state is CredentialState.LOST
 
     @property
     def is_living(self) -> bool:
@@ -232,15 +240,18 @@ WAITED: Final = ("cardholder", "credential", "clearance", "need_to_know", "roste
 
 @router.post("/people/{id}/cards/{card}/{state}")
 def change_card(here: Here, request: Request, who: SeesPeople, id: str, card: str, state: str, form: Sent) -> Response:
-    """A card was lost, or handed back: it opens nothing from the moment one officer has signed."""
+    """A card was lost, or handed back: it opens nothing from the moment one officer has signed. A lost one was found:
+    it opens again when two have.
+    """
     look = look_of(here, who)
     found = next((one for one in cards(look, holder_of(look, id)) if one.row.id == card), None)
-    if found is None or state not in ("lost", "returned"):
+    if found is None or state not in CARD_ACTS or (state == "found") is not (found.row.state is CredentialState.LOST):
         raise Problem("not_found", 404)
+    now, reason = CARD_ACTS[state]
     _table, doc = row_to_doc(found.row)
     return begun(
-        here, who, form, lambda: [("credential", {**doc, "state": state.upper()})],
-        lambda why: _page(here, request, who, id, why), reason="lost_card" if state == "lost" else "other",
+        here, who, form, lambda: [("credential", {**doc, "state": now})],
+        lambda why: _page(here, request, who, id, why), reason=reason,
     )  # fmt: skip
 
 

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 ZONES = "/zone-acts/zones/vault"
+CARDS = [
+    ("credential", {"id": f"k-{n}", "cardholder": f"h-{n}", "number_hash": n * 32, "last4": n * 2, "state": state})
+    for n, state in (("05", "LOST"), ("06", "ACTIVE"))
+]
 
 
 def proposed(web: Any, address: str, who: str, **fields: Any) -> dict[str, Any]:
@@ -27,6 +31,7 @@ def signed(web: Any, told: dict[str, Any], *signers: str) -> None:
 def people(shared: Any) -> None:
     shared.controller.edit(
         ("cardholder", {"id": "h-05"}), ("cardholder", {"id": "h-06"}),
+        *CARDS,
         ("pin", {"id": "h-05", "salt": "00" * 16, "pin_hash": "00" * 32, "is_locked": True}),
     )  # fmt: skip
     shared.caught_up()
@@ -105,6 +110,16 @@ def test_one_person_s_place_and_pin_are_put_right_on_his_page(shared: Any) -> No
         assert (heard["act"], heard["cardholder"], heard["officer"]) == (act, "h-05", "officer-01")
     assert shared.as_("guard-01").post("/people/h-05/forgive").status_code == 403
     assert shared.client.post("/people/h-99/forgive").status_code == 404
+
+
+@pytest.mark.req("A-02")
+def test_a_lost_card_that_was_found_opens_again_when_two_have_signed(shared: Any) -> None:
+    """A new card is bought for each that lay under a desk; or one officer revives a stolen one."""
+    assert "/cards/k-05/found" in shared.client.get("/people/h-05").text
+    told = proposed(shared, "/people/h-05/cards/k-05/found", "officer-01")
+    assert (told["weight"], told["changes"][0]["row"]["state"]) == ("WIDENS", "ACTIVE")
+    assert shared.client.post("/people/h-06/cards/k-06/found").status_code == 404
+    assert shared.client.post("/people/h-05/cards/k-05/lost").status_code == 404
 
 
 def test_the_settings_are_told_without_paths_and_secrets(shared: Any) -> None:
