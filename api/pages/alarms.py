@@ -79,6 +79,8 @@ def answer_alarm(here: Here, request: Request, who: Answering, seq: int, sent: S
         officer=who.officer,
     )  # fmt: skip
     try:
+        if missing := next((name for name in ("cause", "note") if not getattr(said, name)), ""):
+            raise Problem("not_valid", 422, members={"field": missing})  # a slip is no attempt to be recorded
         recorded = done(here.requests.ask(lambda _welcome: message))
     except Problem as problem:
         return _form(here, request, who, case, Answer(cause=said.cause, note=said.note, fault=told(problem)))

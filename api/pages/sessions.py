@@ -17,7 +17,7 @@ from api.problems import Problem
 from api.routes.enrolment import make_own_link, make_token, set_password
 from api.signin.models import PasswordSet, TokenCreate
 from api.signin.posts import now_ms
-from api.texts import Said
+from api.texts import Said, _
 from zones.ids import ID_PATTERN
 
 ADDRESS: Final = "/sessions"
@@ -154,6 +154,8 @@ def own_link(here: Here, request: Request, who: AtDesk, form: Sent) -> Response:
     except Problem as problem:
         return render(
             request, who, "own_link_made.html", status=problem.status, keeps_query=False, link="", cardholder=sought,
-            fault=told(problem),
+            fault=_("Nobody has this number. Look it up on the register: h-01, for example.")
+            if problem.code == "not_found"
+            else told(problem),
         )  # fmt: skip
     return render(request, who, "own_link_made.html", keeps_query=False, link=made.link, cardholder=sought, fault="")
