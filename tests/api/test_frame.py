@@ -146,7 +146,7 @@ def test_an_alarm_is_answered_with_a_cause_and_a_note(web: Any) -> None:
     }
     assert (rows["denied"], rows["alarm"]) == (0, 2) and rows["all"] >= 3
     assert client.get("/live?show=nothing").status_code == 422
-    assert "何でしたか" in client.get(f"/alarms/{seq[0]}?lang=ja").text
+    assert "警報の原因" in client.get(f"/alarms/{seq[0]}?lang=ja").text
     web.controller.refusals.append({"code": "bad_note", "field": "note"})
     again = client.post(f"/alarms/{seq[0]}", data={"cause": "worn_latch", "note": "ラッチが <b>甘い"})
     assert again.status_code == 422 and "ラッチが &lt;b&gt;甘い" in again.text
