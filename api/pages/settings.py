@@ -107,8 +107,8 @@ def _records(here: Parts) -> Iterator[Fact]:
 def _program(here: Parts) -> Iterator[Fact]:
     status = here.view.live.status if is_current(here.view) else None
     behind = _("The controller is not heard") if status is None else str(max(0, status.size - 1 - here.view.seq))
-    database = here.view.engine.url.database
-    size = Path(database).stat().st_size if database else 0
+    files = [Path(f"{here.view.engine.url.database}{end}") for end in ("", "-wal")]
+    size = sum(path.stat().st_size for path in files if path.is_file())
     yield Fact(name=_("Version"), value=f"Sekisho {version('sekisho')}, Python {platform.python_version()}")
     yield Fact(name=_("Size of the database of the pages"), value=f"{size / MB:.1f} MB")
     yield Fact(name=_("Its schema"), value=SCHEMA)
