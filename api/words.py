@@ -166,7 +166,7 @@ ZONE_NOTES: Final[dict[str, Words]] = {
 
 MODES: Final[dict[str, Words]] = {
     "CARD": NOTHING,
-    "LOCKED": Said("No entry"),
+    "LOCKED": Said("Nobody is let in", "mode"),
     "UNLOCKED": Said("Unlocked"),
     "ATTENDED": Said("Unlocked, attended"),
 }
