@@ -53,6 +53,7 @@ assert REASONS.keys() == set(EDIT_REASONS), "every reason has its words"
 SENT_AS: Final[dict[str, Said]] = {
     "name": Said("Name"),
     "number": Said("Card"),
+    "number_hash": Said("Card"),
     "again": Said("Once more"),
     "decision": Said("Decision"),
     "cause": Said("Cause"),
