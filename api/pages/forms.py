@@ -156,7 +156,8 @@ def told(problem: Problem) -> str:
         detail = str(rule or HINDRANCES[problem.code])
     which = _("(%(field)s)", field=SENT_AS.get(field) or FIELDS.get(field, field)) if field else ""
     shown = f"({why})" if spoken() == "en" and why and not rule else ""
-    return " ".join(part for part in (f"{title}:", detail, which, shown) if part)
+    gap = " " if which and spoken() == "en" else ""
+    return " ".join(part for part in (f"{title}{gap}{which}:", detail, shown) if part)
 
 
 def new_key() -> str:

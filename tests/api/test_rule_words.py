@@ -28,7 +28,7 @@ def test_the_rules_are_still_worded_so(sign: str):
         ("edit_refused", "until_on", "roster r-1: until_on: is before from_on", "開始日以降の日付に"),
         ("edit_refused", "zones", "visit v-1: zones: is empty; a visit leads somewhere", "区域を1つ以上"),
         ("edit_refused", "until_on", "something new", "（終了日）"),
-        ("not_valid", "name", "", "入力するか直してから、もう一度送ってください。 （氏名）"),
+        ("not_valid", "name", "", "入力の誤り（氏名）: 入力するか直してから、もう一度送ってください。"),
         ("protocol", "note", "note must be text", "入力の誤り"),
     ],
 )
