@@ -123,13 +123,22 @@ def _framed(request: Request, who: Who | None, chosen: Mapping[str, str], *, kee
     view = request.app.state.parts.view
     today = moment_of(now_ms())
     assert today is not None
-    address = request.url.path
+    address = _address(request)
     return {
         "language": spoken(), "address": address, "theme": chosen["theme"], "years": chosen[YEARS_COOKIE],
         "who": who, "me": "" if who is None else own_name(request, who), "is_current": is_current(view),
         "menu": [] if who is None else list(_menu(request, who)), "today": long_date(today.date()),
         "choose": _Chooser(address, dict(request.query_params) if keeps_query and request.method == "GET" else {}),
     }  # fmt: skip
+
+
+def _address(request: Request) -> str:
+    """Where this page can be asked for again: what a form was sent to may be no page itself, then the one above it."""
+    path = request.url.path
+    pages = [r for prefix, r in request.app.state.routes if not prefix and "GET" in (r.methods or ())]
+    while request.method == "POST" and path != "/" and not any(one.path_regex.match(path) for one in pages):
+        path = path.rpartition("/")[0] or "/"
+    return path
 
 
 def own_name(request: Request, who: Who) -> str:

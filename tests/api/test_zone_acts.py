@@ -106,6 +106,7 @@ def test_one_person_s_place_and_pin_are_put_right_on_his_page(shared: Any) -> No
     for path, act in (("forgive", "forgive_presence"), ("unlock-pin", "unlock_pin")):
         answer = shared.client.post(f"/people/h-05/{path}", data={"key": f"key-{act}-0001"})
         assert answer.status_code == 200, answer.text
+        assert 'href="/people/h-05?' in answer.text, "another language is a page, not the address of a form"
         heard = shared.controller.heard_of("order")[-1]
         assert (heard["act"], heard["cardholder"], heard["officer"]) == (act, "h-05", "officer-01")
     assert shared.as_("guard-01").post("/people/h-05/forgive").status_code == 403
