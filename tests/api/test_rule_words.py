@@ -17,7 +17,7 @@ SAID = "".join(path.read_text("utf-8") for path in (*ROOT.glob("zones/*.py"), RO
 
 
 @pytest.mark.parametrize("sign", RULES)
-def test_the_rules_are_still_worded_so(sign: str):
+def test_the_rules_are_still_worded_so(sign: str) -> None:
     """An officer would be told that a rule is broken, and not what to put right."""
     assert sign in SAID
 
@@ -32,7 +32,7 @@ def test_the_rules_are_still_worded_so(sign: str):
         ("protocol", "note", "note must be text", "入力の誤り"),
     ],
 )
-def test_a_mistake_in_a_form_is_told_in_its_own_words(problem: str, field: str, why: str, says: str):
+def test_a_mistake_in_a_form_is_told_in_its_own_words(problem: str, field: str, why: str, says: str) -> None:
     """An officer would read of a fault of the controller, or of an “errors” that no page shows,
     for a field left empty.
     """
