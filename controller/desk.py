@@ -471,6 +471,7 @@ class Desk:
 
     def _await_card(self, request: LinkRequest, message: AwaitCard, now: Moment, turn: Turn) -> None:
         assert self._enrolment is not None, "an engine has its readers"
+        self._refuse_stranger(message.officer, None, now)
         if (complaint := self._enrolment.complaint(message)) is not None:
             raise _Rejected(*complaint)
         self._enrolment.begin(request.session, message, now, turn)

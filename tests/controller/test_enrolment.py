@@ -60,6 +60,15 @@ def test_what_was_told_is_what_a_credential_is_issued_by(site):
     assert site.last.type == "ACCESS_GRANTED" and site.last.subject.credential == "c-2"
 
 
+@pytest.mark.req("A-30")
+def test_a_card_is_told_to_nobody_who_is_no_officer(site):
+    """A stranger's tries at a reader would be hidden as the enrolment of a recruit, in a name that nobody bears."""
+    ((_, answer),) = waits(site, officer="officer-99")
+    assert isinstance(answer, Refused) and answer.code == "not_an_officer"
+    site.badges(STRANGER, "rd-office")
+    assert site.last.type == "ACCESS_DENIED" and site.shown == ["refused"]
+
+
 @pytest.mark.req("A-05")
 def test_somebody_who_has_a_card_enters_while_an_officer_waits(site):
     """Enrolling a recruit would shut everybody else out, or hand over a colleague's card."""
